@@ -1,0 +1,1 @@
+"""The live instrument: control messages, session, engine process and supervisor. Torch-free."""
