@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.shared_memory import SharedMemory
+from typing import cast
 
 import numpy as np
 import pytest
@@ -149,6 +151,82 @@ def test_two_processes_lose_and_tear_nothing() -> None:
         assert writer.communicate(timeout=30)[1] == ""
         again = AudioRing.attach(ring.name)
         again.close()
+
+
+class Interrupted:
+    """Counter words that let the other side act right before the given access."""
+
+    def __init__(self, words: memoryview, access: int, action: Callable[[], object]) -> None:
+        self.words, self.access, self.action = words, access, action
+
+    def _step(self) -> None:
+        self.access -= 1
+        if self.access == -1:
+            self.action()
+
+    def __getitem__(self, index: int) -> int:
+        self._step()
+        value: int = self.words[index]
+        return value
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self._step()
+        self.words[index] = value
+
+
+def take_back(ring: AudioRing, frames: int, new: int) -> None:
+    """Replaces the last unread frames by `new` ones of take 1."""
+    start = ring.rewind_writer(ring.written_total - frames)
+    pcm = ramp(start, new)
+    pcm[:, 1] = 1
+    ring.write(pcm)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    access=st.integers(0, 8),
+    reader_is_interrupted=st.booleans(),
+    lead=st.integers(1, 20),
+    count=st.integers(1, 20),
+    back=st.integers(0, 20),
+    new=st.integers(0, 20),
+)
+def test_rewind_and_read_interleave_at_any_point(
+    access: int, reader_is_interrupted: bool, lead: int, count: int, back: int, new: int
+) -> None:
+    """One side's whole operation falls between any two counter accesses of the other's.
+
+    Channel 0 holds each frame's total, channel 1 its take. Whoever comes first, the reader hears
+    every total once and in order, and never the old take after the new one.
+    """
+    heard: list[Audio] = []
+    with AudioRing.create(64) as writer:
+        reader = AudioRing.attach(writer.name)
+        old = ramp(0, lead)
+        old[:, 1] = 0
+        writer.write(old)
+
+        def read() -> None:
+            heard.append(reader.read(count))
+
+        def rewind() -> None:
+            take_back(writer, back, new)
+
+        victim, own, other = (
+            (reader, read, rewind) if reader_is_interrupted else (writer, rewind, read)
+        )
+        words = victim._words
+        victim._words = cast(memoryview, Interrupted(words, access, other))
+        own()
+        victim._words = words
+        assert reader.read_total <= writer.written_total
+        take_back(writer, 0, 20)
+        heard.append(reader.read(64))
+        reader.close()
+    totals, takes = np.concatenate(heard).T
+    assert (totals == np.arange(len(totals))).all()
+    assert (np.diff(takes) >= 0).all()
+    assert len(totals) >= 20
 
 
 def test_rewinding_writer_never_tears_a_read() -> None:
