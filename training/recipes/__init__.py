@@ -1,0 +1,1 @@
+"""Recipes: how each training corpus is made or fetched, one package a corpus."""

@@ -1,0 +1,55 @@
+"""A piece on disk: mix.flac, labels.safetensors, piece.json, written so that it appears whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from training.recipes.starter.render import SAMPLE_RATE
+from training.recipes.starter.score import Performance, Score
+
+
+def split_of(name: str) -> str:
+    """train, validation or test (92/4/4 %) by the hash of the piece's name."""
+    bucket = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % 100
+    return "train" if bucket < 92 else "validation" if bucket < 96 else "test"
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the piece is there; a folder is renamed into place only when whole."""
+    return (folder / "piece.json").is_file()
+
+
+def write_piece(folder: Path, audio: NDArray[np.float32], score: Score, performance: Performance,
+                seed: int) -> None:
+    """Write one piece; the folder appears in one rename.
+
+    audio: [2, samples] at 44.1 kHz within ±1.
+    """
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    soundfile.write(partial / "mix.flac", audio.T, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+    labels = {"notes": performance.notes, "beats": performance.beats, "chords": performance.chords}
+    save_file({k: np.ascontiguousarray(v) for k, v in labels.items()}, partial / "labels.safetensors")
+    stems = [
+        {"name": i.name, "program": i.program, "family": i.family, "is_drum": i.is_drum}
+        for i in performance.instruments
+    ]
+    description = {
+        "style": score.style, "captions": score.captions, "stems": stems, "bpm": score.bpm,
+        "key": score.key, "seconds": round(audio.shape[1] / SAMPLE_RATE, 3), "licence": score.licence,
+        "source": score.source, "split": split_of(folder.name), "seed": seed,
+    }
+    text = json.dumps(description, indent=1, ensure_ascii=False)
+    (partial / "piece.json").write_text(text, encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
