@@ -124,7 +124,7 @@ class Message:
             object.__setattr__(self, each.name, value)
 
 
-# --- block lane: what the model hears --------------------------------------------------------------
+# --- block lane: what the model hears -------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -214,6 +214,16 @@ class ResetContext(Message):
 
 
 @dataclass(frozen=True)
+class Resume(Message):
+    """A new engine goes on where one died: from the newest latents, with noise from this seed.
+
+    The supervisor sends it; in a take's log it marks the place, so that a replay does the same.
+    """
+
+    seed: int = checked(_whole(0, 2**31 - 1))
+
+
+@dataclass(frozen=True)
 class NoteOn(Message):
     """A key goes down. `pitch` is the MIDI number (60 = middle C), `velocity` 1 to 127."""
 
@@ -240,7 +250,7 @@ class AllNotesOff(Message):
     """Every key and the pedal come up."""
 
 
-# --- instant lane: what the audio path does --------------------------------------------------------
+# --- instant lane: what the audio path does -------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -327,7 +337,7 @@ def from_dict(values: Mapping[str, object]) -> Message:
     return _built(message_type, {k: v for k, v in values.items() if k != "kind"}, str(kind))
 
 
-# --- snapshots -------------------------------------------------------------------------------------
+# --- snapshots ------------------------------------------------------------------------------
 
 Status = Literal["loading", "playing", "restarting", "stopped", "failed"]
 

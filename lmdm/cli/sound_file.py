@@ -1,0 +1,94 @@
+"""Reading and writing sound files: stereo, 44.1 kHz, written beside and renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lmdm.errors import InputError
+
+if TYPE_CHECKING:
+    import soundfile
+
+SAMPLE_RATE = 44100
+SUBTYPES = {".wav": "FLOAT", ".flac": "PCM_24"}
+LONGEST_INPUT_SECONDS = 3600.0
+
+
+def check_output(path: Path) -> Path:
+    """Raises InputError unless a sound file can be written at `path`; returns it."""
+    if path.suffix.lower() not in SUBTYPES:
+        raise InputError(f"{path} must end in .wav or .flac")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {path.parent} does not exist; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"the folder {path.parent} cannot be written to")
+    return path
+
+
+def write_sound(path: Path, pieces: Iterable[np.ndarray]) -> tuple[int, float]:
+    """Writes pieces [n, 2] to a WAV (32-bit float) or FLAC (24-bit) file.
+
+    The file appears under its name only when it is whole; if `pieces` fails, nothing is left.
+
+    Returns: samples written and their highest absolute value.
+    """
+    import soundfile
+
+    suffix = path.suffix.lower()
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    samples, peak = 0, 0.0
+    try:
+        with soundfile.SoundFile(
+            str(beside), "w", SAMPLE_RATE, 2, SUBTYPES[suffix], format=suffix[1:].upper()
+        ) as file:
+            for piece in pieces:
+                file.write(piece)
+                samples += len(piece)
+                peak = max(peak, float(np.abs(piece).max(initial=0.0)))
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return samples, peak
+
+
+def read_sound(path: Path) -> np.ndarray:
+    """A sound file as [n, 2] float32 at 44.1 kHz; mono is doubled, further channels are left out.
+
+    Raises:
+        InputError: it cannot be read, is empty, has samples that are no numbers, or is over an hour.
+    """
+    import soundfile
+    import soxr
+
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            _check_length(file, path)
+            rate = file.samplerate
+            sound = file.read(dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError, RuntimeError) as problem:
+        reason = "there is no such file" if not path.exists() else _reason(problem)
+        raise InputError(f"the sound file {path} cannot be read: {reason}") from None
+    if not len(sound) or not np.isfinite(sound).all():
+        what = "is empty" if not len(sound) else "has samples that are not numbers"
+        raise InputError(f"the sound file {path} {what}")
+    sound = sound[:, :2] if sound.shape[1] > 1 else np.repeat(sound, 2, axis=1)
+    if rate != SAMPLE_RATE:
+        sound = soxr.resample(sound, rate, SAMPLE_RATE)
+    return np.ascontiguousarray(sound, np.float32)
+
+
+def _check_length(file: soundfile.SoundFile, path: Path) -> None:
+    if file.frames > LONGEST_INPUT_SECONDS * file.samplerate or file.channels > 64:
+        raise InputError(f"the sound file {path} is too long (over an hour); cut a part out of it")
+
+
+def _reason(problem: Exception) -> str:
+    words = str(problem).split(": ")[-1].strip().rstrip(".")
+    return words[:1].lower() + words[1:]

@@ -1,0 +1,217 @@
+"""A take's folder: `take.wav`, and `log.jsonl` from which the same samples can be made again.
+
+The log's first line is the header: model and its hash, versions, settings, and where the recording
+begins. Every further line is one control with the position (in samples since the session began) at
+which it took effect: of the generated stream for what the model hears, of the heard sound for the
+instant lane. The two differ by the `hold` lines: where no fresh sound was there and the last bars
+looped. The log always starts with the session, also when the recording started later. Lines are
+flushed as they are written, so a crash loses at most the last one; a torn last line is passed over
+when the log is read.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO
+
+from lmdm.errors import InputError
+from lmdm.live.controls import Controls
+from lmdm.live.messages import Message, from_dict, to_dict
+
+LOG_NAME = "log.jsonl"
+AUDIO_NAME = "take.wav"
+LOG_VERSION = 1
+_LONGEST_LINE = 1 << 20
+
+
+@dataclass(frozen=True)
+class TakeHeader:
+    """What a take was made with."""
+
+    model: str  # name or path
+    model_sha256: str
+    controls: Controls  # at sample 0 of the stream
+    block_frames: int  # latent frames a block
+    versions: Mapping[str, str] = field(default_factory=dict)  # of what computes
+    start: int = 0  # heard position of the first sample of take.wav
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "lmdm_take": LOG_VERSION,
+            "seed": self.controls.seed,
+            "model": self.model,
+            "model_sha256": self.model_sha256,
+            "block_frames": self.block_frames,
+            "versions": dict(self.versions),
+            "start": self.start,
+            "settings": self.controls.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A control and the stream position, in samples, from which it took effect."""
+
+    sample: int
+    message: Message
+
+
+@dataclass(frozen=True)
+class Held:
+    """From heard position `sample` on, the last bars looped for `samples`."""
+
+    sample: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class Take:
+    """A take as read from its folder."""
+
+    header: TakeHeader
+    controls: tuple[Applied, ...]
+    holds: tuple[Held, ...]
+    samples: int | None  # length of take.wav as the log's last line says; None after a crash
+
+    def with_samples(self, samples: int) -> Take:
+        """The same take, `samples` long."""
+        return replace(self, samples=samples)
+
+
+class TakeLog:
+    """Writes `log.jsonl`.
+
+    Threads: one writer.
+    """
+
+    def __init__(self, folder: Path, header: TakeHeader) -> None:
+        self._file: IO[str] | None = open(folder / LOG_NAME, "x", encoding="utf-8")
+        self._line(header.to_dict())
+
+    def _line(self, values: Mapping[str, object]) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(values, ensure_ascii=False) + "\n")
+            self._file.flush()
+
+    def write(self, entry: Applied | Held) -> None:
+        """Adds one control or hold."""
+        if isinstance(entry, Held):
+            self._line({"sample": entry.sample, "kind": "hold", "samples": entry.samples})
+        else:
+            self._line({"sample": entry.sample, **to_dict(entry.message)})
+
+    def note(self, sample: int, text: str) -> None:
+        """Adds a remark, such as an engine's restart, that replay tells but cannot repeat."""
+        self._line({"sample": sample, "kind": "remark", "text": text})
+
+    def close(self, samples: int) -> None:
+        """Ends the log with the recording's length in samples."""
+        if self._file is not None:
+            self._line({"kind": "end", "samples": samples})
+            self._file.close()
+            self._file = None
+
+
+def new_take_folder(path: Path | None) -> Path:
+    """Makes the folder of a new take: `path`, or `takes/<date-time>` in the current folder.
+
+    Raises:
+        InputError: the folder holds a take already, or cannot be made.
+    """
+    now = time.strftime("%Y-%m-%d_%H-%M-%S")
+    folder = path if path is not None else Path("takes") / now
+    number = 1
+    while path is None and folder.exists():
+        number += 1
+        folder = folder.with_name(f"{now}-{number}")
+    for name in (LOG_NAME, AUDIO_NAME):
+        if (folder / name).exists():
+            raise InputError(f"{folder} already holds a take ({name}); choose a new folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise InputError(f"the take folder {folder} cannot be made: {problem.strerror}") from None
+    return folder
+
+
+def read_take(folder: Path) -> Take:
+    """Reads the log of a take's folder.
+
+    Raises:
+        InputError: no log there, or a line that is not one of ours, named by its number.
+    """
+    path = folder / LOG_NAME
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = list(_numbered_lines(file, path))
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "it is not text"
+        raise InputError(f"the take log {path} cannot be read: {reason}") from None
+    if not lines:
+        raise InputError(f"the take log {path} is empty")
+    header = _header(lines[0][1], path)
+    controls: list[Applied] = []
+    holds: list[Held] = []
+    samples: int | None = None
+    for number, values in lines[1:]:
+        place = f"{path}, line {number}"
+        kind = values.get("kind")
+        if kind == "remark":
+            continue
+        if kind == "end":
+            samples = _count(values.get("samples"), f"{place}: samples")
+            continue
+        sample = _count(values.pop("sample", None), f"{place}: sample")
+        if kind == "hold":
+            holds.append(Held(sample, _count(values.get("samples"), f"{place}: samples")))
+            continue
+        try:
+            controls.append(Applied(sample, from_dict(values)))
+        except InputError as problem:
+            raise InputError(f"{place}: {problem}") from None
+    return Take(header, tuple(controls), tuple(holds), samples)
+
+
+def _numbered_lines(file: Iterable[str], path: Path) -> Iterable[tuple[int, dict[str, object]]]:
+    for number, line in enumerate(file, start=1):
+        if len(line) > _LONGEST_LINE:
+            raise InputError(f"{path}, line {number} is too long for a take log")
+        try:
+            values = json.loads(line)
+        except (json.JSONDecodeError, RecursionError):
+            if not line.endswith("\n"):
+                return  # the line a crash tore
+            raise InputError(f"{path}, line {number} is not JSON") from None
+        if not isinstance(values, dict):
+            raise InputError(f"{path}, line {number} is not an object")
+        yield number, values
+
+
+def _header(values: Mapping[str, object], path: Path) -> TakeHeader:
+    if values.get("lmdm_take") != LOG_VERSION:
+        raise InputError(f"{path} is not a take log of version {LOG_VERSION}")
+    settings, versions = values.get("settings"), values.get("versions", {})
+    model, sha256 = values.get("model"), values.get("model_sha256")
+    if not (isinstance(settings, dict) and isinstance(versions, dict)):
+        raise InputError(f"{path}: the header lacks its settings")
+    if not (isinstance(model, str) and isinstance(sha256, str)):
+        raise InputError(f"{path}: the header lacks the model's name and hash")
+    return TakeHeader(
+        model=model,
+        model_sha256=sha256,
+        controls=Controls.from_dict(settings, source=f"{path}, header"),
+        block_frames=_count(values.get("block_frames"), f"{path}: block_frames"),
+        versions={str(name): str(version) for name, version in versions.items()},
+        start=_count(values.get("start", 0), f"{path}: start"),
+    )
+
+
+def _count(value: object, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InputError(f"{what} must be a whole number, not {value!r}")
+    return value
