@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SECONDS = 30.0
 TAIL_SECONDS = 2.0  # sound after the end of a MIDI file
+_SOURCES = ("midi", "input", "prime", "scene")
+_SETTINGS = ("prompt", "blend", "guidance", "steps", "seed", "bpm", "drums", "loudness", "notes_mode")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,8 +118,7 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
 
     contrary = [
         name
-        for name in ("midi", "input", "prime", "scene", "prompt", "blend", "guidance", "steps")
-        + ("seed", "bpm", "drums", "loudness", "notes_mode")
+        for name in (*_SOURCES, *_SETTINGS)
         if getattr(options, name) is not None
     ]
     if contrary:
@@ -141,7 +142,7 @@ def _steps_given(options: argparse.Namespace) -> bool:
 
 def _check_asked(options: argparse.Namespace, plan: _Plan, model: Model) -> None:
     """Refuses what this model cannot honour, rather than leave it out in silence."""
-    names = model.conditioning.names
+    names = model.conditioning.names if model.conditioning is not None else ()
     asked = {
         "accompaniment": ("--input", options.input is not None),
         "drums": ("--drums", options.drums is not None),

@@ -62,7 +62,7 @@ def read_sound(path: Path) -> np.ndarray:
     """A sound file as [n, 2] float32 at 44.1 kHz; mono is doubled, further channels are left out.
 
     Raises:
-        InputError: it cannot be read, is empty, has samples that are no numbers, or is over an hour.
+        InputError: it cannot be read, is empty, is not finite, or is over an hour long.
     """
     import soundfile
     import soxr

@@ -198,7 +198,7 @@ class SetNotesMode(Message):
     `free`: never.
     """
 
-    mode: NotesMode = checked(_choice(NOTES_MODES))
+    mode: str = checked(_choice(NOTES_MODES))
 
 
 @dataclass(frozen=True)

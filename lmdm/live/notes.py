@@ -4,6 +4,8 @@
     >>> frames = notes.block([(1, NoteOn(60, 127))], frames=4)
     >>> frames.onset[60].tolist(), frames.sounding[60].tolist()
     ([0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0])
+
+The grid is the model's own: `lmdm.conditioning.notes` says what its numbers mean.
 """
 
 from __future__ import annotations

@@ -237,6 +237,8 @@ class Session:
         conditioning = self._model.conditioning
         frames = self.block_frames
         notes = self.notes.block(note_events, frames)
+        if conditioning is None:
+            return None
         values = {
             "notes": notes if self._notes_given(notes) else None,
             "beat": self._beat_frames(),
@@ -245,8 +247,6 @@ class Session:
             "drums": self.controls.drums,
         }
         heard = {name: value for name, value in values.items() if name in conditioning.slices}
-        if not conditioning.channels:
-            return None
         return self._tensor(conditioning.features(heard, frames))
 
     def _notes_given(self, notes: NoteFrames) -> bool:
@@ -307,7 +307,7 @@ class Session:
         self.apply(Resume((self.controls.seed + self.blocks) % 2**31))
 
     def _start_again(self, seed: int) -> None:
-        """Stream and decoder begin anew from the newest latents: in a new engine and in a replay."""
+        """Stream and decoder begin anew from the newest latents, here as in a replay."""
         self._stream.reset()
         self._stream.reseed(seed)
         self._decoder.reset()

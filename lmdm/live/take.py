@@ -90,7 +90,9 @@ class TakeLog:
     """
 
     def __init__(self, folder: Path, header: TakeHeader) -> None:
-        self._file: IO[str] | None = open(folder / LOG_NAME, "x", encoding="utf-8")
+        self._file: IO[str] | None = open(  # noqa: SIM115 (open for the take)
+            folder / LOG_NAME, "x", encoding="utf-8"
+        )
         self._line(header.to_dict())
 
     def _line(self, values: Mapping[str, object]) -> None:

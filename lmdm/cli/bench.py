@@ -1,0 +1,175 @@
+"""`lmdm bench engine`: milliseconds a block by steps and strategy, decoding, memory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from lmdm.cli import options as shared
+
+if TYPE_CHECKING:
+    from lmdm.checkpoints import Model
+
+STRATEGIES = ("outpainting", "encoder-decoder", "block-causal")  # the first is the baseline
+STEPS = (1, 2, 4, 8)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the subcommands."""
+    figures = parser.add_subparsers(dest="figure", metavar="engine", required=True)
+    engine = figures.add_parser("engine", help="generation and decoding, by strategy and steps")
+    shared.add_model(engine)
+    engine.add_argument(
+        "--steps",
+        type=shared.whole(1, 64),
+        nargs="+",
+        default=list(STEPS),
+        metavar="K",
+        help="steps a block to measure (1 2 4 8)",
+    )
+    engine.add_argument(
+        "--blocks", type=shared.whole(1, 1000), default=8, metavar="N", help="blocks a figure (8)"
+    )
+    engine.add_argument(
+        "--guidance", type=shared.number(0, 20), default=1.0, metavar="G", help="1: one pass a step"
+    )
+    shared.add_json(engine)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measures and prints a table, or one JSON object."""
+    import torch
+
+    from lmdm.checkpoints import load
+    from lmdm.live.engine import torch_threads
+
+    threads = torch_threads(options.threads)
+    torch.set_num_threads(threads)
+    model = load(options.model)
+    report = measure(model, options.steps, options.blocks, options.guidance)
+    report["threads"] = threads
+    if options.json:
+        print(json.dumps(report))
+    else:
+        _print(report)
+    return 0
+
+
+def measure(model: Model, steps: list[int], blocks: int, guidance: float) -> dict[str, Any]:
+    """Figures of one model on this machine, all taken in one run.
+
+    Times are medians over `blocks` blocks after two that warm up, with the context full;
+    `real_time_factor` is (generation + decoding) over the block's duration, and `speedup` the
+    baseline's generation time over this one's at equal steps.
+    """
+    config = model.stream_config
+    block_ms = 1000.0 * config.block_frames * model.codec.frame_samples / model.codec.sample_rate
+    decode_ms = _decode_ms(model, blocks)
+    rows: list[dict[str, Any]] = []
+    for strategy in STRATEGIES:
+        stream_block = _stream(model, strategy, guidance)
+        for count in steps:
+            generate_ms = _median_ms(lambda k=count, f=stream_block: f(k), blocks)  # type: ignore[misc]
+            rows.append(
+                {
+                    "strategy": strategy,
+                    "steps": count,
+                    "generate_ms": round(generate_ms, 2),
+                    "real_time_factor": round((generate_ms + decode_ms) / block_ms, 4),
+                    "default": strategy == config.strategy and count == config.steps,
+                }
+            )
+    baseline = {
+        row["steps"]: row["generate_ms"] for row in rows if row["strategy"] == STRATEGIES[0]
+    }
+    for row in rows:
+        row["speedup"] = round(baseline[row["steps"]] / row["generate_ms"], 2)
+    return {
+        "model": model.name,
+        "model_sha256": model.sha256,
+        "block_frames": config.block_frames,
+        "context_frames": config.context_frames,
+        "block_ms": round(block_ms, 2),
+        "guidance": guidance,
+        "decode_ms": round(decode_ms, 2),
+        "memory_mb": round(peak_memory_mb(), 1),
+        "rows": rows,
+    }
+
+
+def _stream(model: Model, strategy: str, guidance: float) -> Callable[[int], object]:
+    """A function that generates the next block in so many steps, the context being full."""
+    import torch
+
+    from lmdm.stream.block_stream import BlockConditions, BlockStream
+
+    config = replace(model.stream_config, strategy=strategy)
+    stream = BlockStream(model.dit, config, seed=0)
+    noise = torch.Generator().manual_seed(0)
+    text = model.text_encoder.dim if model.text_encoder is not None else 0
+    local = model.conditioning.channels if model.conditioning is not None else 0
+    conditions = BlockConditions(
+        text_tokens=torch.randn(1, text, generator=noise) if text else None,
+        local=torch.zeros(local, config.block_frames) if local else None,
+        guidance=guidance,
+    )
+    channels = model.codec.latent_channels
+    stream.prime(torch.randn(channels, config.context_frames, generator=noise), None)
+    return lambda steps: stream.next_block(conditions, steps=steps)
+
+
+def _decode_ms(model: Model, blocks: int) -> float:
+    import torch
+
+    from lmdm.codec.streaming import StreamingDecoder
+
+    decoder = StreamingDecoder(model.codec)
+    latents = torch.randn(
+        model.codec.latent_channels,
+        model.stream_config.block_frames,
+        generator=torch.Generator().manual_seed(0),
+    )
+    return _median_ms(lambda: decoder.decode(latents), blocks)
+
+
+def _median_ms(work: Callable[[], object], times: int) -> float:
+    for _ in range(2):
+        work()
+    measured = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        work()
+        measured.append(time.perf_counter() - begun)
+    return 1000.0 * median(measured)
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MiB; 0 where that is unknown."""
+    try:
+        import resource
+        import sys
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024.0 * 1024.0) if sys.platform == "darwin" else peak / 1024.0
+
+
+def _print(report: dict[str, Any]) -> None:
+    print(
+        f"model {report['model']}: blocks of {report['block_frames']} frames "
+        f"({report['block_ms']:.0f} ms), context {report['context_frames']} frames, "
+        f"guidance {report['guidance']:g}, {report['threads']} thread(s)"
+    )
+    print(f"decoding {report['decode_ms']:.1f} ms a block, memory {report['memory_mb']:.0f} MiB\n")
+    print(f"{'strategy':<16} {'steps':>5} {'ms/block':>9} {'real-time':>10} {'vs outpainting':>15}")
+    for row in report["rows"]:
+        mark = "  <- default" if row["default"] else ""
+        print(
+            f"{row['strategy']:<16} {row['steps']:>5} {row['generate_ms']:>9.1f} "
+            f"{row['real_time_factor']:>10.3f} {row['speedup']:>14.2f}x{mark}"
+        )
