@@ -1,0 +1,1 @@
+"""Corpus, codec, diffusion: everything that makes a model. Calls the modules that play it."""
