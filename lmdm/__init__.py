@@ -1,0 +1,1 @@
+"""LMDM Live: a streaming latent-diffusion music instrument."""

@@ -1,0 +1,4 @@
+"""The diffusion transformer: Stable Audio's structure with LMDM's context/target routing.
+
+Import the submodule you need: `model`, `masks`, `cache`, `config`.
+"""
