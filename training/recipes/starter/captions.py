@@ -20,6 +20,8 @@ STYLE_WORDS: dict[str, tuple[str, ...]] = {
     "guitar folk": ("acoustic folk", "folk guitar", "fingerpicked folk tune", "acoustic guitar music"),
     "mallets": ("mallet percussion", "minimal music for marimba and vibraphone", "mallet ensemble", "light percussive pattern music"),
     "art song": ("art song, classical", "romantic song arrangement", "classical lied", "nineteenth-century song"),
+    "classical arrangement": ("classical music", "classical piece", "chamber music arrangement",
+                              "classical quartet arrangement"),
     "string quartet": ("string quartet", "classical chamber music", "classical quartet", "chamber music"),
 }
 

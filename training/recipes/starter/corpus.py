@@ -1,6 +1,8 @@
 """Make the starter corpus.
 
     python -m training.recipes.starter.corpus render --out DIR --pieces N --seed S
+    python -m training.recipes.starter.corpus scores --scores OPENSCORE --out DIR --pieces N
+    python -m training.recipes.starter.corpus recorded --out DIR
 """
 
 from __future__ import annotations
@@ -8,9 +10,11 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -18,11 +22,14 @@ from tqdm import tqdm
 from lmdm.errors import InputError
 from training.recipes.starter.arranger import STYLES, arranged
 from training.recipes.starter.player import played
+from training.recipes.starter.recorded import fetch_all
 from training.recipes.starter.render import Sampler, mixed
 from training.recipes.starter.score import Score, perform
+from training.recipes.starter.scores import cut_of, piece_name, score_files
 from training.recipes.starter.store import is_complete, write_piece
 
 PLAYER_SHARE = 0.4
+Result = TypeVar("Result")
 _sampler: Sampler | None = None  # one a process: loading the soundfont costs seconds
 
 
@@ -51,43 +58,102 @@ def render_piece(folder: Path, index: int, seed: int) -> float:
     return performance.seconds
 
 
+def render_score(out: Path, files: list[Path], index: int, seed: int) -> str | None:
+    """Cut, play and write one score; returns why it was skipped, or None."""
+    folder = out / piece_name(files[index])
+    if is_complete(folder):
+        return None
+    try:
+        score, generator = cut_of(files, index, seed)
+    except InputError as error:
+        return str(error)
+    performance = perform(score, generator)
+    write_piece(folder, mixed(performance, sampler(), generator), score, performance, seed)
+    return None
+
+
 def _ignore_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def render(out: Path, pieces: int, seed: int, workers: int) -> None:
-    """Render the pieces that are not there yet; safe to interrupt and to run again."""
-    if pieces < 1 or workers < 1:
-        raise InputError(f"--pieces ({pieces}) and --workers ({workers}) must be at least 1")
-    out.mkdir(parents=True, exist_ok=True)
-    folders = [(out / f"starter-{seed}-{index:05d}", index) for index in range(pieces)]
-    wanting = [(folder, index) for folder, index in folders if not is_complete(folder)]
+def in_parallel(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], workers: int) -> list[Result]:
+    """The function's results for each task, as they come, with a progress bar.
+
+    Control-C lets the pieces in hand be finished, drops the others and exits with status 130.
+    """
+    results = []
     pool = ProcessPoolExecutor(workers, initializer=_ignore_interrupt)
-    seconds = 0.0
     try:
-        jobs = [pool.submit(render_piece, folder, index, seed) for folder, index in wanting]
-        for job in tqdm(as_completed(jobs), total=len(jobs), unit="piece", mininterval=10):
-            seconds += job.result()
+        jobs = [pool.submit(function, *task) for task in tasks]
+        for job in tqdm(as_completed(jobs), total=len(jobs), unit="piece", mininterval=5):
+            results.append(job.result())
     except KeyboardInterrupt:
         print("stopped; the pieces written so far are whole, run again to go on", file=sys.stderr)
         raise SystemExit(130) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    print(f"{len(wanting)} pieces rendered, {seconds / 3600:.2f} h; {pieces} in {out}")
+    return results
+
+
+def render(out: Path, pieces: int, seed: int, workers: int) -> None:
+    """Render the procedural pieces that are not there yet; safe to interrupt and to run again."""
+    out.mkdir(parents=True, exist_ok=True)
+    folders = [(out / f"starter-{seed}-{index:05d}", index, seed) for index in range(pieces)]
+    wanting = [task for task in folders if not is_complete(task[0])]
+    started = time.monotonic()
+    seconds = sum(in_parallel(render_piece, wanting, workers))
+    speed = seconds / max(1e-9, time.monotonic() - started)
+    print(f"{len(wanting)} pieces rendered, {seconds / 3600:.2f} h at {speed:.0f} x real time; {pieces} in {out}")
+
+
+def render_scores(out: Path, folder: Path, pieces: int, seed: int, workers: int) -> None:
+    """Render cuts of `pieces` scores; files that cannot be used are listed beside `out`."""
+    files = score_files(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    order = [int(index) for index in np.random.default_rng(seed).permutation(len(files))]
+    skipped: list[str] = []
+    done = 0
+    while done < pieces and order:
+        now, order = order[: pieces - done], order[pieces - done :]
+        reasons = in_parallel(render_score, [(out, files, index, seed) for index in now], workers)
+        skipped += [reason for reason in reasons if reason is not None]
+        done += reasons.count(None)
+    listing = out.with_name(out.name + ".skipped-scores.txt")
+    partial = listing.with_suffix(".part")
+    partial.write_text("".join(f"{reason}\n" for reason in sorted(skipped)), encoding="utf-8")
+    partial.replace(listing)
+    print(f"{done} scores in {out}; {len(skipped)} skipped, listed in {listing}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="training.recipes.starter.corpus", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="training.recipes.starter.corpus", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("render", help="compose and render procedural pieces")
-    command.add_argument("--out", type=Path, required=True)
-    command.add_argument("--pieces", type=int, default=700)
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--workers", type=int, default=2)
+    for name, what in (("render", "compose and render procedural pieces"),
+                       ("scores", "render cuts of OpenScore's scores"),
+                       ("recorded", "fetch freely licensed recordings from Debian")):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("--out", type=Path, required=True)
+        if name == "scores":
+            command.add_argument("--scores", type=Path, required=True, help="folder of .mxl files")
+        if name != "recorded":
+            command.add_argument("--pieces", type=int, default=700 if name == "render" else 100)
+            command.add_argument("--seed", type=int, default=0)
+            command.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(arguments)
     try:
-        render(options.out, options.pieces, options.seed, options.workers)
+        if options.command == "recorded":
+            fetch_all(options.out)
+            return 0
+        if options.pieces < 1 or options.workers < 1 or options.seed < 0:
+            raise InputError("--pieces and --workers must be at least 1, and --seed at least 0")
+        if options.command == "scores":
+            render_scores(options.out, options.scores, options.pieces, options.seed, options.workers)
+        else:
+            render(options.out, options.pieces, options.seed, options.workers)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ from training.recipes.starter.captions import describe_player
 from training.recipes.starter.harmony import Chord, Key, degree_chord, random_key, voicing
 from training.recipes.starter.palette import INSTRUMENTS, Instrument
 from training.recipes.starter.parts import GROOVES, Bars
-from training.recipes.starter.score import ChordSpan, Part, Score
+from training.recipes.starter.score import Part, Score, heard_chords
 
 Generator = np.random.Generator
 LOWEST, HIGHEST = 30, 98
@@ -169,20 +169,6 @@ MANNERS: dict[str, Callable[[Hand, float, float], None]] = {
 }
 
 
-def heard_chords(part: Part, total: float, step: float = 2.0) -> list[ChordSpan]:
-    """Spans of `step` beats with the pitch classes that sound in each for an eighth or longer."""
-    spans = []
-    for index in range(int(np.ceil(total / step))):
-        start, end = index * step, min((index + 1) * step, total)
-        classes = frozenset(
-            note.pitch % 12 for note in part.notes
-            if min(note.start + note.length, end) - max(note.start, start) >= min(0.5, note.length - 1e-6)
-        )
-        if classes:
-            spans.append(ChordSpan(start, end, classes))
-    return spans
-
-
 def played(generator: Generator) -> Score:
     """A piece of 45–70 s by one instrument, with drums in a quarter and bass in some of these."""
     instrument: Instrument = INSTRUMENTS[PLAYED[int(generator.integers(len(PLAYED)))]]
@@ -217,7 +203,7 @@ def played(generator: Generator) -> Score:
     common = sorted(set(manners), key=manners.count, reverse=True)[:2]
     return Score(
         style="player", bpm=bpm, key=key.name, beats_per_bar=4, parts=[part, *others],
-        chords=heard_chords(part, total),
+        chords=heard_chords([part], total),
         captions=describe_player(instrument, common, [o.instrument for o in others], bpm, generator),
         looseness=float(generator.uniform(0.5, 1.8)),
     )

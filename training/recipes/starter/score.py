@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,7 +56,11 @@ class ChordSpan:
 
 @dataclass
 class Score:
-    """A whole piece in beats. `swing` is where the off-beat eighth falls, 0.5 (straight) to 0.67."""
+    """A whole piece in beats of which `bpm` go to a minute.
+
+    swing: where the off-beat eighth falls, 0.5 (straight) to 0.67; looseness: scale of timing errors;
+    beat_grid: (place, beat in bar) of each beat, where the metre changes or counts in other units.
+    """
 
     style: str
     bpm: float
@@ -67,6 +71,7 @@ class Score:
     captions: list[str]
     swing: float = 0.5
     looseness: float = 1.0
+    beat_grid: list[tuple[float, int]] | None = None
     source: str = "procedural arranger, rendered with FluidR3_GM"
     licence: str = "CC0-1.0 (composition); soundfont FluidR3_GM: MIT"
 
@@ -112,6 +117,25 @@ def without_overlaps(notes: Array) -> Array:
     return ordered[keep]
 
 
+def heard_chords(parts: Sequence[Part], total: float, step: float = 2.0) -> list[ChordSpan]:
+    """Spans of `step` beats up to `total` with the pitch classes that sound in each.
+
+    Notes that only brush a span (less than half a beat of a longer note) are left out.
+    """
+    spans = []
+    for index in range(int(np.ceil(total / step - 1e-6))):
+        start, end = index * step, min((index + 1) * step, total)
+        classes = set()
+        for part in parts:
+            for note in part.notes:
+                shared = min(note.start + note.length, end) - max(note.start, start)
+                if not part.instrument.is_drum and shared > 0 and shared >= min(0.5, note.length - 1e-6):
+                    classes.add(note.pitch % 12)
+        if classes:
+            spans.append(ChordSpan(start, end, frozenset(classes)))
+    return spans
+
+
 def chord_rows(spans: Iterable[ChordSpan], second_of: float) -> Array:
     """Chord spans in beats → [n,14] rows in seconds; `second_of` is the length of a beat."""
     rows = []
@@ -144,15 +168,12 @@ def perform(score: Score, generator: np.random.Generator) -> Performance:
             velocity = np.clip(round(note.velocity + generator.normal(0.0, 3.5)), 1, 127)
             rows.append([onset, offset, note.pitch, velocity, stem])
     notes = without_overlaps(np.asarray(rows, dtype=np.float32).reshape(-1, 5))
-    last_beat = max(note.start + note.length for part in score.parts for note in part.notes)
-    count = int(np.ceil(last_beat - 1e-6))
-    beats = np.asarray(
-        [
-            [LEAD_IN_SECONDS + index * beat_seconds, index % score.beats_per_bar]
-            for index in range(count)
-        ],
-        dtype=np.float32,
-    )
+    grid = score.beat_grid
+    if grid is None:
+        last_beat = max(note.start + note.length for part in score.parts for note in part.notes)
+        grid = [(float(i), i % score.beats_per_bar) for i in range(int(np.ceil(last_beat - 1e-6)))]
+    placed = [[LEAD_IN_SECONDS + place * beat_seconds, count] for place, count in grid]
+    beats = np.asarray(placed, dtype=np.float32).reshape(-1, 2)
     chords = chord_rows(score.chords, beat_seconds)
     end = max(float(notes[:, 1].max()), float(chords[:, 1].max()) if len(chords) else 0.0)
     return Performance(

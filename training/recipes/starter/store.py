@@ -23,6 +23,13 @@ def split_of(name: str) -> str:
     return "train" if bucket < 92 else "validation" if bucket < 96 else "test"
 
 
+def beat_rate(performance: Performance) -> float:
+    """Beats a minute by the beat labels, 0 where there are fewer than two."""
+    if len(performance.beats) < 2:
+        return 0.0
+    return round(60.0 / float(np.median(np.diff(performance.beats[:, 0].astype(np.float64)))), 1)
+
+
 def is_complete(folder: Path) -> bool:
     """Whether the piece is there; a folder is renamed into place only when whole."""
     return (folder / "piece.json").is_file()
@@ -45,7 +52,7 @@ def write_piece(folder: Path, audio: NDArray[np.float32], score: Score, performa
         for i in performance.instruments
     ]
     description = {
-        "style": score.style, "captions": score.captions, "stems": stems, "bpm": score.bpm,
+        "style": score.style, "captions": score.captions, "stems": stems, "bpm": beat_rate(performance),
         "key": score.key, "seconds": round(audio.shape[1] / SAMPLE_RATE, 3), "licence": score.licence,
         "source": score.source, "split": split_of(folder.name), "seed": seed,
     }
