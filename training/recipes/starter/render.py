@@ -26,7 +26,7 @@ Audio = NDArray[np.float32]
 
 
 class Sampler:
-    """A FluidSynth instance that plays one stem at a time, offline.
+    """Plays one stem at a time with FluidSynth, offline; the same notes give the same samples.
 
     Threads: one thread only; each process of a corpus run owns its own.
     """
@@ -34,14 +34,20 @@ class Sampler:
     def __init__(self, soundfont: Path = SOUNDFONT) -> None:
         if not soundfont.is_file():
             raise InputError(f"soundfont {soundfont} is missing: install fluid-soundfont-gm")
-        self.synth = fluidsynth.Synth(gain=0.4, samplerate=float(SAMPLE_RATE), channels=16)
-        self.synth.setting("synth.chorus.active", 0)
-        self.synth.setting("synth.polyphony", 160)
-        self.font = self.synth.sfload(str(soundfont))
+        self.soundfont = soundfont
+        # Never played: while it lives FluidSynth keeps the samples in memory, and the synthesiser
+        # that each stem needs is made in some 60 ms.
+        self._keeper, _ = self._synthesiser()
         self._write = fluidsynth._fl.fluid_synth_write_float
         pointer, number = ctypes.c_void_p, ctypes.c_int
         self._write.argtypes = [pointer, number, pointer, number, number, pointer, number, number]
         self._write.restype = number
+
+    def _synthesiser(self) -> tuple[fluidsynth.Synth, int]:
+        synth = fluidsynth.Synth(gain=0.4, samplerate=float(SAMPLE_RATE), channels=16)
+        synth.setting("synth.chorus.active", 0)
+        synth.setting("synth.polyphony", 160)
+        return synth, synth.sfload(str(self.soundfont))
 
     def play(self, notes: NDArray[np.float32], instrument: Instrument, seconds: float,
              reverb: int, room: float) -> Audio:
@@ -49,26 +55,32 @@ class Sampler:
 
         reverb: send level 0–127; room: size 0–1.
         """
-        synth = self.synth
-        synth.system_reset()
-        synth.set_reverb(roomsize=room, damping=0.3, width=0.8, level=0.7)
-        bank = DRUM_BANK if instrument.is_drum else 0
-        synth.program_select(0, self.font, bank, instrument.program)
-        synth.cc(0, 91, reverb)
-        total = int(round(seconds * SAMPLE_RATE))
+        # A used synthesiser carries release tails, reverb and a begun block into the next stem:
+        # system_reset of FluidSynth 2.3 clears none of them.
+        synth, font = self._synthesiser()
+        try:
+            synth.set_reverb(roomsize=room, damping=0.3, width=0.8, level=0.7)
+            bank = DRUM_BANK if instrument.is_drum else 0
+            synth.program_select(0, font, bank, instrument.program)
+            synth.cc(0, 91, reverb)
+            return self._played(synth, notes, int(round(seconds * SAMPLE_RATE)))
+        finally:
+            synth.delete()
+
+    def _played(self, synth: fluidsynth.Synth, notes: NDArray[np.float32], total: int) -> Audio:
         audio = np.zeros((2, total + BLOCK_SAMPLES), dtype=np.float32)
         events = [(self._sample(off), 0, int(pitch), 0) for _, off, pitch, _ in notes[:, :4]]
         events += [(self._sample(on), 1, int(p), int(v)) for on, _, p, v in notes[:, :4]]
         position = 0
         for sample, _, pitch, velocity in sorted(events):
             sample = min(sample, total)
-            self._fill(audio, position, sample)
+            self._fill(synth, audio, position, sample)
             position = max(position, sample)
             if velocity:
                 synth.noteon(0, pitch, velocity)
             else:
                 synth.noteoff(0, pitch)
-        self._fill(audio, position, total)
+        self._fill(synth, audio, position, total)
         return audio[:, :total]
 
     @staticmethod
@@ -76,15 +88,15 @@ class Sampler:
         sample = max(0.0, seconds * SAMPLE_RATE - LATENCY_SAMPLES)
         return int(round(sample / BLOCK_SAMPLES)) * BLOCK_SAMPLES
 
-    def _fill(self, audio: Audio, start: int, stop: int) -> None:
+    def _fill(self, synth: fluidsynth.Synth, audio: Audio, start: int, stop: int) -> None:
         if stop <= start:
             return
         left, right = (audio[side].ctypes.data_as(ctypes.c_void_p) for side in (0, 1))
-        self._write(self.synth.synth, stop - start, left, start, 1, right, start, 1)
+        self._write(synth.synth, stop - start, left, start, 1, right, start, 1)
 
     def close(self) -> None:
-        """Free the synthesiser."""
-        self.synth.delete()
+        """Free the samples."""
+        self._keeper.delete()
 
 
 def balanced(audio: Audio, pan: float, level_db: float) -> Audio:
@@ -104,9 +116,9 @@ def balanced(audio: Audio, pan: float, level_db: float) -> Audio:
 def mixed(performance: Performance, sampler: Sampler, generator: np.random.Generator) -> Audio:
     """A performance → the stereo mix [2, samples] at 44.1 kHz, peak ≤ −1 dBFS, RMS −24…−14 dBFS.
 
-    Gain, pan and reverb of each stem are drawn from `generator`. The peak ceiling wins over the RMS.
+    Gain, pan and reverb of each stem are drawn from `generator`. The peak ceiling outranks the RMS.
     """
-    total = int(round(performance.seconds * SAMPLE_RATE))
+    total = round(performance.seconds * SAMPLE_RATE)
     mix = np.zeros((2, total), dtype=np.float32)
     room = float(generator.uniform(0.15, 0.85))
     wetness = float(generator.uniform(0.2, 1.0))
