@@ -1,0 +1,94 @@
+"""Messages that must be seen and must not stand in the way."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
+
+from lmdm.live.messages import Snapshot
+from ui import theme
+from ui.stage import Stage
+
+Weight = Literal["warning", "alarm"]
+TINTS: dict[Weight, str] = {"warning": theme.WARNING, "alarm": theme.ALARM}
+SIGNS: dict[Weight, str] = {"warning": "!", "alarm": "✕"}
+
+
+class Banner(QFrame):
+    """One strip of text under the top bar; never a dialog.
+
+    Engine trouble shows itself and goes when the trouble does. A problem of the panel's own stays
+    until it is dismissed; the newest counts, and one that repeats is counted, not piled up.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._of_engine = False
+        self._text = ""
+        self._times = 0
+        self.sign = QLabel()
+        self.sign.setFont(theme.font(1.2, bold=True))
+        self.label = QLabel()
+        self.label.setWordWrap(True)
+        self.label.setTextFormat(Qt.TextFormat.PlainText)
+        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.dismiss = QPushButton("Dismiss")
+        self.dismiss.setObjectName("small")
+        theme.describe(self.dismiss, "Dismiss", "Puts this message away.")
+        self.dismiss.clicked.connect(self.clear)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 7, 10, 7)
+        row.setSpacing(12)
+        row.addWidget(self.sign)
+        row.addWidget(self.label, 1)
+        row.addWidget(self.dismiss)
+        self.setObjectName("banner")
+        self.hide()
+        stage.changed.connect(self.show_snapshot)
+        stage.problem.connect(self.show_problem)
+
+    @property
+    def text(self) -> str:
+        """What is shown; empty when nothing is."""
+        return self.label.text() if self.isVisibleTo(self.parentWidget()) else ""
+
+    def show_problem(self, text: str) -> None:
+        """Something the musician or the panel did went wrong."""
+        self._times = self._times + 1 if text == self._text and not self._of_engine else 1
+        self._text, self._of_engine = text, False
+        self._show(text if self._times == 1 else f"{text} (×{self._times})", "alarm")
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Shows the engine's trouble, and takes it away when it is over."""
+        if snapshot.status == "failed":
+            self._engine_trouble(snapshot.text or "The engine has failed.", "alarm")
+        elif snapshot.status == "restarting":
+            text = snapshot.text or "The engine starts anew; the last bars loop meanwhile."
+            self._engine_trouble(text, "warning")
+        elif self._of_engine:
+            self.clear()
+
+    def clear(self) -> None:
+        """Shows nothing."""
+        self._times = 0
+        self.hide()
+
+    def _engine_trouble(self, text: str, weight: Weight) -> None:
+        if self._of_engine and text == self._text:
+            return  # dismissed once is dismissed until it changes
+        self._text, self._of_engine = text, True
+        self._show(text, weight)
+
+    def _show(self, text: str, weight: Weight) -> None:
+        tint = TINTS[weight]
+        self.setStyleSheet(
+            f"QFrame#banner {{ background: {theme.PANEL}; border: 1px solid {tint};"
+            f" border-left: 6px solid {tint}; border-radius: 6px; }}"
+        )
+        self.sign.setText(SIGNS[weight])
+        self.sign.setStyleSheet(f"color: {tint};")
+        self.label.setText(text)
+        self.setAccessibleName(f"{weight}: {text}")
+        self.show()

@@ -1,0 +1,213 @@
+"""The blend surface: drag a point between the prompts."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtGui import (
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QResizeEvent,
+)
+from PyQt6.QtWidgets import QSizePolicy, QWidget
+
+from lmdm.live.messages import SetBlend, Snapshot
+from ui import blend, theme
+from ui.prompts import PromptPads
+from ui.stage import Stage
+
+MOST = 6  # prompts on the surface
+KEY_STEP = 0.04  # of the surface's width, an arrow key
+GROUND_PIXELS = 48  # side of the small picture of blended colours that is stretched over it
+ARROWS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
+
+
+class BlendSurface(QWidget):
+    """Two prompts: a crossfader (`SetBlend`). Three to six: a surface that weighs them
+    (`SetPrompts`), each corner one prompt. Fewer: nothing to blend.
+    """
+
+    def __init__(self, stage: Stage, pads: PromptPads) -> None:
+        super().__init__()
+        self._stage = stage
+        self._pads = pads
+        self._letters: tuple[int, ...] = ()  # which pads lie on the surface
+        self.point: blend.Point = (0.5, 0.5)
+        self._dragging = False
+        self._ground: tuple[tuple[int, ...], QImage] | None = None
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setCursor(Qt.CursorShape.CrossCursor)
+        theme.describe(
+            self,
+            "Blend surface",
+            "Drag towards a letter for more of that prompt.",
+            "block",
+            "arrows; Shift for small steps; Home for the middle",
+        )
+        stage.changed.connect(self.show_snapshot)
+
+    @property
+    def count(self) -> int:
+        """How many prompts lie on the surface."""
+        return len(self._letters)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Puts the point where the weights, or the crossfade, say."""
+        worded = [index for index, pad in enumerate(self._pads.pads) if pad.prompt[0]]
+        letters = tuple(worded[:MOST]) if len(worded) > 1 else ()
+        point = self.point
+        if not self._dragging and letters:
+            point = blend.point_of(blend.shares(snapshot.prompts, snapshot.blend)[: len(letters)])
+        if letters != self._letters or point != self.point:
+            self._letters, self.point = letters, point
+            self.update()
+
+    def go(self, x: float, y: float) -> None:
+        """Moves the point to (x, y) of the unit square and sends what that means."""
+        if self.count < 2:
+            return
+        self.point = blend.nearest((x, y), self.count)
+        if self.count == 2:
+            self._stage.send_latest(SetBlend(round(self.point[0], 4)))
+        else:
+            self._pads.set_weights(blend.weights_at(self.point, self.count))
+        self.update()
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """About square."""
+        return QSize(220, 200)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """Large enough to aim on."""
+        return QSize(150, 120)
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Takes the point."""
+        if event is not None and event.button() == Qt.MouseButton.LeftButton and self.count:
+            self._dragging = True
+            self._follow(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Drags it."""
+        if event is not None and self._dragging:
+            self._follow(event)
+
+    def mouseReleaseEvent(self, _event: QMouseEvent | None) -> None:  # noqa: N802
+        """Lets it go."""
+        self._dragging = False
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Arrows move the point, Home centres it."""
+        if event is None:
+            return
+        fine = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        step = KEY_STEP * (0.25 if fine else 1.0)
+        key = Qt.Key(event.key())
+        if key in ARROWS:
+            dx, dy = ARROWS[key]
+            self.go(self.point[0] + dx * step, self.point[1] + dy * step)
+        elif key == Qt.Key.Key_Home:
+            self.go(0.5, 0.5)
+        else:
+            super().keyPressEvent(event)
+
+    def resizeEvent(self, _event: QResizeEvent | None) -> None:  # noqa: N802
+        """The ground is drawn anew."""
+        self._ground = None
+
+    def _field(self) -> QRectF:
+        """Where the unit square lies in the widget."""
+        edge = self.fontMetrics().height() * 1.3
+        if self.count == 2:
+            tall = self.fontMetrics().height() * 3.0
+            return QRectF(edge, (self.height() - tall) / 2, self.width() - 2 * edge, tall)
+        return QRectF(self.rect()).adjusted(edge, edge, -edge, -edge)
+
+    def _follow(self, event: QMouseEvent) -> None:
+        field = self._field()
+        x = (event.position().x() - field.left()) / max(1.0, field.width())
+        y = (event.position().y() - field.top()) / max(1.0, field.height())
+        self.go(x, y)
+
+    def _blended(self) -> QImage:
+        """A small picture of the prompts' colours, mixed by weight at each place."""
+        if self._ground is None or self._ground[0] != self._letters:
+            side, tints = GROUND_PIXELS, [theme.PROMPT_COLOURS[i] for i in self._letters]
+            picture = QImage(side, side, QImage.Format.Format_RGB32)
+            colours = [theme.colour(tint) for tint in tints]
+            for row in range(side):
+                for column in range(side):
+                    place = (column / (side - 1), row / (side - 1))
+                    weights = blend.weights_at(place, self.count)
+                    pairs = list(zip(weights, colours, strict=True))
+                    red = sum(w * c.redF() for w, c in pairs)
+                    green = sum(w * c.greenF() for w, c in pairs)
+                    blue = sum(w * c.blueF() for w, c in pairs)
+                    level = [round(255 * (0.05 + 0.42 * each)) for each in (red, green, blue)]
+                    picture.setPixel(column, row, level[0] << 16 | level[1] << 8 | level[2])
+            self._ground = (self._letters, picture)
+        return self._ground[1]
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
+        """The blended colours, the letters at their corners, and the point."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        if self.count < 2:
+            painter.setPen(theme.colour(theme.QUIET))
+            words = "Write two or more prompts\nand blend them here"
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
+            return
+        field = self._field()
+        places = [
+            QPointF(field.left() + x * field.width(), field.top() + y * field.height())
+            for x, y in blend.corners(self.count)
+        ]
+        shape = QPainterPath()
+        if self.count in (2, 4):
+            shape.addRoundedRect(field, 8, 8)
+        else:
+            shape.addPolygon(QPolygonF(places))
+            shape.closeSubpath()
+        painter.save()
+        painter.setClipPath(shape)
+        painter.drawImage(field, self._blended())
+        painter.restore()
+        edge = theme.ACCENT if self.hasFocus() else theme.LINE
+        painter.setPen(QPen(theme.colour(edge), 1))
+        painter.drawPath(shape)
+        self._draw_letters(painter, places)
+        self._draw_point(painter, field)
+
+    def _draw_letters(self, painter: QPainter, places: list[QPointF]) -> None:
+        radius = self.fontMetrics().height() * 0.62
+        painter.setFont(theme.font(1.0, bold=True))
+        for index, place in zip(self._letters, places, strict=True):
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.colour(theme.PROMPT_COLOURS[index]))
+            disc = QRectF(place.x() - radius, place.y() - radius, 2 * radius, 2 * radius)
+            painter.drawEllipse(disc)
+            painter.setPen(theme.colour(theme.GROUND))
+            painter.drawText(disc, Qt.AlignmentFlag.AlignCenter, theme.PROMPT_LETTERS[index])
+
+    def _draw_point(self, painter: QPainter, field: QRectF) -> None:
+        x = field.left() + self.point[0] * field.width()
+        y = field.center().y() if self.count == 2 else field.top() + self.point[1] * field.height()
+        painter.setPen(QPen(theme.colour(theme.GROUND), 5))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(QPointF(x, y), 10, 10)
+        painter.setPen(QPen(theme.colour(theme.TEXT), 2.5))
+        painter.drawEllipse(QPointF(x, y), 10, 10)
+        painter.setBrush(theme.colour(theme.TEXT))
+        painter.drawEllipse(QPointF(x, y), 2, 2)

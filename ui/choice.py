@@ -1,0 +1,64 @@
+"""A row of buttons of which one is chosen."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QWidget
+
+from lmdm.live.messages import Lane
+from ui import theme
+from ui.lane_label import LaneLabel
+
+Value = TypeVar("Value")
+
+
+class Choice(QWidget, Generic[Value]):
+    """A name and one button an option; `options` are pairs of words and value.
+
+    `chosen` carries the value when the musician picks one, never when `show_value` does.
+    """
+
+    chosen = pyqtSignal(object)
+
+    def __init__(
+        self,
+        name: str,
+        what: str,
+        lane: Lane,
+        options: tuple[tuple[str, Value], ...],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        self.label: QLabel = LaneLabel(name, lane)
+        row.addWidget(self.label)
+        self._values = [value for _, value in options]
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(True)
+        for index, (words, _) in enumerate(options):
+            button = QPushButton(words)
+            button.setObjectName("small")
+            button.setCheckable(True)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            theme.describe(button, f"{name}: {words}", what, lane)
+            self._group.addButton(button, index)
+            row.addWidget(button, 1)
+        self.buttons = {words: self._group.button(i) for i, (words, _) in enumerate(options)}
+        self._group.idClicked.connect(lambda index: self.chosen.emit(self._values[index]))
+        theme.describe(self, name, what, lane)
+
+    @property
+    def value(self) -> Value | None:
+        """The value chosen."""
+        index = self._group.checkedId()
+        return self._values[index] if index >= 0 else None
+
+    def show_value(self, value: Value) -> None:
+        """Shows a choice without reporting it."""
+        button = self._group.button(self._values.index(value)) if value in self._values else None
+        if button is not None and not button.isChecked():
+            button.setChecked(True)

@@ -1,0 +1,113 @@
+"""A pretended session, to look at the panel without an engine: `python -m ui.demo`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from lmdm.live.messages import Latency, Message, NoteOff, NoteOn, Snapshot
+from ui.stage import ECHOES
+
+SAMPLE_RATE = 44100
+LEAD_MS = 620.0
+CHORDS = ((48, 55, 60, 64), (45, 52, 60, 64), (41, 53, 57, 60), (43, 50, 59, 62))
+
+
+class Demo:
+    """Snapshots and sound such as an engine would give; settings are taken over at once.
+
+    Threads: one. `seconds` is the demo's own time, so that a picture of it can be made exactly.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._given = 0  # samples of sound
+        self._random = np.random.default_rng(1)
+        self.snapshot = Snapshot(
+            status="playing",
+            model="starter",
+            real_time_factor=0.41,
+            block_ms=185.8,
+            lead_ms=LEAD_MS,
+            latency={"instant": Latency(14, 21, 12), "block": Latency(312, 397, 64)},
+            level_db=(-17.0, -18.5),
+            peak_db=(-6.1, -7.4),
+            prompts=(
+                ("felt piano, close and warm", 0.42),
+                ("slow analogue strings", 0.28),
+                ("brushed drums", 0.18),
+                ("glass bells, far away", 0.12),
+            ),
+            guidance=2.4,
+            bpm=96.0,
+            held=(48, 55, 60, 64),
+            seed=41,
+            device="Built-in Audio Analog Stereo",
+            midi="Launchkey 37 · note C4",
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Since the demo began."""
+        return self._clock() - self._start
+
+    def take_control(self, message: Message) -> None:
+        """Takes a message over into the snapshot."""
+        if isinstance(message, NoteOn):
+            held = (*self.snapshot.held, message.pitch)
+            self.snapshot = replace(self.snapshot, held=held)
+        elif isinstance(message, NoteOff):
+            held = tuple(pitch for pitch in self.snapshot.held if pitch != message.pitch)
+            self.snapshot = replace(self.snapshot, held=held)
+        elif type(message) in ECHOES:
+            source, target = ECHOES[type(message)]
+            self.snapshot = replace(self.snapshot, **{target: getattr(message, source)})
+
+    def look(self) -> Snapshot:
+        """The snapshot of now."""
+        heard = round(self.seconds * SAMPLE_RATE)
+        beat = self.seconds * self.snapshot.bpm / 60
+        wobble = 2.5 * np.sin(2 * np.pi * beat)
+        return replace(
+            self.snapshot,
+            heard=heard,
+            samples=heard + round(LEAD_MS * SAMPLE_RATE / 1000),
+            heard_beat=beat,
+            beat=beat + LEAD_MS / 1000 * self.snapshot.bpm / 60,
+            level_db=(-15.0 - wobble, -16.5 - wobble),
+            limiter_db=min(0.0, -1.5 + wobble),
+        )
+
+    def listen(self) -> np.ndarray:
+        """The sound since the last call [samples, 2]: broken chords and a soft pulse."""
+        end = round(self.seconds * SAMPLE_RATE)
+        time_axis = np.arange(self._given, end) / SAMPLE_RATE
+        self._given = end
+        beat = time_axis * self.snapshot.bpm / 60
+        sound = np.zeros(len(beat))
+        for index in range(4):
+            chord = np.array([notes[index] for notes in CHORDS])[(beat // 4).astype(int) % 4]
+            hertz = 440.0 * 2.0 ** ((chord - 69 + 12 * (index % 2)) / 12)
+            pluck = np.exp(-2.2 * ((beat * 2 - index) % 4) / 2)
+            for harmonic in range(1, 7):
+                tone = np.sin(2 * np.pi * hertz * harmonic * time_axis)
+                sound += 0.11 * pluck * tone / harmonic**1.6
+        brush = np.exp(-14 * ((beat + 1) % 2)) * self._random.standard_normal(len(beat))
+        sound += 0.08 * brush
+        return np.stack([sound, sound], axis=1).astype(np.float32)
+
+
+def main() -> int:
+    """Shows the panel over a pretended session."""
+    from ui import app
+
+    demo = Demo()
+    return app.run(demo.take_control, demo.look, sound=demo.listen)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

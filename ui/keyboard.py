@@ -1,0 +1,164 @@
+"""The on-screen keyboard: what is played, and what the model hears."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtGui import QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtWidgets import QSizePolicy, QWidget
+
+from lmdm.live.messages import Snapshot
+from ui import theme
+from ui.keys import PlayedKeys, clamped
+from ui.stage import Stage
+
+LOWEST, HIGHEST = 36, 96  # C2 to C7
+BLACK = frozenset((1, 3, 6, 8, 10))
+BLACK_WIDTH, BLACK_HEIGHT = 0.62, 0.62  # of a white key
+SOFTEST, LOUDEST = 30, 120  # velocity at the back and at the front of a key
+
+
+def is_black(pitch: int) -> bool:
+    """Whether a pitch is a black key."""
+    return pitch % 12 in BLACK
+
+
+class PianoKeys(QWidget):
+    """Five octaves. Mouse: press, slide, and the nearer to the front the louder.
+
+    Pressed keys are filled; notes the model hears carry a dot, so that a note held by a MIDI
+    keyboard or by the pedal is seen too.
+    """
+
+    def __init__(self, stage: Stage, played: PlayedKeys) -> None:
+        super().__init__()
+        self._played = played
+        self._heard: frozenset[int] = frozenset()
+        self._drawn: tuple[frozenset[int], frozenset[int], int] | None = None
+        self._whites = [pitch for pitch in range(LOWEST, HIGHEST + 1) if not is_black(pitch)]
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumHeight(70)
+        theme.describe(
+            self,
+            "Keyboard",
+            "Play with the mouse or the computer's keys. Filled: held by you. "
+            "Dot: heard by the model.",
+            "block",
+            "A W S E D F T G Y H U J K O L P; Z and X change the octave, C and V the loudness",
+        )
+        stage.changed.connect(self.show_snapshot)
+
+    @property
+    def heard(self) -> frozenset[int]:
+        """Pitches the model hears."""
+        return self._heard
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Marks what the model hears."""
+        self._heard = frozenset(snapshot.held)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Repaints when what is held, heard, or reached by the letters has changed."""
+        state = (self._played.pitches, self._heard, self._played.octave)
+        if state != self._drawn:
+            self._drawn = state
+            self.update()
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Wide and low."""
+        return QSize(900, 120)
+
+    def key_box(self, pitch: int) -> QRectF:
+        """Where a key lies in the widget."""
+        wide = self.width() / len(self._whites)
+        before = sum(1 for white in self._whites if white < pitch)
+        if is_black(pitch):
+            left = before * wide - wide * BLACK_WIDTH / 2
+            return QRectF(left, 0, wide * BLACK_WIDTH, self.height() * BLACK_HEIGHT)
+        return QRectF(before * wide, 0, wide, self.height())
+
+    def key_at(self, x: float, y: float) -> tuple[int, int] | None:
+        """Pitch and velocity at a place, or None beside the keys."""
+        point = QPointF(x, y)
+        for pitch in sorted(range(LOWEST, HIGHEST + 1), key=is_black, reverse=True):
+            box = self.key_box(pitch)
+            if box.contains(point):
+                share = (y - box.top()) / max(1.0, box.height())
+                return pitch, round(SOFTEST + (LOUDEST - SOFTEST) * share)
+        return None
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Plays the key under the pointer."""
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self._touch(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Slides from key to key."""
+        if event is not None and event.buttons() & Qt.MouseButton.LeftButton:
+            self._touch(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Lets go."""
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self._played.release("mouse")
+            self.refresh()
+
+    def _touch(self, event: QMouseEvent) -> None:
+        found = self.key_at(event.position().x(), event.position().y())
+        if found is None:
+            self._played.release("mouse")
+        else:
+            self._played.press("mouse", found[0], clamped(found[1], 1, 127))
+        self.refresh()
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
+        """White keys, then black ones, then what the letters reach."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        pressed = self._played.pitches
+        for pitch in sorted(range(LOWEST, HIGHEST + 1), key=is_black):
+            self._draw_key(painter, pitch, pitch in pressed)
+        if self.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(theme.colour(theme.ACCENT), 2))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 4, 4)
+
+    def _draw_key(self, painter: QPainter, pitch: int, pressed: bool) -> None:
+        box = self.key_box(pitch).adjusted(1, 0, -1, -1)
+        black = is_black(pitch)
+        heard = pitch in self._heard
+        shade = QLinearGradient(box.topLeft(), box.bottomLeft())
+        if pressed:
+            top, front = (theme.mixed(theme.ACCENT, theme.GROUND, 0.25), theme.colour(theme.ACCENT))
+        elif black:
+            top, front = theme.colour("#0a0b0d"), theme.colour("#23272f")
+        else:
+            top, front = theme.colour("#aab1bc"), theme.colour("#d8dce3")
+        shade.setColorAt(0.0, top)
+        shade.setColorAt(1.0, front)
+        painter.setBrush(shade)
+        painter.setPen(QPen(theme.colour(theme.GROUND), 1))
+        painter.drawRoundedRect(box, 3, 3)
+        line = self.fontMetrics().height()
+        if heard:
+            radius = min(box.width() * 0.3, line * 0.4)
+            place = QPointF(box.center().x(), box.bottom() - radius - 5)
+            painter.setBrush(theme.colour(theme.FRESH))
+            painter.setPen(QPen(theme.colour(theme.GROUND), 1.5))
+            painter.drawEllipse(place, radius, radius)
+        letter = self._played.letter_of(pitch)
+        dark = theme.colour(theme.GROUND if not black or pressed else theme.QUIET)
+        middle = Qt.AlignmentFlag.AlignHCenter
+        if letter:
+            painter.setPen(dark)
+            painter.setFont(theme.font(0.85, bold=True))
+            high = box.height() * (0.5 if black else 0.68)
+            row = QRectF(box.left(), box.top() + high - line / 2, box.width(), line)
+            painter.drawText(row, Qt.AlignmentFlag.AlignCenter, letter)
+        elif pitch % 12 == 0 and not heard:
+            painter.setPen(theme.colour("#565e6b"))
+            painter.setFont(theme.font(0.8))
+            row = box.adjusted(0, 0, 0, -3)
+            words = f"C{pitch // 12 - 1}"
+            painter.drawText(row, middle | Qt.AlignmentFlag.AlignBottom, words)

@@ -1,0 +1,232 @@
+"""Prompt pads: two to six texts, each with a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QPainter, QPaintEvent
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from lmdm.live.messages import SetBlend, SetPrompts, Snapshot
+from ui import blend, theme
+from ui.fader import Fader
+from ui.stage import Stage
+
+FEWEST, MOST = 2, 6
+LONGEST = 300  # characters of a prompt
+
+
+class Badge(QWidget):
+    """The prompt's letter in its colour."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self._index = index
+        side = round(self.fontMetrics().height() * 1.7)
+        self.setFixedSize(side, side)
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """A rounded square with the letter."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour(theme.PROMPT_COLOURS[self._index]))
+        painter.drawRoundedRect(self.rect(), 6, 6)
+        painter.setPen(theme.colour(theme.GROUND))
+        painter.setFont(theme.font(1.1, bold=True))
+        letter = theme.PROMPT_LETTERS[self._index]
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, letter)
+
+
+class PromptPad(QWidget):
+    """One prompt: its letter, its words, its weight, and its share of the blend."""
+
+    edited = pyqtSignal()
+    weighed = pyqtSignal()
+    dropped = pyqtSignal()
+
+    def __init__(self, index: int, text: str = "", weight: float = 1.0) -> None:
+        super().__init__()
+        letter = theme.PROMPT_LETTERS[index]
+        self._exact = weight  # the fader's steps would round it
+        self.text = QLineEdit(text)
+        self.text.setMaxLength(LONGEST)
+        self.text.setPlaceholderText("describe a sound, then press Enter")
+        theme.describe(
+            self.text,
+            f"Prompt {letter}",
+            "What the music should sound like, in words. Enter sends it.",
+            "block",
+        )
+        self._committed = text
+        self.text.editingFinished.connect(self._commit)
+        self.weight = Fader(
+            f"Weight of prompt {letter}",
+            "How much this prompt counts beside the others.",
+            "block",
+            0.0,
+            1.0,
+            0.01,
+            1.0,
+            tint=theme.PROMPT_COLOURS[index],
+        )
+        self.weight.show_value(weight)
+        self.weight.setMinimumWidth(90)
+        self.weight.moved.connect(self._weigh)
+        self.share = QLabel("")
+        self.share.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.share.setFixedWidth(self.fontMetrics().horizontalAdvance("100 %") + 6)
+        self.remove = QPushButton("×")
+        self.remove.setObjectName("plain")
+        theme.describe(self.remove, f"Remove prompt {letter}", "Takes this prompt away.", "block")
+        self.remove.clicked.connect(self.dropped)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        row.addWidget(Badge(index))
+        row.addWidget(self.text, 5)
+        row.addWidget(self.weight, 3)
+        row.addWidget(self.share)
+        row.addWidget(self.remove)
+
+    @property
+    def prompt(self) -> tuple[str, float]:
+        """Text as committed, and weight."""
+        return self._committed, self._exact
+
+    @property
+    def typing(self) -> bool:
+        """Whether words are being typed that have not been sent."""
+        return self.text.hasFocus() and self.text.text().strip() != self._committed
+
+    def set_weight(self, weight: float) -> None:
+        """Shows a weight without reporting it."""
+        self._exact = weight
+        self.weight.show_value(weight)
+
+    def show_share(self, share: float) -> None:
+        """Shows the prompt's part of the blend."""
+        words = f"{share:.0%}".replace("%", " %")
+        if words != self.share.text():
+            self.share.setText(words)
+
+    def restore(self) -> None:
+        """Drops words that were typed and not sent."""
+        self.text.setText(self._committed)
+
+    def _commit(self) -> None:
+        text = self.text.text().strip()
+        if text != self._committed:
+            self._committed = text
+            self.edited.emit()
+
+    def _weigh(self, weight: float) -> None:
+        self._exact = weight
+        self.weighed.emit()
+
+
+class PromptPads(QWidget):
+    """The list of prompts. Pads without words are kept, but not sent."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
+        self._blend: float | None = None
+        self.pads: list[PromptPad] = []
+        self._beyond: tuple[tuple[str, float], ...] = ()  # prompts past the sixth, kept as they are
+        self.add = QPushButton("+ Prompt")
+        self.add.setObjectName("plain")
+        theme.describe(self.add, "Add a prompt", f"Up to {MOST} can be blended.", "block")
+        self.add.clicked.connect(self.append)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(6)
+        self._column.addWidget(self.add, 0, Qt.AlignmentFlag.AlignLeft)
+        self._column.addStretch(1)
+        self._build([("", 1.0)] * FEWEST)
+        stage.changed.connect(self.show_snapshot)
+
+    @property
+    def prompts(self) -> tuple[tuple[str, float], ...]:
+        """The prompts to send: those with words."""
+        own = tuple(pad.prompt for pad in self.pads if pad.prompt[0])
+        return own + self._beyond
+
+    def send(self) -> None:
+        """Sends texts and weights; from here on the weights count, not a crossfade."""
+        if self._blend is not None:
+            self._blend = None
+            self._stage.send_latest(SetBlend(None))
+        self._stage.send_latest(SetPrompts(self.prompts))
+        self._show_shares()
+
+    def set_weights(self, weights: Sequence[float]) -> None:
+        """Weighs the prompts that have words, in order, and sends them."""
+        worded = [pad for pad in self.pads if pad.prompt[0]]
+        for pad, weight in zip(worded, weights, strict=False):
+            pad.set_weight(round(weight, 4))
+        self.send()
+
+    def append(self) -> None:
+        """One more pad, ready for its words."""
+        if len(self.pads) < MOST:
+            self._build([*(pad.prompt for pad in self.pads), ("", 1.0)])
+            self.pads[-1].text.setFocus()
+
+    def drop(self, pad: PromptPad) -> None:
+        """One pad less; there are always two."""
+        if pad in self.pads and len(self.pads) > FEWEST:
+            self._build([each.prompt for each in self.pads if each is not pad])
+            self.send()
+
+    def restore(self, editor: QWidget | None) -> None:
+        """Drops words typed into an editor, if it is one of a pad."""
+        for pad in self.pads:
+            if pad.text is editor:
+                pad.restore()
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Takes over prompts changed elsewhere (a scene, a script); words in the making stay."""
+        self._blend = snapshot.blend
+        if not self._same(snapshot.prompts) and not any(pad.typing for pad in self.pads):
+            texts = [text for text, _ in snapshot.prompts]
+            if texts == [text for text, _ in self.prompts]:
+                worded = [pad for pad in self.pads if pad.prompt[0]]
+                for pad, (_, weight) in zip(worded, snapshot.prompts, strict=False):
+                    pad.set_weight(weight)
+            else:
+                blank = [("", 1.0)] * max(0, FEWEST - len(texts))
+                self._beyond = snapshot.prompts[MOST:]
+                self._build([*snapshot.prompts[:MOST], *blank])
+        self._show_shares()
+
+    def _same(self, prompts: tuple[tuple[str, float], ...]) -> bool:
+        own = self.prompts
+        return len(own) == len(prompts) and all(
+            a == b and abs(v - w) < 1e-6 for (a, v), (b, w) in zip(own, prompts, strict=True)
+        )
+
+    def _build(self, prompts: Sequence[tuple[str, float]]) -> None:
+        for pad in self.pads:
+            self._column.removeWidget(pad)
+            pad.hide()
+            pad.deleteLater()
+        self.pads = []
+        for index, (text, weight) in enumerate(prompts):
+            pad = PromptPad(index, text, weight)
+            pad.edited.connect(self.send)
+            pad.weighed.connect(self.send)
+            pad.dropped.connect(lambda pad=pad: self.drop(pad))
+            pad.remove.setEnabled(len(prompts) > FEWEST)
+            self._column.insertWidget(index, pad)
+            self.pads.append(pad)
+        for before, after in zip(self.pads, self.pads[1:], strict=False):
+            QWidget.setTabOrder(before.remove, after.text)
+        self.add.setVisible(len(self.pads) < MOST)
+        self._show_shares()
+
+    def _show_shares(self) -> None:
+        found = iter(blend.shares(self.prompts, self._blend))
+        for pad in self.pads:
+            pad.show_share(next(found, 0.0) if pad.prompt[0] else 0.0)

@@ -1,0 +1,93 @@
+"""The bottom line: how the instrument is doing, in plain words."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
+from PyQt6.QtGui import QHelpEvent, QPainter, QPaintEvent
+from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from lmdm.live.messages import Snapshot
+from ui import theme, words
+from ui.stage import Stage
+from ui.transport import TONES
+from ui.words import Phrase
+
+GAP = 22.0
+MARK = 14.0
+
+
+class StatusLine(QWidget):
+    """Phrases side by side: how it runs to the left, what it is joined to at the right.
+
+    Each has its own tooltip. What does not fit is elided, the right part first.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.left: tuple[Phrase, ...] = ()
+        self.right: tuple[Phrase, ...] = ()
+        self._boxes: list[tuple[QRectF, Phrase]] = []
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Status")
+        stage.changed.connect(self.show_snapshot)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Puts the snapshot into words."""
+        left, right = words.status_line(snapshot), words.surroundings(snapshot)
+        if (left, right) != (self.left, self.right):
+            self.left, self.right = left, right
+            told = ", ".join(phrase.text for phrase in (*left, *right))
+            self.setAccessibleDescription(told)
+            self.update()
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """One line."""
+        return QSize(600, round(self.fontMetrics().height() * 1.7))
+
+    def event(self, event: QEvent | None) -> bool:
+        """Answers a tooltip request with the meaning of the phrase under the pointer."""
+        if isinstance(event, QHelpEvent):
+            for box, phrase in self._boxes:
+                if box.contains(event.pos().toPointF()):
+                    QToolTip.showText(event.globalPos(), phrase.meaning or phrase.text, self)
+                    return True
+            QToolTip.hideText()
+            return True
+        return super().event(event)
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
+        """Left phrases from the left, right ones from the right, with what room is left."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        metrics = painter.fontMetrics()
+        self._boxes = []
+        x = 2.0
+        for phrase in self.left:
+            wide = metrics.horizontalAdvance(phrase.text) + (MARK if phrase.lane else 0.0)
+            self._draw(painter, QRectF(x, 0, wide, self.height()), phrase, phrase.text)
+            x += wide + GAP
+        widths = [float(metrics.horizontalAdvance(phrase.text)) for phrase in self.right]
+        room = self.width() - x - GAP * max(0, len(widths) - 1) - 2
+        excess = sum(widths) - room
+        while excess > 0.5 and max(widths) > 24:
+            longest = widths.index(max(widths))
+            second = max([24.0, *(w for i, w in enumerate(widths) if i != longest)])
+            cut = min(excess, max(widths[longest] - second, 1.0))
+            widths[longest] -= cut
+            excess -= cut
+        x = self.width() - 2 - sum(widths) - GAP * max(0, len(widths) - 1)
+        for phrase, wide in zip(self.right, widths, strict=True):
+            shown = metrics.elidedText(phrase.text, Qt.TextElideMode.ElideRight, round(wide + 1))
+            self._draw(painter, QRectF(x, 0, wide + 1, self.height()), phrase, shown)
+            x += wide + GAP
+
+    def _draw(self, painter: QPainter, box: QRectF, phrase: Phrase, shown: str) -> None:
+        self._boxes.append((box, phrase))
+        if phrase.lane is not None:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.colour(theme.LANE_COLOURS[phrase.lane]))
+            shape = theme.lane_shape(phrase.lane, box.left() + 5, box.center().y(), 8)
+            painter.drawPolygon(shape)
+            box = box.adjusted(MARK, 0, 0, 0)
+        painter.setPen(theme.colour(TONES[phrase.tone]))
+        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, shown)

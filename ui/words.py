@@ -1,0 +1,118 @@
+"""What the engine reports, in plain words. Pure; no Qt.
+
+>>> seconds_words(75.2)
+'1:15'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lmdm.live.messages import Lane, Snapshot
+
+Tone = Literal["quiet", "plain", "good", "warning", "alarm"]
+LANES: tuple[Lane, ...] = ("instant", "block", "scene")
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A few words for the status line, how they should look, and what they mean at length."""
+
+    text: str
+    tone: Tone = "plain"
+    meaning: str = ""
+    lane: Lane | None = None
+
+
+def state(snapshot: Snapshot) -> Phrase:
+    """What the instrument is doing, in a word or two."""
+    if snapshot.status == "playing":
+        if snapshot.muted:
+            return Phrase("Muted", "warning", "The music goes on, unheard. Unmute to hear it.")
+        return Phrase("Playing", "good", "Music is being made and heard.")
+    if snapshot.status == "loading":
+        return Phrase(f"Loading {snapshot.progress:.0%}", "plain", snapshot.text)
+    if snapshot.status == "restarting":
+        return Phrase("Restarting", "warning", snapshot.text or "The last bars loop meanwhile.")
+    if snapshot.status == "failed":
+        return Phrase("Failed", "alarm", snapshot.text)
+    return Phrase("Stopped", "quiet", snapshot.text)
+
+
+def latencies(snapshot: Snapshot) -> tuple[Phrase, ...]:
+    """One phrase for each lane that has been measured."""
+    phrases = []
+    for lane in LANES:
+        measured = snapshot.latency.get(lane)
+        if measured is not None and measured.count > 0:
+            phrases.append(
+                Phrase(
+                    f"{lane} {measured.p50:.0f} ms",
+                    "plain",
+                    f"From a control of the {lane} lane to its sound: half within "
+                    f"{measured.p50:.0f} ms, 95 of 100 within {measured.p95:.0f} ms "
+                    f"(last {measured.count}).",
+                    lane,
+                )
+            )
+    return tuple(phrases)
+
+
+def engine(snapshot: Snapshot) -> Phrase:
+    """How much of its time the engine needs."""
+    factor = snapshot.real_time_factor
+    if factor <= 0.0:
+        return Phrase("speed –", "quiet", "Nothing has been measured yet.")
+    meaning = (
+        f"A second of music takes {factor:.2f} s to make (real-time factor {factor:.2f}); "
+        "above 1 it cannot keep up."
+    )
+    if factor >= 1.0:
+        return Phrase(f"too slow: {factor:.2f}× real time", "alarm", meaning)
+    return Phrase(f"load {factor:.0%}", "warning" if factor > 0.85 else "plain", meaning)
+
+
+def lead(snapshot: Snapshot) -> Phrase:
+    """How much music is ready."""
+    meaning = "Music already made and not yet heard. More is safer; less answers sooner."
+    return Phrase(f"{snapshot.lead_ms / 1000:.2f} s ahead", "plain", meaning)
+
+
+def dropouts(snapshot: Snapshot) -> Phrase:
+    """How often the sound ran out."""
+    meaning = "How often the sound device asked for music that was not ready."
+    if snapshot.underruns == 0:
+        return Phrase("no dropouts", "plain", meaning)
+    noun = "dropout" if snapshot.underruns == 1 else "dropouts"
+    return Phrase(f"{snapshot.underruns} {noun}", "warning", meaning)
+
+
+def status_line(snapshot: Snapshot) -> tuple[Phrase, ...]:
+    """All phrases of the status line, most urgent first; those with nothing to say are left out."""
+    phrases = [*latencies(snapshot), engine(snapshot), lead(snapshot), dropouts(snapshot)]
+    if snapshot.restarts:
+        times = "once" if snapshot.restarts == 1 else f"{snapshot.restarts} times"
+        phrases.append(Phrase(f"restarted {times}", "warning", "The engine was started anew."))
+    if snapshot.governor:
+        phrases.append(Phrase(snapshot.governor, "warning", "What is given up to keep in time."))
+    return tuple(phrases)
+
+
+def surroundings(snapshot: Snapshot) -> tuple[Phrase, ...]:
+    """Model, sound device and MIDI."""
+    device = snapshot.device or "no sound device"
+    midi = snapshot.midi or "no MIDI"
+    return (
+        Phrase(snapshot.model or "no model", "quiet", "The model that plays."),
+        Phrase(device, "quiet" if snapshot.device else "warning", "Where the sound goes."),
+        Phrase(midi, "quiet", "Where notes and controllers come from."),
+    )
+
+
+def seconds_words(seconds: float) -> str:
+    """Minutes and seconds, with hours when there are any."""
+    whole = max(0, int(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    tail = f"{whole % 60:02d}"
+    return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
