@@ -1,0 +1,1 @@
+"""Sound and MIDI in and out of the machine: devices, output, input, limiter, takes. Torch-free."""

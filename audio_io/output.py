@@ -1,0 +1,286 @@
+"""The output: pulls sound from a source and keeps the device fed.
+
+    source (44.1 kHz) -> concealment -> resampler -> fader -> limiter -> playout ring -> device
+
+Everything up to the playout ring runs in one Python thread, the feeder; the device itself plays
+from the ring in C. The ring is deep (170 ms) so that the feeder may be late; the fader acts at once
+all the same, because a gain change renders the frames that wait anew, from the snapshot of fader
+and limiter kept with every chunk.
+
+    output = Output(ring.read, open_playout("jack", buffer_ms=170))
+    output.add_tap(recorder.process)
+    output.start()
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from audio_io.concealment import Concealment
+from audio_io.gain import Fader, FaderState, amplitude
+from audio_io.limiter import Limiter, LimiterConfig, LimiterState
+from audio_io.playout import ClockPlayout, Playout
+
+Audio = NDArray[np.float32]
+Source = Callable[[int], Audio]
+Tap = Callable[[Audio], None]
+
+_TICK_SECONDS = 0.008
+_SWITCH_INTERVAL = 0.0005  # lets the feeder in 0.5 ms after it wakes, whatever other threads do
+_GUARD_SECONDS = 0.002  # a gain change stays this far ahead of the device
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """Settings of the output."""
+
+    source_rate: int = 44100  # samples a second of the source
+    buffer_ms: float = 170.0  # sound kept ready for the device
+    low_water: float = 0.4  # part of the buffer below which missing frames are made up
+    chunk_frames: int = 256  # device frames rendered at once; grain of a gain change
+    ceiling_db: float = -1.0  # dBFS, never exceeded
+
+
+@dataclass(frozen=True)
+class OutputStats:
+    """Counters since the start and figures of the moment."""
+
+    device: str
+    rate: int  # device samples a second
+    underruns: int  # times the device got nothing (0 is the promise)
+    starvations: int  # times the source had nothing and a fade was heard instead
+    starved_ms: float  # how much sound was made up in all
+    blocks: int  # device callbacks
+    played_seconds: float
+    buffered_ms: float  # ready for the device now
+    lowest_ms: float  # least that was ready, since the start
+    latency_ms: float  # from the source to the ear
+    gain_reduction_db: float  # what the limiter takes off now
+    device_lost: bool
+
+
+@dataclass
+class _Chunk:
+    position: int  # playout position of the first frame
+    dry: Audio  # before the fader
+    wet: Audio  # as written to the playout
+    fader: FaderState  # before the chunk
+    limiter: LimiterState
+
+
+class Output:
+    """Feeds a playout from a source, with gain, limiter, concealment and taps.
+
+    Threads: `start` makes the feeder thread, which alone calls the source, the playout and the
+    taps. `set_gain_db`, `set_mute`, `switch` and `stats` may be called from any thread and never
+    block: they leave a value and wake the feeder.
+    """
+
+    def __init__(
+        self, source: Source, playout: Playout, config: OutputConfig | None = None
+    ) -> None:
+        """`source(n)` returns up to n frames [m, channels] at once, without waiting."""
+        self.config = config or OutputConfig()
+        self._conceal = Concealment(source, self.config.source_rate, playout.channels)
+        self._source_taps: list[Tap] = []
+        self._output_taps: list[Tap] = []
+        self._gain, self._muted = 1.0, False
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._next_playout: Playout | None = None
+        self._device_lost = False
+        self._past_underruns = self._past_blocks = 0
+        self._past_seconds = 0.0
+        self._connect(playout)
+
+    def _connect(self, playout: Playout) -> None:
+        rate = playout.rate
+        self._playout = playout
+        self._target = min(round(rate * self.config.buffer_ms / 1000.0), playout.capacity)
+        self._low_water = round(self._target * self.config.low_water)
+        self._lowest = self._target
+        self._ready = False
+        self._ratio = self.config.source_rate / rate
+        self._resampler = (
+            None
+            if rate == self.config.source_rate
+            else soxr.ResampleStream(self.config.source_rate, rate, playout.channels)
+        )
+        self._pending: Audio = np.zeros((0, playout.channels), np.float32)
+        self._fader = Fader(rate, self._wanted_gain())
+        self._limiter = Limiter(
+            LimiterConfig(rate=rate, ceiling_db=self.config.ceiling_db), playout.channels
+        )
+        self._chunks: deque[_Chunk] = deque()
+
+    # --- any thread -------------------------------------------------------------------------------
+
+    def set_gain_db(self, decibels: float) -> None:
+        """Output gain; -90 dB and below is silence. Heard after a device block or two."""
+        self._gain = amplitude(decibels)
+        self._wake.set()
+
+    def set_mute(self, on: bool) -> None:
+        """Fades to silence, or back to the gain, in 10 ms."""
+        self._muted = on
+        self._wake.set()
+
+    def _wanted_gain(self) -> float:
+        return 0.0 if self._muted else self._gain
+
+    def switch(self, playout: Playout) -> None:
+        """Goes on with another device; the old one is closed. Counters run on."""
+        self._next_playout = playout
+        self._wake.set()
+
+    def add_tap(self, tap: Tap, point: Literal["source", "output"] = "output") -> None:
+        """Gives every frame to `tap(pcm)`, in the feeder thread; it must return at once.
+
+        `output`: device rate, limited, at the moment it is played. `source`: source rate, before
+        gain and limiter, when it is pulled.
+        """
+        (self._output_taps if point == "output" else self._source_taps).append(tap)
+
+    def stats(self) -> OutputStats:
+        """A consistent enough look for a meter; exact after `close`."""
+        playout = self._playout
+        buffered = len(self._pending) + sum(len(chunk.dry) for chunk in tuple(self._chunks))
+        per_ms = playout.rate / 1000.0
+        fixed = self._limiter.latency + (self._resampler.delay() if self._resampler else 0.0)
+        return OutputStats(
+            device=playout.name,
+            rate=playout.rate,
+            underruns=self._past_underruns + playout.underruns,
+            starvations=self._conceal.starvations,
+            starved_ms=1000.0 * self._conceal.starved_frames / self.config.source_rate,
+            blocks=self._past_blocks + playout.blocks,
+            played_seconds=self._past_seconds + (playout.written - buffered) / playout.rate,
+            buffered_ms=buffered / per_ms,
+            lowest_ms=self._lowest / per_ms,
+            latency_ms=(buffered + fixed) / per_ms + 1000.0 * playout.latency,
+            gain_reduction_db=self._limiter.reduction_db,
+            device_lost=self._device_lost,
+        )
+
+    def start(self) -> None:
+        """Starts feeding."""
+        self._interval = sys.getswitchinterval()
+        sys.setswitchinterval(min(self._interval, _SWITCH_INTERVAL))
+        self._thread = threading.Thread(target=self._run, name="audio feeder", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Fades out, stops feeding and closes the device."""
+        if self._thread is None:
+            return
+        self._muted = True
+        self._wake.set()
+        time.sleep(0.03 + 2 * self._playout.period / self._playout.rate)
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+        self._thread = None
+        sys.setswitchinterval(self._interval)
+
+    # --- feeder thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._closing:
+            if self._next_playout is not None:
+                self._replace(self._next_playout, lost=False)
+                self._next_playout = None
+            self._feed()
+            if not self._playout.alive:
+                spare = ClockPlayout(
+                    self._playout.rate, self._playout.capacity, self._playout.channels
+                )
+                self._replace(spare, lost=True)
+            self._wake.wait(_TICK_SECONDS)
+            self._wake.clear()
+        self._playout.close()
+
+    def _feed(self) -> None:
+        """One turn: gain change, fill the playout, hand what was played to the taps."""
+        playout, chunk = self._playout, self.config.chunk_frames
+        if self._fader.state.target != self._wanted_gain():
+            self._change_gain(self._wanted_gain())
+        queued = playout.queued
+        if self._ready:
+            self._lowest = min(self._lowest, queued)
+        while queued + chunk <= self._target and self._render_chunk(queued):
+            queued = playout.queued
+        filled = queued >= self._low_water
+        self._ready = self._ready or filled
+        playout.service(filled)
+        self._deliver(playout.written - playout.queued)
+
+    def _render_chunk(self, queued: int) -> bool:
+        """Renders and writes one chunk; False if the source is dry and there is time to wait."""
+        count = self.config.chunk_frames
+        while len(self._pending) < count:
+            wanted = math.ceil((count - len(self._pending)) * self._ratio)
+            pcm = self._conceal.take_available(wanted)
+            if len(pcm) == 0:
+                if queued > self._low_water:
+                    return False
+                pcm = self._conceal.make_up(wanted)
+            for tap in self._source_taps:
+                tap(pcm)
+            if self._resampler is not None:
+                pcm = self._resampler.resample_chunk(pcm)
+            self._pending = np.concatenate((self._pending, pcm))
+        dry, self._pending = self._pending[:count], self._pending[count:]
+        chunk = _Chunk(self._playout.written, dry, dry, self._fader.state, self._limiter.state)
+        self._render(chunk)
+        self._playout.write(chunk.wet)
+        self._chunks.append(chunk)
+        return True
+
+    def _render(self, chunk: _Chunk) -> None:
+        chunk.fader, chunk.limiter = self._fader.state, self._limiter.state
+        chunk.wet = self._limiter.process(self._fader.process(chunk.dry))
+
+    def _change_gain(self, gain: float) -> None:
+        """Renders what waits anew with the fader moving, from just ahead of the device on."""
+        playout = self._playout
+        guard = playout.period + round(_GUARD_SECONDS * playout.rate)
+        earliest = playout.written - playout.queued + guard
+        waiting = [chunk for chunk in self._chunks if chunk.position >= earliest]
+        if waiting:
+            self._fader.state, self._limiter.state = waiting[0].fader, waiting[0].limiter
+        self._fader.set_gain(gain)
+        for chunk in waiting:  # in order of time, each written at once: the device never overtakes
+            self._render(chunk)
+            playout.overwrite(chunk.position, chunk.wet)
+
+    def _deliver(self, played: int) -> None:
+        while self._chunks and self._chunks[0].position + len(self._chunks[0].wet) <= played:
+            wet = self._chunks.popleft().wet
+            for tap in self._output_taps:
+                tap(wet)
+
+    def _replace(self, playout: Playout, lost: bool) -> None:
+        old = self._playout
+        self._deliver(old.written)  # it will not be heard, but the take has no hole
+        # Closing a dead device can hang in the driver: the music must not wait for it.
+        closer = threading.Thread(target=old.close, name="audio device closer", daemon=True)
+        closer.start()
+        closer.join(timeout=0.0 if lost else 1.0)
+        self._past_underruns += old.underruns
+        self._past_blocks += old.blocks
+        self._past_seconds += old.written / old.rate
+        self._device_lost = lost
+        self._connect(playout)
+        self._conceal.fade_in_again()
