@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(
     not SOUNDFONT.is_file(), reason=f"{SOUNDFONT} is missing: install fluid-soundfont-gm"
 )
 
-# Milliseconds; the pad swells from silence, and FluidR3's choir sample about D4 begins with 29 ms of it.
+# Milliseconds. The pad swells; FluidR3's choir sample about D4 begins with 29 ms of silence.
 SLOW = {"warm pad": 20.0, "choir": 32.0}
 
 
