@@ -1,1 +1,1 @@
-"""The starter corpus: freely licensed, made on one machine, with exact note, beat and chord labels."""
+"""The starter corpus: free licences, made on one machine, exact note, beat and chord labels."""

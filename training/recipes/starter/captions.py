@@ -9,20 +9,69 @@ import numpy as np
 from training.recipes.starter.palette import Instrument
 
 STYLE_WORDS: dict[str, tuple[str, ...]] = {
-    "four-on-the-floor": ("electronic dance track", "house", "four-on-the-floor club track", "dance music"),
-    "ambient": ("ambient", "calm ambient soundscape", "slow atmospheric music", "meditative ambient"),
+    "four-on-the-floor": (
+        "electronic dance track",
+        "house",
+        "four-on-the-floor club track",
+        "dance music",
+    ),
+    "ambient": (
+        "ambient",
+        "calm ambient soundscape",
+        "slow atmospheric music",
+        "meditative ambient",
+    ),
     "ballad": ("ballad", "slow emotional ballad", "tender ballad", "soft pop ballad"),
     "jazz trio": ("jazz", "swinging jazz combo", "jazz trio", "acoustic jazz, walking bass"),
-    "string ensemble": ("string ensemble", "classical strings", "chamber music for strings", "cinematic strings"),
-    "chiptune": ("chiptune", "8-bit video game music", "retro game soundtrack", "synth pop, chiptune style"),
+    "string ensemble": (
+        "string ensemble",
+        "classical strings",
+        "chamber music for strings",
+        "cinematic strings",
+    ),
+    "chiptune": (
+        "chiptune",
+        "8-bit video game music",
+        "retro game soundtrack",
+        "synth pop, chiptune style",
+    ),
     "breakbeat": ("breakbeat", "funky breakbeat", "broken beat groove", "hip hop breakbeat"),
-    "solo piano": ("solo piano", "solo piano improvisation", "solo piano piece", "expressive piano music"),
-    "guitar folk": ("acoustic folk", "folk guitar", "fingerpicked folk tune", "acoustic guitar music"),
-    "mallets": ("mallet percussion", "minimal music for marimba and vibraphone", "mallet ensemble", "light percussive pattern music"),
-    "art song": ("art song, classical", "romantic song arrangement", "classical lied", "nineteenth-century song"),
-    "classical arrangement": ("classical music", "classical piece", "chamber music arrangement",
-                              "classical quartet arrangement"),
-    "string quartet": ("string quartet", "classical chamber music", "classical quartet", "chamber music"),
+    "solo piano": (
+        "solo piano",
+        "solo piano improvisation",
+        "solo piano piece",
+        "expressive piano music",
+    ),
+    "guitar folk": (
+        "acoustic folk",
+        "folk guitar",
+        "fingerpicked folk tune",
+        "acoustic guitar music",
+    ),
+    "mallets": (
+        "mallet percussion",
+        "minimal music for marimba and vibraphone",
+        "mallet ensemble",
+        "light percussive pattern music",
+    ),
+    "art song": (
+        "art song, classical",
+        "romantic song arrangement",
+        "classical lied",
+        "nineteenth-century song",
+    ),
+    "classical arrangement": (
+        "classical music",
+        "classical piece",
+        "chamber music arrangement",
+        "classical quartet arrangement",
+    ),
+    "string quartet": (
+        "string quartet",
+        "classical chamber music",
+        "classical quartet",
+        "chamber music",
+    ),
 }
 
 
@@ -37,13 +86,24 @@ def joined(names: Sequence[str]) -> str:
     return unique[0] if len(unique) == 1 else ", ".join(unique[:-1]) + " and " + unique[-1]
 
 
-def describe(style: str, instruments: Sequence[Instrument], bpm: float, key: str,
-             generator: np.random.Generator) -> list[str]:
+def describe(
+    style: str,
+    instruments: Sequence[Instrument],
+    bpm: float,
+    key: str,
+    generator: np.random.Generator,
+) -> list[str]:
     """Six captions for an arranged piece, from terse to full."""
     words = list(generator.permutation(STYLE_WORDS[style]))
     names = [instrument.name for instrument in instruments]
     lead = str(generator.choice(names))
-    mood = "dark" if key.split()[1] in ("minor", "phrygian") else "warm" if "dorian" in key else "bright"
+    mood = (
+        "dark"
+        if key.split()[1] in ("minor", "phrygian")
+        else "warm"
+        if "dorian" in key
+        else "bright"
+    )
     return [
         str(words[0]),
         f"{words[1]} with {lead}, {bpm:.0f} bpm",
@@ -54,17 +114,23 @@ def describe(style: str, instruments: Sequence[Instrument], bpm: float, key: str
     ]
 
 
-def describe_player(instrument: Instrument, manners: Sequence[str], others: Sequence[Instrument],
-                    bpm: float, generator: np.random.Generator) -> list[str]:
+def describe_player(
+    instrument: Instrument,
+    manners: Sequence[str],
+    others: Sequence[Instrument],
+    bpm: float,
+    generator: np.random.Generator,
+) -> list[str]:
     """Six captions for a piece played by one hand-held instrument, maybe over drums and bass."""
     name, family = instrument.name, instrument.family
     adjective = str(generator.choice(["simple", "free", "improvised", "clean", "dry"]))
-    captions = [
+    return [
         name,
         f"{name} {'improvisation' if not others else 'over a groove'}",
         f"a solo {name} improvisation" if not others else f"{name}, {joined(list(manners))}",
         f"{family}, {adjective}, {tempo_word(bpm)}",
         f"{adjective} {name} playing {joined(list(manners))}",
-        f"solo {name}" if not others else f"{name} with {joined([o.name for o in others])}, {bpm:.0f} bpm",
+        f"solo {name}"
+        if not others
+        else f"{name} with {joined([o.name for o in others])}, {bpm:.0f} bpm",
     ]
-    return captions

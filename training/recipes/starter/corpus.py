@@ -1,8 +1,8 @@
 """Make the starter corpus.
 
-    python -m training.recipes.starter.corpus render --out DIR --pieces N --seed S
-    python -m training.recipes.starter.corpus scores --scores OPENSCORE --out DIR --pieces N
-    python -m training.recipes.starter.corpus recorded --out DIR
+python -m training.recipes.starter.corpus render --out DIR --pieces N --seed S
+python -m training.recipes.starter.corpus scores --scores OPENSCORE --out DIR --pieces N
+python -m training.recipes.starter.corpus recorded --out DIR
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 from tqdm import tqdm
 
 from lmdm.errors import InputError
-from training.recipes.starter.arranger import STYLES, arranged
 from training.recipes.starter.player import played
 from training.recipes.starter.recorded import fetch_all
 from training.recipes.starter.render import Sampler, mixed
 from training.recipes.starter.score import Score, perform
 from training.recipes.starter.scores import cut_of, piece_name, score_files
 from training.recipes.starter.store import is_complete, write_piece
+from training.recipes.starter.styles import STYLES, arranged
 
 PLAYER_SHARE = 0.4
 Result = TypeVar("Result")
@@ -34,7 +34,7 @@ _sampler: Sampler | None = None  # one a process: loading the soundfont costs se
 
 
 def sampler() -> Sampler:
-    """This process's sampler, made at first use."""
+    """The sampler of this process, made at first use."""
     global _sampler
     if _sampler is None:
         _sampler = Sampler()
@@ -76,17 +76,19 @@ def _ignore_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def in_parallel(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], workers: int) -> list[Result]:
+def in_parallel(
+    function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], workers: int
+) -> list[Result]:
     """The function's results for each task, as they come, with a progress bar.
 
     Control-C lets the pieces in hand be finished, drops the others and exits with status 130.
     """
-    results = []
+    results: list[Result] = []
     pool = ProcessPoolExecutor(workers, initializer=_ignore_interrupt)
     try:
         jobs = [pool.submit(function, *task) for task in tasks]
-        for job in tqdm(as_completed(jobs), total=len(jobs), unit="piece", mininterval=5):
-            results.append(job.result())
+        progress = tqdm(as_completed(jobs), total=len(jobs), unit="piece", mininterval=5)
+        results.extend(job.result() for job in progress)
     except KeyboardInterrupt:
         print("stopped; the pieces written so far are whole, run again to go on", file=sys.stderr)
         raise SystemExit(130) from None
@@ -103,7 +105,8 @@ def render(out: Path, pieces: int, seed: int, workers: int) -> None:
     started = time.monotonic()
     seconds = sum(in_parallel(render_piece, wanting, workers))
     speed = seconds / max(1e-9, time.monotonic() - started)
-    print(f"{len(wanting)} pieces rendered, {seconds / 3600:.2f} h at {speed:.0f} x real time; {pieces} in {out}")
+    rendered = f"{len(wanting)} pieces rendered, {seconds / 3600:.2f} h"
+    print(f"{rendered} at {speed:.0f} x real time; {pieces} in {out}")
 
 
 def render_scores(out: Path, folder: Path, pieces: int, seed: int, workers: int) -> None:
@@ -128,13 +131,16 @@ def render_scores(out: Path, folder: Path, pieces: int, seed: int, workers: int)
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="training.recipes.starter.corpus", description=__doc__,
+        prog="training.recipes.starter.corpus",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, what in (("render", "compose and render procedural pieces"),
-                       ("scores", "render cuts of OpenScore's scores"),
-                       ("recorded", "fetch freely licensed recordings from Debian")):
+    for name, what in (
+        ("render", "compose and render procedural pieces"),
+        ("scores", "render cuts of OpenScore's scores"),
+        ("recorded", "fetch freely licensed recordings from Debian"),
+    ):
         command = commands.add_parser(name, help=what)
         command.add_argument("--out", type=Path, required=True)
         if name == "scores":
@@ -151,7 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.pieces < 1 or options.workers < 1 or options.seed < 0:
             raise InputError("--pieces and --workers must be at least 1, and --seed at least 0")
         if options.command == "scores":
-            render_scores(options.out, options.scores, options.pieces, options.seed, options.workers)
+            render_scores(
+                options.out, options.scores, options.pieces, options.seed, options.workers
+            )
         else:
             render(options.out, options.pieces, options.seed, options.workers)
     except InputError as error:

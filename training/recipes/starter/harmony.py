@@ -18,12 +18,24 @@ MODES: dict[str, tuple[int, ...]] = {
 # Scale degrees (0 = tonic), one a bar.
 PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
     "bright": (
-        (0, 4, 5, 3), (0, 5, 3, 4), (3, 0, 4, 5), (0, 3, 0, 4), (0, 2, 3, 4),
-        (0, 4, 5, 2, 3, 0, 3, 4), (0, 3, 1, 4), (5, 3, 0, 4),
+        (0, 4, 5, 3),
+        (0, 5, 3, 4),
+        (3, 0, 4, 5),
+        (0, 3, 0, 4),
+        (0, 2, 3, 4),
+        (0, 4, 5, 2, 3, 0, 3, 4),
+        (0, 3, 1, 4),
+        (5, 3, 0, 4),
     ),
     "dark": (
-        (0, 5, 2, 6), (0, 3, 5, 4), (0, 6, 5, 6), (0, 5, 3, 4), (0, 2, 6, 3),
-        (0, 3, 6, 2, 5, 1, 4, 0), (0, 0, 5, 6), (0, 4, 5, 3),
+        (0, 5, 2, 6),
+        (0, 3, 5, 4),
+        (0, 6, 5, 6),
+        (0, 5, 3, 4),
+        (0, 2, 6, 3),
+        (0, 3, 6, 2, 5, 1, 4, 0),
+        (0, 0, 5, 6),
+        (0, 4, 5, 3),
     ),
     "jazz": ((1, 4, 0, 5), (0, 5, 1, 4), (2, 5, 1, 4), (0, 3, 2, 5, 1, 4, 0, 0), (5, 1, 4, 0)),
     "still": ((0, 3), (0, 5), (0, 1), (0, 3, 5, 3), (0, 6)),
@@ -48,13 +60,16 @@ class Key:
         return frozenset((self.tonic + step) % 12 for step in MODES[self.mode])
 
     def pitch(self, degree: int, octave_root: int = 60) -> int:
-        """The MIDI pitch of a scale degree (any integer), degree 0 lying at `octave_root` + tonic."""
+        """The MIDI pitch of a scale degree (any integer); degree 0 is at `octave_root` + tonic."""
         octave, step = divmod(degree, 7)
         return octave_root + self.tonic + 12 * octave + MODES[self.mode][step]
 
     def nearest(self, pitch: int) -> int:
         """The scale pitch nearest to `pitch`."""
-        return min(range(pitch - 2, pitch + 3), key=lambda p: (p % 12 not in self.pitch_classes, abs(p - pitch)))
+        return min(
+            range(pitch - 2, pitch + 3),
+            key=lambda p: (p % 12 not in self.pitch_classes, abs(p - pitch)),
+        )
 
 
 @dataclass(frozen=True)
@@ -84,14 +99,17 @@ def degree_chord(key: Key, degree: int, size: int = 3) -> Chord:
     return Chord((key.tonic + root) % 12, tuple(intervals))
 
 
-def random_key(generator: np.random.Generator, moods: tuple[str, ...] = ("major", "minor", "dorian")) -> Key:
+def random_key(
+    generator: np.random.Generator, moods: tuple[str, ...] = ("major", "minor", "dorian")
+) -> Key:
     """A key on any tonic in one of the modes named."""
     return Key(int(generator.integers(12)), str(generator.choice(moods)))
 
 
 def progression(generator: np.random.Generator, key: Key, kind: str, size: int) -> list[Chord]:
     """A progression of `kind` ("auto" follows the mode) as chords of `size` notes, now and then
-    with a suspended or enriched chord."""
+    with a suspended or enriched chord.
+    """
     if kind == "auto":
         kind = "bright" if key.mode in ("major", "mixolydian", "lydian") else "dark"
     choices = PROGRESSIONS[kind]

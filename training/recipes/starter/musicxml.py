@@ -5,6 +5,7 @@ Source: MusicXML 4.0, W3C Community Group Report. Repeats are played once, grace
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
 import zlib
@@ -18,9 +19,21 @@ from lmdm.errors import InputError
 MAXIMUM_BYTES = 96 * 2**20  # of unpacked XML; the largest OpenScore quartet has 12 MB
 MAXIMUM_NOTES = 100_000
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-DYNAMICS = {"ppp": 34, "pp": 42, "p": 54, "mp": 66, "mf": 78, "f": 92, "ff": 106, "fff": 116,
-            "sf": 100, "sfz": 102, "fp": 84, "sfp": 84}
-TIE_TOLERANCE = 1e-3
+DYNAMICS = {
+    "ppp": 34,
+    "pp": 42,
+    "p": 54,
+    "mp": 66,
+    "mf": 78,
+    "f": 92,
+    "ff": 106,
+    "fff": 116,
+    "sf": 100,
+    "sfz": 102,
+    "fp": 84,
+    "sfp": 84,
+}
+TIE_TOLERANCE = 1e-3  # quarters: divisions do not hold every tuplet exactly
 
 
 @dataclass
@@ -59,14 +72,29 @@ def read_mxl(path: Path) -> WrittenScore:
         return _parsed(ElementTree.fromstring(_document(path)), path.stem)
     except InputError:
         raise
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, RuntimeError,
-            ElementTree.ParseError, ValueError, IndexError, NotImplementedError) as error:
-        raise InputError(f"{path.name} is not a readable MusicXML score ({error}); remove or replace it") from error
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        ElementTree.ParseError,
+        ValueError,
+        IndexError,
+    ) as error:
+        raise InputError(
+            f"{path.name} is not a readable MusicXML score ({error}); remove or replace it"
+        ) from error
 
 
 def _document(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
-        names = [n for n in archive.namelist() if n.endswith((".xml", ".musicxml")) and not n.startswith("META-INF")]
+        names = [
+            n
+            for n in archive.namelist()
+            if n.endswith((".xml", ".musicxml")) and not n.startswith("META-INF")
+        ]
         if not names:
             raise InputError(f"{path.name} holds no MusicXML document; remove or replace it")
         # The size in the directory may lie, so the reading itself is limited as well.
@@ -83,7 +111,20 @@ def _document(path: Path) -> str:
 
 def _number(element: ElementTree.Element, path: str, default: float) -> float:
     text = element.findtext(path)
-    return float(text) if text else default
+    number = float(text) if text else default
+    if not math.isfinite(number):
+        raise ValueError(f"{path} is {text}")
+    return number
+
+
+@dataclass
+class _Bound:
+    """A note in its measure, where it ends as written, and whether ties join it to others."""
+
+    note: WrittenNote
+    end: float
+    tied_from: bool
+    tied_to: bool
 
 
 class _PartReader:
@@ -93,18 +134,17 @@ class _PartReader:
         self.part = WrittenPart(name)
         self.divisions = 1.0
         self.meter = (4, 1.0)
-        self.length = 4.0
         self.velocity = 72
         self.transpose = 0
         self.tempi: list[tuple[int, float, float]] = []
         self.chord_notes = 0
-        self.ties: dict[int, WrittenNote] = {}
+        self.ties: dict[int, tuple[WrittenNote, float]] = {}
 
-    def measures(self, part: ElementTree.Element) -> Iterator[tuple[list[tuple[WrittenNote, bool, bool]], float]]:
-        """For each measure: notes (start from the bar line; whether tied from, to) and its length."""
+    def measures(self, part: ElementTree.Element) -> Iterator[tuple[list[_Bound], float]]:
+        """For each measure its notes, with times from the bar line, and its length in quarters."""
         for index, measure in enumerate(part.iterfind("measure")):
             at, last, end = 0.0, 0.0, 0.0
-            notes: list[tuple[WrittenNote, bool, bool]] = []
+            notes: list[_Bound] = []
             for element in measure:
                 duration = _number(element, "duration", 0.0) / self.divisions
                 if duration < 0 or duration > 64:
@@ -124,7 +164,9 @@ class _PartReader:
                     if written is not None:
                         self.chord_notes += int(in_chord)
                         ties = {tie.get("type") for tie in element.iterfind("tie")}
-                        notes.append((written, "stop" in ties, "start" in ties))
+                        end_written = start + duration
+                        bound = _Bound(written, end_written, "stop" in ties, "start" in ties)
+                        notes.append(bound)
                     if not in_chord:
                         last, at = at, at + duration
                 end = max(end, at)
@@ -153,11 +195,13 @@ class _PartReader:
             for mark in dynamics:
                 self.velocity = DYNAMICS.get(mark.tag, self.velocity)
 
-    def _note(self, element: ElementTree.Element, start: float, duration: float) -> WrittenNote | None:
+    def _note(
+        self, element: ElementTree.Element, start: float, duration: float
+    ) -> WrittenNote | None:
         pitch = element.find("pitch")
         if pitch is None or duration <= 0 or element.find("cue") is not None:
             return None
-        step = STEPS[pitch.findtext("step", "C")] + int(round(_number(pitch, "alter", 0.0)))
+        step = STEPS[pitch.findtext("step", "C")] + round(_number(pitch, "alter", 0.0))
         number = 12 * (int(_number(pitch, "octave", 4)) + 1) + step + self.transpose
         if not 0 <= number <= 127:
             raise ValueError(f"a pitch of {number}")
@@ -167,25 +211,27 @@ class _PartReader:
         accent = 12 if names & {"accent", "strong-accent"} else 0
         return WrittenNote(start, length, number, min(127, self.velocity + accent))
 
-    def place(self, notes: list[tuple[WrittenNote, bool, bool]], bar: float) -> None:
+    def place(self, notes: list[_Bound], bar: float) -> None:
         """Move a measure's notes to the bar's start and join tied notes into one."""
-        for note, tied_from, tied_to in notes:
+        for bound in notes:
+            note = bound.note
             note.start += bar
-            before = self.ties.pop(note.pitch, None) if tied_from else None
-            # Every length was shortened a little, so a tied note's end is found by its bar line.
-            if before is not None and before.start < note.start < before.start + before.length * 2.2 + 1.0:
-                before.length = note.start + note.length - before.start
-                note = before
+            before = self.ties.pop(note.pitch, None) if bound.tied_from else None
+            if before is not None and abs(before[1] - note.start) < TIE_TOLERANCE:
+                before[0].length = note.start + note.length - before[0].start
+                note = before[0]
             else:
                 self.part.notes.append(note)
-            if tied_to:
-                self.ties[note.pitch] = note
+            if bound.tied_to:
+                self.ties[note.pitch] = (note, bound.end + bar)
 
 
 def _parsed(root: ElementTree.Element, title: str) -> WrittenScore:
     if root.tag != "score-partwise":
         raise ValueError(f"the document is a <{root.tag}>, not a <score-partwise>")
-    names = {p.get("id"): p.findtext("part-name") or "" for p in root.iterfind("part-list/score-part")}
+    names = {
+        p.get("id"): p.findtext("part-name") or "" for p in root.iterfind("part-list/score-part")
+    }
     readers, measured = [], []
     meters: list[tuple[int, float]] = []
     for order, element in enumerate(root.iterfind("part")):
@@ -202,7 +248,9 @@ def _parsed(root: ElementTree.Element, title: str) -> WrittenScore:
     starts, at = [], 0.0
     for index in range(len(meters)):
         starts.append(at)
-        length = max((measures[index][1] for measures in measured if index < len(measures)), default=0.0)
+        length = max(
+            (measures[index][1] for measures in measured if index < len(measures)), default=0.0
+        )
         at += length or meters[index][0] * meters[index][1]
     for reader, measures in zip(readers, measured, strict=True):
         for (notes, _), start in zip(measures, starts, strict=False):
@@ -212,6 +260,11 @@ def _parsed(root: ElementTree.Element, title: str) -> WrittenScore:
     count = sum(len(part.notes) for part in parts)
     if not 8 <= count <= MAXIMUM_NOTES:
         raise ValueError(f"{count} notes")
-    tempi = sorted((starts[m] + o, q) for r in readers for m, o, q in r.tempi if m < len(starts) and 10 < q < 400)
+    tempi = sorted(
+        (starts[m] + o, q)
+        for r in readers
+        for m, o, q in r.tempi
+        if m < len(starts) and 10 < q < 400
+    )
     bars = [(start, beats, unit) for start, (beats, unit) in zip(starts, meters, strict=True)]
     return WrittenScore(title, parts, bars, tempi, at)

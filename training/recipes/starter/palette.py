@@ -9,7 +9,10 @@ DRUM_BANK = 128
 
 @dataclass(frozen=True)
 class Instrument:
-    """A General MIDI sound. `low` and `high` are MIDI pitches; `sustains` tells organs from pianos."""
+    """A General MIDI sound.
+
+    low, high: the MIDI pitches it plays well; sustains: organs do, pianos die away.
+    """
 
     name: str
     program: int

@@ -19,8 +19,12 @@ LOW_TOM, MIDDLE_TOM, HIGH_TOM, SHAKER, TAMBOURINE = 45, 47, 50, 70, 54
 # Sixteen steps a bar of four beats: x loud, o middle, . soft, - silent.
 GROOVES: dict[str, tuple[dict[int, str], ...]] = {
     "house": (
-        {KICK: "x---x---x---x---", CLAP: "----x-------x---", OPEN_HAT: "--o---o---o---o-",
-         CLOSED_HAT: "o.-.o.-.o.-.o.-."},
+        {
+            KICK: "x---x---x---x---",
+            CLAP: "----x-------x---",
+            OPEN_HAT: "--o---o---o---o-",
+            CLOSED_HAT: "o.-.o.-.o.-.o.-.",
+        },
         {KICK: "x---x---x---x-o-", SNARE: "----x-------x---", CLOSED_HAT: "..o...o...o...o."},
         {KICK: "x---x---x---x---", CLAP: "----x-------x--.", SHAKER: "o.o.o.o.o.o.o.o."},
     ),
@@ -73,8 +77,9 @@ class Bars:
         return float(bar * self.beats)
 
 
-def drums(part: Part, bars: Bars, groove: dict[int, str], generator: np.random.Generator,
-          fill: bool) -> None:
+def drums(
+    part: Part, bars: Bars, groove: dict[int, str], generator: np.random.Generator, fill: bool
+) -> None:
     """A groove, a crash on the first bar of energetic stretches and a fill in the last bar."""
     steps = bars.beats * 4
     for bar in range(bars.first, bars.last):
@@ -128,9 +133,18 @@ def bass(part: Part, bars: Bars, manner: str, generator: np.random.Generator) ->
                 part.add(start + eighth / 2, 0.42, pitch, velocity - (8 if high else 0))
 
 
-def comping(part: Part, bars: Bars, rhythm: tuple[float, ...], centre: int, velocity: float,
-            generator: np.random.Generator, *, rolled: float = 0.0, legato: bool = False,
-            previous: list[int] | None = None) -> list[int]:
+def comping(
+    part: Part,
+    bars: Bars,
+    rhythm: tuple[float, ...],
+    centre: int,
+    velocity: float,
+    generator: np.random.Generator,
+    *,
+    rolled: float = 0.0,
+    legato: bool = False,
+    previous: list[int] | None = None,
+) -> list[int]:
     """Voice-led chords struck at the offsets of `rhythm` (beats in the bar).
 
     rolled: beats between the notes of a chord, from the bottom. Returns the last voicing.
@@ -150,27 +164,39 @@ def comping(part: Part, bars: Bars, rhythm: tuple[float, ...], centre: int, velo
     return held or []
 
 
-def arpeggio(part: Part, bars: Bars, step: float, centre: int, velocity: float,
-             generator: np.random.Generator, *, pedal: bool, span: int = 6) -> None:
+def arpeggio(
+    part: Part,
+    bars: Bars,
+    step: float,
+    centre: int,
+    velocity: float,
+    generator: np.random.Generator,
+    *,
+    pedal: bool,
+    span: int = 6,
+) -> None:
     """Broken chords in steps of `step` beats; one figure is kept through the stretch.
 
     pedal: every note rings to the end of its bar, as under a sustain pedal.
     """
     figures = (
-        list(range(span)), list(range(span - 1, -1, -1)),
+        list(range(span)),
+        list(range(span - 1, -1, -1)),
         list(range(span)) + list(range(span - 2, 0, -1)),
-        [0, 2, 1, 2], [0, 2, 4, 2, 3, 2], [int(i) for i in generator.integers(0, span, 8)],
+        [0, 2, 1, 2],
+        [0, 2, 4, 2, 3, 2],
+        [int(i) for i in generator.integers(0, span, 8)],
     )
     figure = figures[int(generator.integers(len(figures)))]
     held: list[int] | None = None
     for bar in range(bars.first, bars.last):
         held = voicing(bars.chord(bar), held, centre)
-        count = int(round(bars.beats / step))
+        count = round(bars.beats / step)
         for index in range(count):
             tone = figure[index % len(figure)]
             pitch = held[tone % len(held)] + 12 * (tone // len(held))
             length = bars.beats - index * step if pedal else step * 0.9
-            accent = 8 if index % max(1, int(round(1 / step))) == 0 else 0
+            accent = 8 if index % max(1, round(1 / step)) == 0 else 0
             part.add(bars.start(bar) + index * step, length, pitch, velocity + accent)
 
 
@@ -196,8 +222,15 @@ def motif(generator: np.random.Generator, beats: int, density: float) -> Motif:
     return tuple(notes) or ((0.0, 2.0, 0),)
 
 
-def melody(part: Part, bars: Bars, key: Key, theme: Motif, register: int, velocity: float,
-           generator: np.random.Generator) -> None:
+def melody(
+    part: Part,
+    bars: Bars,
+    key: Key,
+    theme: Motif,
+    register: int,
+    velocity: float,
+    generator: np.random.Generator,
+) -> None:
     """The motif every two bars, fitted to the chords on the beat and varied now and then."""
     for bar in range(bars.first, bars.last, 2):
         pitch = key.nearest(register + int(generator.integers(-3, 4)))
@@ -207,13 +240,15 @@ def melody(part: Part, bars: Bars, key: Key, theme: Motif, register: int, veloci
                 continue
             if generator.random() < 0.12:
                 step += int(generator.integers(-1, 2))
-            pitch = key.nearest(pitch + int(round(step * 1.7)))
+            pitch = key.nearest(pitch + round(step * 1.7))
             if pitch > register + 11:
                 pitch -= 12
             if pitch < register - 11:
                 pitch += 12
             if offset % 1 == 0:
                 tones = bars.chord(here).pitch_classes
-                pitch = min(range(pitch - 3, pitch + 4), key=lambda p: (p % 12 not in tones, abs(p - pitch)))
+                pitch = min(
+                    range(pitch - 3, pitch + 4), key=lambda p: (p % 12 not in tones, abs(p - pitch))
+                )
             accent = 7 if offset % 2 == 0 else 0
             part.add(bar * bars.beats + offset, length * 0.93, pitch, velocity + accent)

@@ -17,14 +17,49 @@ Generator = np.random.Generator
 LOWEST, HIGHEST = 30, 98
 # Twice-named instruments are those a user most often asks for.
 PLAYED = (
-    "grand piano", "grand piano", "electric piano", "electric piano", "drawbar organ", "church organ",
-    "nylon guitar", "steel guitar", "clean electric guitar", "vibraphone", "marimba", "celesta",
-    "square lead", "saw lead", "saw lead", "flute", "string section", "string section", "warm pad",
-    "warm pad", "harp", "choir", "violin", "cello", "trumpet", "tenor saxophone", "synth bass",
+    "grand piano",
+    "grand piano",
+    "electric piano",
+    "electric piano",
+    "drawbar organ",
+    "church organ",
+    "nylon guitar",
+    "steel guitar",
+    "clean electric guitar",
+    "vibraphone",
+    "marimba",
+    "celesta",
+    "square lead",
+    "saw lead",
+    "saw lead",
+    "flute",
+    "string section",
+    "string section",
+    "warm pad",
+    "warm pad",
+    "harp",
+    "choir",
+    "violin",
+    "cello",
+    "trumpet",
+    "tenor saxophone",
+    "synth bass",
     "pizzicato strings",
 )
-CHORD_SHAPES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 11), (0, 3, 7, 10), (0, 4, 7, 10), (0, 5, 7),
-                (0, 3, 6), (0, 4, 8), (0, 2, 7), (0, 7, 12), (0, 3, 6, 9), (0, 4, 7, 14))
+CHORD_SHAPES = (
+    (0, 4, 7),
+    (0, 3, 7),
+    (0, 4, 7, 11),
+    (0, 3, 7, 10),
+    (0, 4, 7, 10),
+    (0, 5, 7),
+    (0, 3, 6),
+    (0, 4, 8),
+    (0, 2, 7),
+    (0, 7, 12),
+    (0, 3, 6, 9),
+    (0, 4, 7, 14),
+)
 
 
 class Hand:
@@ -60,12 +95,16 @@ def scales(hand: Hand, start: float, end: float) -> None:
     step = float(generator.choice([0.25, 0.5, 0.5, 1.0]))
     stride = int(generator.choice([1, 1, 1, 2]))
     chromatic = generator.random() < 0.3
-    ladder = [p for p in range(hand.low, hand.high + 1) if chromatic or p % 12 in hand.key.pitch_classes]
+    ladder = [
+        p for p in range(hand.low, hand.high + 1) if chromatic or p % 12 in hand.key.pitch_classes
+    ]
     place = int(generator.integers(len(ladder)))
     direction = int(generator.choice([-1, 1]))
     at = start
     while at < end - 0.01:
-        hand.part.add(at, step * float(generator.choice([0.5, 0.9, 0.98])), ladder[place], hand.velocity())
+        hand.part.add(
+            at, step * float(generator.choice([0.5, 0.9, 0.98])), ladder[place], hand.velocity()
+        )
         if not 0 <= place + direction * stride < len(ladder) or generator.random() < 0.06:
             direction = -direction
         place = int(np.clip(place + direction * stride, 0, len(ladder) - 1))
@@ -76,10 +115,14 @@ def held_chords(hand: Hand, start: float, end: float) -> None:
     """Chords of the key, led by voice, held until the next."""
     held: list[int] | None = None
     at = start
-    centre = int(np.clip(hand.generator.normal(60, 6), hand.low + 10, max(hand.low + 10, hand.high - 10)))
+    centre = int(
+        np.clip(hand.generator.normal(60, 6), hand.low + 10, max(hand.low + 10, hand.high - 10))
+    )
     while at < end - 0.01:
         length = min(float(hand.generator.choice([2.0, 4.0, 4.0, 8.0])), end - at)
-        chord = degree_chord(hand.key, int(hand.generator.integers(7)), int(hand.generator.choice([3, 3, 4])))
+        chord = degree_chord(
+            hand.key, int(hand.generator.integers(7)), int(hand.generator.choice([3, 3, 4]))
+        )
         held = voicing(chord, held, centre)
         hand.strike(at, length * float(hand.generator.choice([0.7, 0.98])), held)
         at += length
@@ -94,7 +137,9 @@ def block_chords(hand: Hand, start: float, end: float) -> None:
     count = 0
     while at < end - 0.01:
         if count % 4 == 0:
-            held = voicing(degree_chord(hand.key, int(generator.integers(7))), held, int(np.mean(held)))
+            held = voicing(
+                degree_chord(hand.key, int(generator.integers(7))), held, int(np.mean(held))
+            )
         if generator.random() < 0.85:
             hand.strike(at, step * float(generator.choice([0.3, 0.6, 0.9])), held)
         at += step
@@ -139,7 +184,7 @@ def wandering(hand: Hand, start: float, end: float) -> None:
     pitch, at = hand.pitch(), start
     while at < end - 0.01:
         length = min(float(generator.choice([0.25, 0.5, 0.5, 0.75, 1.0, 1.5])), end - at)
-        pitch += int(round(generator.normal(0, 3)))
+        pitch += round(generator.normal(0, 3))
         if not hand.low <= pitch <= hand.high or generator.random() < 0.06:
             pitch = hand.pitch()
         hand.part.add(at, length * float(generator.uniform(0.4, 1.05)), pitch, hand.velocity())
@@ -163,9 +208,14 @@ def tune_and_chords(hand: Hand, start: float, end: float) -> None:
 
 
 MANNERS: dict[str, Callable[[Hand, float, float], None]] = {
-    "scales": scales, "held chords": held_chords, "block chords": block_chords,
-    "random chord changes": random_chords, "sparse single notes": sparse_notes,
-    "long sustained notes": long_notes, "a wandering line": wandering, "a tune over chords": tune_and_chords,
+    "scales": scales,
+    "held chords": held_chords,
+    "block chords": block_chords,
+    "random chord changes": random_chords,
+    "sparse single notes": sparse_notes,
+    "long sustained notes": long_notes,
+    "a wandering line": wandering,
+    "a tune over chords": tune_and_chords,
 }
 
 
@@ -189,7 +239,11 @@ def played(generator: Generator) -> Score:
         at = end
     others: list[Part] = []
     if generator.random() < 0.28:
-        kit = str(generator.choice(["standard drum kit", "power drum kit", "808 drum machine", "brush kit"]))
+        kit = str(
+            generator.choice(
+                ["standard drum kit", "power drum kit", "808 drum machine", "brush kit"]
+            )
+        )
         kind = str(generator.choice(list(GROOVES)))
         groove = GROOVES[kind][int(generator.integers(len(GROOVES[kind])))]
         drums = Part(INSTRUMENTS[kit], -2.0)
@@ -202,8 +256,14 @@ def played(generator: Generator) -> Score:
             others.append(bass)
     common = sorted(set(manners), key=manners.count, reverse=True)[:2]
     return Score(
-        style="player", bpm=bpm, key=key.name, beats_per_bar=4, parts=[part, *others],
+        style="player",
+        bpm=bpm,
+        key=key.name,
+        beats_per_bar=4,
+        parts=[part, *others],
         chords=heard_chords([part], total),
-        captions=describe_player(instrument, common, [o.instrument for o in others], bpm, generator),
+        captions=describe_player(
+            instrument, common, [o.instrument for o in others], bpm, generator
+        ),
         looseness=float(generator.uniform(0.5, 1.8)),
     )

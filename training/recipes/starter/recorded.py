@@ -1,4 +1,4 @@
-"""Recorded music under free licences, taken out of Debian packages. CREDITS.md names the authors."""
+"""Recorded music under free licences out of Debian packages; CREDITS.md names the authors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from tqdm import tqdm
 from lmdm.errors import InputError
 
 AUDIO = re.compile(r"\.(ogg|oga|opus|flac|wav)$", re.IGNORECASE)
-NOTICE = re.compile(r"/doc/[^/]+/copyright$|/(authors?|credits?|license)[^/]*\.(txt|xml)$", re.IGNORECASE)
+NOTICE = re.compile(
+    r"/doc/[^/]+/copyright$|/(authors?|credits?|license)[^/]*\.(txt|xml)$", re.IGNORECASE
+)
 FETCH_SECONDS = 900
 
 
 @dataclass(frozen=True)
 class Package:
-    """A Debian package; `music` matches the paths within it that are music, and no effect or speech."""
+    """A Debian package; `music` matches the paths in it that are music, not effects or speech."""
 
     name: str
     music: str
@@ -47,14 +49,22 @@ def is_wanted(package: Package, path: str) -> bool:
 
 def _run(command: list[str], folder: Path) -> str:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=FETCH_SECONDS)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=FETCH_SECONDS
+        )
     except FileNotFoundError as error:
-        raise InputError(f"{command[0]} is missing: recordings are fetched on Debian only") from error
+        raise InputError(
+            f"{command[0]} is missing: recordings are fetched on Debian only"
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"{' '.join(command)} took more than {FETCH_SECONDS} s: check the network") from error
+        raise InputError(
+            f"{' '.join(command)} took more than {FETCH_SECONDS} s: check the network"
+        ) from error
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise InputError(f"{' '.join(command[:3])} failed ({reason}): run apt-get update and try again")
+        raise InputError(
+            f"{' '.join(command[:3])} failed ({reason}): run apt-get update and try again"
+        )
     return done.stdout.strip()
 
 
@@ -88,12 +98,16 @@ def fetch(package: Package, out: Path) -> int:
         _run(["apt-get", "download", package.name], work)
         archives = list(work.glob("*.deb"))
         if not archives:
-            raise InputError(f"apt-get brought no archive of {package.name}: run apt-get update and try again")
+            raise InputError(
+                f"apt-get brought no archive of {package.name}: run apt-get update and try again"
+            )
         version = _run(["dpkg-deb", "-f", archives[0].name, "Version"], work)
         _run(["dpkg-deb", "-x", archives[0].name, "unpacked"], work)
         count = keep_music(package, work / "unpacked", work / "kept")
         if not count:
-            raise InputError(f"{package.name} {version} holds no music where it is looked for ({package.music})")
+            raise InputError(
+                f"{package.name} {version} holds no music where it is looked for ({package.music})"
+            )
         (work / "kept" / ".done").write_text(f"{version}\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         (work / "kept").rename(folder)

@@ -49,8 +49,14 @@ class Sampler:
         synth.setting("synth.polyphony", 160)
         return synth, synth.sfload(str(self.soundfont))
 
-    def play(self, notes: NDArray[np.float32], instrument: Instrument, seconds: float,
-             reverb: int, room: float) -> Audio:
+    def play(
+        self,
+        notes: NDArray[np.float32],
+        instrument: Instrument,
+        seconds: float,
+        reverb: int,
+        room: float,
+    ) -> Audio:
         """Notes [n,≥4] (onset s, offset s, pitch, velocity) → audio [2, samples], not normalised.
 
         reverb: send level 0–127; room: size 0–1.
@@ -63,7 +69,7 @@ class Sampler:
             bank = DRUM_BANK if instrument.is_drum else 0
             synth.program_select(0, font, bank, instrument.program)
             synth.cc(0, 91, reverb)
-            return self._played(synth, notes, int(round(seconds * SAMPLE_RATE)))
+            return self._played(synth, notes, round(seconds * SAMPLE_RATE))
         finally:
             synth.delete()
 
@@ -86,7 +92,7 @@ class Sampler:
     @staticmethod
     def _sample(seconds: float) -> int:
         sample = max(0.0, seconds * SAMPLE_RATE - LATENCY_SAMPLES)
-        return int(round(sample / BLOCK_SAMPLES)) * BLOCK_SAMPLES
+        return round(sample / BLOCK_SAMPLES) * BLOCK_SAMPLES
 
     def _fill(self, synth: fluidsynth.Synth, audio: Audio, start: int, stop: int) -> None:
         if stop <= start:

@@ -1,4 +1,4 @@
-"""A score in beats, and its performance in seconds: what the arrangers write and the renderer plays."""
+"""A score in beats, which the arrangers write, and its performance in seconds, to be rendered."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ class ChordSpan:
 class Score:
     """A whole piece in beats of which `bpm` go to a minute.
 
-    swing: where the off-beat eighth falls, 0.5 (straight) to 0.67; looseness: scale of timing errors;
+    swing: where the off-beat eighth falls, 0.5 (straight) to 0.67;
+    looseness: scale of the errors of timing;
     beat_grid: (place, beat in bar) of each beat, where the metre changes or counts in other units.
     """
 
@@ -129,7 +130,11 @@ def heard_chords(parts: Sequence[Part], total: float, step: float = 2.0) -> list
         for part in parts:
             for note in part.notes:
                 shared = min(note.start + note.length, end) - max(note.start, start)
-                if not part.instrument.is_drum and shared > 0 and shared >= min(0.5, note.length - 1e-6):
+                if (
+                    not part.instrument.is_drum
+                    and shared > 0
+                    and shared >= min(0.5, note.length - 1e-6)
+                ):
                     classes.add(note.pitch % 12)
         if classes:
             spans.append(ChordSpan(start, end, frozenset(classes)))
@@ -147,7 +152,7 @@ def chord_rows(spans: Iterable[ChordSpan], second_of: float) -> Array:
 
 
 def perform(score: Score, generator: np.random.Generator) -> Performance:
-    """Play a score as a person would: small errors of time (normal, ±30 ms at most) and of velocity.
+    """Play a score as a person would, with small errors of time (±30 ms at most) and of velocity.
 
     The beat itself stays exact, so that beat labels are regular at the score's tempo.
     """
@@ -158,7 +163,9 @@ def perform(score: Score, generator: np.random.Generator) -> Performance:
         lag = generator.normal(0.0, 0.003)
         for note in part.notes:
             error = generator.normal(0.0, tightness * score.looseness) + lag
-            onset = swung(note.start, score.swing) * beat_seconds + float(np.clip(error, -0.03, 0.03))
+            onset = swung(note.start, score.swing) * beat_seconds + float(
+                np.clip(error, -0.03, 0.03)
+            )
             onset = max(0.0, LEAD_IN_SECONDS + onset)
             if part.instrument.is_drum:
                 offset = onset + DRUM_HIT_SECONDS

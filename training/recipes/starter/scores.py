@@ -1,4 +1,4 @@
-"""Pieces cut from OpenScore's CC0 scores, played by other instruments than they were written for."""
+"""Pieces cut from OpenScore's CC0 scores, played by other instruments than was written."""
 
 from __future__ import annotations
 
@@ -17,10 +17,32 @@ from training.recipes.starter.score import Part, Score, heard_chords
 CUT_SECONDS = 60.0
 LEAST_NOTES = 40
 SOURCE = "OpenScore (CC0)"
-SOLO = ("flute", "violin", "tenor saxophone", "trumpet", "cello", "choir", "square lead", "saw lead",
-        "string section", "vibraphone", "clean electric guitar")
-ACCOMPANIMENT = ("grand piano", "grand piano", "grand piano", "electric piano", "harp", "drawbar organ",
-                 "church organ", "string section", "marimba", "warm pad", "nylon guitar")
+SOLO = (
+    "flute",
+    "violin",
+    "tenor saxophone",
+    "trumpet",
+    "cello",
+    "choir",
+    "square lead",
+    "saw lead",
+    "string section",
+    "vibraphone",
+    "clean electric guitar",
+)
+ACCOMPANIMENT = (
+    "grand piano",
+    "grand piano",
+    "grand piano",
+    "electric piano",
+    "harp",
+    "drawbar organ",
+    "church organ",
+    "string section",
+    "marimba",
+    "warm pad",
+    "nylon guitar",
+)
 # Top voice to bass.
 QUARTETS = (
     ("violin", "violin", "string section", "cello"),
@@ -44,7 +66,9 @@ PROFILES = {
 def score_files(folder: Path) -> list[Path]:
     """Every .mxl below the folder, in an order that does not depend on the file system."""
     if not folder.is_dir():
-        raise InputError(f"score folder {folder} does not exist: give the folder that holds OpenScore's .mxl files")
+        raise InputError(
+            f"score folder {folder} does not exist: give the one with OpenScore's .mxl files"
+        )
     files = sorted(folder.rglob("*.mxl"))
     if not files:
         raise InputError(f"score folder {folder} holds no .mxl file")
@@ -52,9 +76,10 @@ def score_files(folder: Path) -> list[Path]:
 
 
 def piece_name(path: Path) -> str:
-    """"openscore-" and the score's number at the end of its file name."""
-    found = re.search(r"(lc|sq)\d+$", path.stem)
-    return f"openscore-{found.group(0) if found else re.sub(r'[^A-Za-z0-9]+', '-', path.stem)[:48]}"
+    """The piece's name: "openscore-" and the score's number at the end of its file name."""
+    number = re.search(r"(lc|sq)\d+$", path.stem)
+    name = number.group(0) if number else re.sub(r"[^A-Za-z0-9]+", "-", path.stem)[:48]
+    return f"openscore-{name}"
 
 
 def estimated_key(parts: list[Part]) -> Key:
@@ -77,7 +102,7 @@ def octave_shift(part: WrittenPart, low: int, high: int) -> int:
 
 
 def tempo_at(written: WrittenScore, quarter: float, generator: np.random.Generator) -> float:
-    """Quarters a minute at a place of the score, ±8 %, between 44 and 180; drawn where none is given."""
+    """Quarters a minute at a place of the score, ±8 %, from 44 to 180; drawn where none is."""
     before = [tempo for start, tempo in written.tempi if start <= quarter + 1e-6]
     tempo = before[-1] if before else float(generator.uniform(66, 116))
     return round(float(np.clip(tempo * generator.uniform(0.92, 1.08), 44, 180)), 1)
@@ -101,8 +126,10 @@ def arranged_cut(written: WrittenScore, generator: np.random.Generator) -> Score
         start = written.bars[bar][0]
         tempo = tempo_at(written, start, generator)
         end = min(written.quarters, start + CUT_SECONDS * tempo / 60)
-        inside = [WrittenPart(p.name, [n for n in p.notes if start <= n.start < end - 0.2], p.polyphonic)
-                  for p in written.parts]
+        inside = [
+            WrittenPart(p.name, [n for n in p.notes if start <= n.start < end - 0.2], p.polyphonic)
+            for p in written.parts
+        ]
         inside = [part for part in inside if part.notes]
         if (end - start) * 60 / tempo > 20 and sum(len(p.notes) for p in inside) >= LEAST_NOTES:
             break
@@ -130,13 +157,20 @@ def arranged_cut(written: WrittenScore, generator: np.random.Generator) -> Score
     style = "art song" if any(part.polyphonic for part in inside) else "classical arrangement"
     style = "string quartet" if bowed and len(parts) == 4 else style
     return Score(
-        style=style, bpm=tempo, key=key.name, beats_per_bar=written.bars[bar][1], parts=parts,
-        chords=heard_chords(parts, end - start), captions=describe(style, instruments, tempo, key.name, generator),
-        source=f"{SOURCE}: {written.title}", licence="CC0-1.0 (score); soundfont FluidR3_GM: MIT", beat_grid=grid,
+        style=style,
+        bpm=tempo,
+        key=key.name,
+        beats_per_bar=written.bars[bar][1],
+        parts=parts,
+        chords=heard_chords(parts, end - start),
+        captions=describe(style, instruments, tempo, key.name, generator),
+        source=f"{SOURCE}: {written.title}",
+        licence="CC0-1.0 (score); soundfont FluidR3_GM: MIT",
+        beat_grid=grid,
     )
 
 
 def cut_of(files: list[Path], index: int, seed: int) -> tuple[Score, np.random.Generator]:
-    """The cut of one file, and the generator that goes on to perform it. InputError for bad files."""
+    """One file's cut, and the generator that goes on to perform it. InputError for bad files."""
     generator = np.random.default_rng([seed, index])
     return arranged_cut(read_mxl(files[index]), generator), generator

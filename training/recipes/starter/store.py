@@ -35,8 +35,9 @@ def is_complete(folder: Path) -> bool:
     return (folder / "piece.json").is_file()
 
 
-def write_piece(folder: Path, audio: NDArray[np.float32], score: Score, performance: Performance,
-                seed: int) -> None:
+def write_piece(
+    folder: Path, audio: NDArray[np.float32], score: Score, performance: Performance, seed: int
+) -> None:
     """Write one piece; the folder appears in one rename.
 
     audio: [2, samples] at 44.1 kHz within ±1.
@@ -46,15 +47,24 @@ def write_piece(folder: Path, audio: NDArray[np.float32], score: Score, performa
     partial.mkdir(parents=True)
     soundfile.write(partial / "mix.flac", audio.T, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
     labels = {"notes": performance.notes, "beats": performance.beats, "chords": performance.chords}
-    save_file({k: np.ascontiguousarray(v) for k, v in labels.items()}, partial / "labels.safetensors")
+    save_file(
+        {k: np.ascontiguousarray(v) for k, v in labels.items()}, partial / "labels.safetensors"
+    )
     stems = [
         {"name": i.name, "program": i.program, "family": i.family, "is_drum": i.is_drum}
         for i in performance.instruments
     ]
     description = {
-        "style": score.style, "captions": score.captions, "stems": stems, "bpm": beat_rate(performance),
-        "key": score.key, "seconds": round(audio.shape[1] / SAMPLE_RATE, 3), "licence": score.licence,
-        "source": score.source, "split": split_of(folder.name), "seed": seed,
+        "style": score.style,
+        "captions": score.captions,
+        "stems": stems,
+        "bpm": beat_rate(performance),
+        "key": score.key,
+        "seconds": round(audio.shape[1] / SAMPLE_RATE, 3),
+        "licence": score.licence,
+        "source": score.source,
+        "split": split_of(folder.name),
+        "seed": seed,
     }
     text = json.dumps(description, indent=1, ensure_ascii=False)
     (partial / "piece.json").write_text(text, encoding="utf-8")
