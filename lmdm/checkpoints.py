@@ -269,7 +269,7 @@ def _from_config(cls: type[Config], values: Mapping[str, Any], place: str) -> Co
         if isinstance(value, int) and value < 0:
             raise InputError(f"{place}: {key} is {value}; it cannot be below 0")
     try:
-        return cls.from_dict(dict(values))  # type: ignore[attr-defined, no-any-return]
+        return cls.from_dict(dict(values))  # type: ignore[attr-defined]
     except ArithmeticError:
         raise InputError(f"{place}: a size is 0") from None
     except (ValueError, TypeError) as problem:

@@ -28,14 +28,16 @@ wanted_to_play=(
 wanted_to_check=(
     jackd=jackd2                        # a sound server without a sound card
     libfluidsynth.so.3=libfluidsynth3   # the training recipe's synthesiser
+    /usr/share/sounds/sf2/FluidR3_GM.sf2=fluid-soundfont-gm
 )
 
-# system_libraries WHAT=PACKAGE ... : installs the packages of what is not there, if it may.
+# system_libraries WHAT=PACKAGE ... : WHAT is a library, a program or a file; installs the packages of what is not there, if it may.
 system_libraries() {
     local known missing=() each
     known=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null || true)
     for each in "$@"; do
         case ${each%%=*} in
+        /*) [[ -e ${each%%=*} ]] || missing+=("${each##*=}") ;;
         *.so.*) [[ $known == *"${each%%=*} "* ]] || missing+=("${each##*=}") ;;
         *) command -v "${each%%=*}" >/dev/null || missing+=("${each##*=}") ;;
         esac

@@ -146,8 +146,16 @@ def the_core_is_pure(module: str, tree: ast.Module) -> list[str]:
         return []
     broken = [f"{module} imports {name}" for name in roots(tree) & IMPURE_MODULES]
     broken += [f"{module} imports {name}" for name in imports(tree) if "numpy.random" in name]
+    first_weights = {
+        inner
+        for callee, call in calls(tree)
+        if callee == "nn.Parameter"
+        for inner in ast.walk(call)
+    }
     for callee, call in calls(tree):
         owner, _, last = callee.rpartition(".")
+        if call in first_weights:
+            continue  # as with nn.init: what a network is before it is trained or loaded
         given = any(keyword.arg == "generator" for keyword in call.keywords)
         if last in DRAWS and not owner.endswith("init") and not given:
             broken.append(f"{module}:{call.lineno} draws from {callee} without a generator")
@@ -278,6 +286,7 @@ KEPT = [
     (audio_io_is_light, "audio_io.output", "from lmdm.live.ring import AudioRing"),
     (the_core_is_pure, "lmdm.stream.noise", "x = torch.randn(3, generator=generator)"),
     (the_core_is_pure, "lmdm.dit.model", "nn.init.normal_(weight)"),
+    (the_core_is_pure, "lmdm.dit.model", "self.w = nn.Parameter(torch.randn(3) / 3)"),
     (only_live_is_concurrent, "lmdm.live.engine", "import multiprocessing"),
 ]
 
