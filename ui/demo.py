@@ -95,9 +95,9 @@ class Demo:
             pluck = np.exp(-2.2 * ((beat * 2 - index) % 4) / 2)
             for harmonic in range(1, 7):
                 tone = np.sin(2 * np.pi * hertz * harmonic * time_axis)
-                sound += 0.11 * pluck * tone / harmonic**1.6
+                sound += 0.26 * pluck * tone / harmonic**1.6
         brush = np.exp(-14 * ((beat + 1) % 2)) * self._random.standard_normal(len(beat))
-        sound += 0.08 * brush
+        sound += 0.2 * brush
         return np.stack([sound, sound], axis=1).astype(np.float32)
 
 

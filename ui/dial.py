@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QDial, QSizePolicy, QWidget
 from lmdm.live.messages import Lane
 from ui import theme
 
+LARGEST_LINES = 6.5  # of text: the knob grows no larger
 SWEEP = 270.0  # degrees from lowest to highest
 DRAG_PIXELS = 180.0  # of vertical drag for the whole range; ten times as many with Shift
 
@@ -48,6 +49,7 @@ class Dial(QDial):
         self.valueChanged.connect(self._changed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.setFont(theme.font())
         theme.describe(self, name, what, lane, "arrows, Page Up, Page Down; double-click resets")
 
     @property
@@ -74,7 +76,7 @@ class Dial(QDial):
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         """A dial any smaller cannot be read."""
         line = self.fontMetrics().height()
-        return QSize(round(4.4 * line), round(4.8 * line))
+        return QSize(round(4.4 * line), round(5.8 * line))
 
     def _changed(self, position: int) -> None:
         self._given = round(self._low + position * self._step, 6)
@@ -124,8 +126,9 @@ class Dial(QDial):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         line = self.fontMetrics().height()
-        size = min(self.width() - 8.0, self.height() - 1.5 * line - 6)
-        knob = QRectF((self.width() - size) / 2, 4, size, size)
+        room = self.height() - 1.5 * line
+        size = min(self.width() - 8.0, room - 6, LARGEST_LINES * line)
+        knob = QRectF((self.width() - size) / 2, (room - size) / 2 + 2, size, size)
         ring = knob.adjusted(4, 4, -4, -4)
         share = self.value() / max(1, self.maximum())
         absent = self._given is None

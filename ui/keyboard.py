@@ -121,7 +121,7 @@ class PianoKeys(QWidget):
             self._draw_key(painter, pitch, pitch in pressed)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(QPen(theme.colour(theme.ACCENT), 2))
+            painter.setPen(QPen(theme.colour(theme.ACCENT, 0.6), 1))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 4, 4)
 
     def _draw_key(self, painter: QPainter, pitch: int, pressed: bool) -> None:

@@ -59,7 +59,7 @@ class Macros(QWidget):
             0.0,
             1.0,
             -18.0,
-            lambda value: f"{value:.0f} dB",
+            lambda value: f"{value:.0f} dB".replace("-", "−"),
             absent="auto",
         )
         self.loudness.show_value(None)

@@ -101,7 +101,7 @@ class MainWindow(QMainWindow):
         shape.addWidget(_panel(self.prompts, caption=LaneLabel("Prompts", "block")), 11)
         shape.addWidget(_panel(self.blend, caption=LaneLabel("Blend", "block")), 6)
         shape.addWidget(_panel(self.macros), 8)
-        column.addLayout(shape, 6)
+        column.addLayout(shape, 5)
         sound = QHBoxLayout()
         sound.setSpacing(10)
         sound.addWidget(_panel(self.sound), 1)

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from lmdm.live.messages import SetBlend, SetPrompts, Snapshot
 from ui import blend, theme
@@ -24,7 +32,8 @@ class Badge(QWidget):
         super().__init__()
         self._index = index
         side = round(self.fontMetrics().height() * 1.7)
-        self.setFixedSize(side, side)
+        self.setFixedWidth(side)
+        self.setMinimumHeight(side)
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802 (Qt's name)
         """A rounded square with the letter."""
@@ -46,20 +55,20 @@ class PromptPad(QWidget):
     weighed = pyqtSignal()
     dropped = pyqtSignal()
 
-    def __init__(self, index: int, text: str = "", weight: float = 1.0) -> None:
+    def __init__(self, index: int) -> None:
         super().__init__()
         letter = theme.PROMPT_LETTERS[index]
-        self._exact = weight  # the fader's steps would round it
-        self.text = QLineEdit(text)
+        self._exact = 1.0  # the fader's steps would round it
+        self.text = QLineEdit()
         self.text.setMaxLength(LONGEST)
-        self.text.setPlaceholderText("describe a sound, then press Enter")
+        self.text.setPlaceholderText("describe a sound, press Enter")
         theme.describe(
             self.text,
             f"Prompt {letter}",
             "What the music should sound like, in words. Enter sends it.",
             "block",
         )
-        self._committed = text
+        self._committed = ""
         self.text.editingFinished.connect(self._commit)
         self.weight = Fader(
             f"Weight of prompt {letter}",
@@ -71,9 +80,9 @@ class PromptPad(QWidget):
             1.0,
             tint=theme.PROMPT_COLOURS[index],
         )
-        self.weight.show_value(weight)
         self.weight.setMinimumWidth(90)
         self.weight.moved.connect(self._weigh)
+        self.weight.setEnabled(False)
         self.share = QLabel("")
         self.share.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.share.setFixedWidth(self.fontMetrics().horizontalAdvance("100 %") + 6)
@@ -81,9 +90,17 @@ class PromptPad(QWidget):
         self.remove.setObjectName("plain")
         theme.describe(self.remove, f"Remove prompt {letter}", "Takes this prompt away.", "block")
         self.remove.clicked.connect(self.dropped)
+        kept = self.remove.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)
+        self.remove.setSizePolicy(kept)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
+        tall = QSizePolicy.Policy.Expanding
+        for widget in (self.text, self.weight):
+            widget.setSizePolicy(QSizePolicy.Policy.Expanding, tall)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, tall)
+        self.setMaximumHeight(round(self.fontMetrics().height() * 2.7))
         row.addWidget(Badge(index))
         row.addWidget(self.text, 5)
         row.addWidget(self.weight, 3)
@@ -100,6 +117,15 @@ class PromptPad(QWidget):
         """Whether words are being typed that have not been sent."""
         return self.text.hasFocus() and self.text.text().strip() != self._committed
 
+    def set_prompt(self, text: str, weight: float) -> None:
+        """Shows a prompt without reporting it."""
+        if text != self._committed or text != self.text.text():
+            self._committed = text
+            self.text.setText(text)
+            self.text.setCursorPosition(0)
+        self.weight.setEnabled(bool(text))
+        self.set_weight(weight)
+
     def set_weight(self, weight: float) -> None:
         """Shows a weight without reporting it."""
         self._exact = weight
@@ -107,7 +133,7 @@ class PromptPad(QWidget):
 
     def show_share(self, share: float) -> None:
         """Shows the prompt's part of the blend."""
-        words = f"{share:.0%}".replace("%", " %")
+        words = f"{share * 100:.0f} %" if self._committed else ""
         if words != self.share.text():
             self.share.setText(words)
 
@@ -119,6 +145,7 @@ class PromptPad(QWidget):
         text = self.text.text().strip()
         if text != self._committed:
             self._committed = text
+            self.weight.setEnabled(bool(text))
             self.edited.emit()
 
     def _weigh(self, weight: float) -> None:
@@ -133,7 +160,8 @@ class PromptPads(QWidget):
         super().__init__()
         self._stage = stage
         self._blend: float | None = None
-        self.pads: list[PromptPad] = []
+        self._all = [PromptPad(index) for index in range(MOST)]
+        self._count = 0
         self._beyond: tuple[tuple[str, float], ...] = ()  # prompts past the sixth, kept as they are
         self.add = QPushButton("+ Prompt")
         self.add.setObjectName("plain")
@@ -142,10 +170,20 @@ class PromptPads(QWidget):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(6)
+        for pad in self._all:
+            pad.edited.connect(self.send)
+            pad.weighed.connect(self.send)
+            pad.dropped.connect(lambda pad=pad: self.drop(pad))
+            self._column.addWidget(pad, 6)
         self._column.addWidget(self.add, 0, Qt.AlignmentFlag.AlignLeft)
         self._column.addStretch(1)
-        self._build([("", 1.0)] * FEWEST)
+        self._fill([("", 1.0)] * FEWEST)
         stage.changed.connect(self.show_snapshot)
+
+    @property
+    def pads(self) -> list[PromptPad]:
+        """The pads in view."""
+        return self._all[: self._count]
 
     @property
     def prompts(self) -> tuple[tuple[str, float], ...]:
@@ -171,13 +209,13 @@ class PromptPads(QWidget):
     def append(self) -> None:
         """One more pad, ready for its words."""
         if len(self.pads) < MOST:
-            self._build([*(pad.prompt for pad in self.pads), ("", 1.0)])
+            self._fill([*(pad.prompt for pad in self.pads), ("", 1.0)])
             self.pads[-1].text.setFocus()
 
     def drop(self, pad: PromptPad) -> None:
         """One pad less; there are always two."""
         if pad in self.pads and len(self.pads) > FEWEST:
-            self._build([each.prompt for each in self.pads if each is not pad])
+            self._fill([each.prompt for each in self.pads if each is not pad])
             self.send()
 
     def restore(self, editor: QWidget | None) -> None:
@@ -198,7 +236,7 @@ class PromptPads(QWidget):
             else:
                 blank = [("", 1.0)] * max(0, FEWEST - len(texts))
                 self._beyond = snapshot.prompts[MOST:]
-                self._build([*snapshot.prompts[:MOST], *blank])
+                self._fill([*snapshot.prompts[:MOST], *blank])
         self._show_shares()
 
     def _same(self, prompts: tuple[tuple[str, float], ...]) -> bool:
@@ -207,23 +245,14 @@ class PromptPads(QWidget):
             a == b and abs(v - w) < 1e-6 for (a, v), (b, w) in zip(own, prompts, strict=True)
         )
 
-    def _build(self, prompts: Sequence[tuple[str, float]]) -> None:
-        for pad in self.pads:
-            self._column.removeWidget(pad)
-            pad.hide()
-            pad.deleteLater()
-        self.pads = []
-        for index, (text, weight) in enumerate(prompts):
-            pad = PromptPad(index, text, weight)
-            pad.edited.connect(self.send)
-            pad.weighed.connect(self.send)
-            pad.dropped.connect(lambda pad=pad: self.drop(pad))
-            pad.remove.setEnabled(len(prompts) > FEWEST)
-            self._column.insertWidget(index, pad)
-            self.pads.append(pad)
-        for before, after in zip(self.pads, self.pads[1:], strict=False):
-            QWidget.setTabOrder(before.remove, after.text)
-        self.add.setVisible(len(self.pads) < MOST)
+    def _fill(self, prompts: Sequence[tuple[str, float]]) -> None:
+        """Shows as many pads as there are prompts. Pads are reused, so the focus order stays."""
+        self._count = len(prompts)
+        for index, pad in enumerate(self._all):
+            pad.setVisible(index < self._count)
+            pad.remove.setVisible(self._count > FEWEST)
+            pad.set_prompt(*(prompts[index] if index < self._count else ("", 1.0)))
+        self.add.setVisible(self._count < MOST)
         self._show_shares()
 
     def _show_shares(self) -> None:

@@ -1,6 +1,6 @@
 """Pictures of the panel over a pretended session, with or without a display.
 
-    python -m ui.screenshot out.png --size 1280x800 --show banner
+python -m ui.screenshot out.png --size 1280x800 --show banner
 """
 
 from __future__ import annotations

@@ -29,7 +29,12 @@ ROWS = 160
 WAVE_SHARE = 0.26  # of the height
 SECONDS = COLUMNS * HOP / SAMPLE_RATE
 AHEAD_SECONDS = 1.2  # room for sound that is ready but not heard yet
-MARKS_HZ = ((100.0, "100"), (1000.0, "1k"), (10000.0, "10k"))
+SILENT: dict[str, str] = {  # states without music, and their words
+    "loading": "Loading",
+    "stopped": "The session has ended",
+    "failed": "There is no music: the engine has failed",
+}
+MARKS_HZ = ((100.0, "100 Hz"), (1000.0, "1 kHz"), (10000.0, "10 kHz"))
 HEAT = ((0.0, "#0c0e11"), (0.3, "#1d2f5c"), (0.55, "#2e7fb0"), (0.78, "#5fd0c0"), (1.0, "#f7f3c4"))
 
 
@@ -136,7 +141,7 @@ class SoundView(QWidget):
             self._draw_wave(painter, past)
         self._draw_ahead(painter, QRectF(past.right(), 0, ahead, whole.height()))
         self._draw_marks(painter, past)
-        if self._snapshot.status != "playing":
+        if self._snapshot.status in SILENT:
             self._draw_words(painter, whole)
 
     def _draw_spectrum(self, painter: QPainter, box: QRectF) -> None:
@@ -178,7 +183,7 @@ class SoundView(QWidget):
             painter.setPen(QPen(theme.colour(theme.TEXT, 0.14), 1))
             painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
             painter.setPen(theme.colour(theme.QUIET))
-            painter.drawText(QPointF(box.left() + 6, y - 3), f"{words} Hz")
+            painter.drawText(QPointF(box.left() + 6, y - 3), words)
 
     def _draw_ahead(self, painter: QPainter, box: QRectF) -> None:
         painter.fillRect(box, theme.colour(theme.PANEL))
@@ -213,9 +218,9 @@ class SoundView(QWidget):
         painter.fillRect(box, theme.colour(theme.GROUND, 0.72))
         painter.setFont(theme.font(1.3, bold=True))
         painter.setPen(theme.colour(theme.TEXT))
-        words = snapshot.text or {"loading": "Loading", "stopped": "Stopped"}.get(
-            snapshot.status, snapshot.status.capitalize()
-        )
+        words = SILENT[snapshot.status]
+        if snapshot.status == "loading" and snapshot.text:
+            words = snapshot.text
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, words)
         if snapshot.status == "loading":
             wide, y = min(320.0, box.width() * 0.5), box.center().y() + 26

@@ -29,6 +29,8 @@ from lmdm.live.messages import (
     SetSteps,
     SetTempo,
     Snapshot,
+    StartRecording,
+    StopRecording,
     Sustain,
 )
 
@@ -88,6 +90,7 @@ class Stage(QObject):
         super().__init__(parent)
         self.snapshot = Snapshot()  # as shown
         self._reported = Snapshot()  # as the engine said last
+        self._told = False
         self._controls = controls
         self._snapshots = snapshots
         self._clock = clock
@@ -137,8 +140,8 @@ class Stage(QObject):
         if reported is not None:
             self._reported = reported
         shown = self._with_edits(self._reported)
-        if shown != self.snapshot:
-            self.snapshot = shown
+        if shown != self.snapshot or not self._told:
+            self.snapshot, self._told = shown, True
             self.changed.emit(shown)
         self.ticked.emit()
 
@@ -161,6 +164,10 @@ class Stage(QObject):
     def _note_edit(self, message: Message) -> None:
         if isinstance(message, Panic):
             self._edits["muted"] = Edit(True, self._clock())
+        elif isinstance(message, StartRecording):
+            self._edits["recording"] = Edit(message.folder or "a new take", self._clock())
+        elif isinstance(message, StopRecording):
+            self._edits["recording"] = Edit("", self._clock())
         elif type(message) in ECHOES:
             source, target = ECHOES[type(message)]
             self._edits[target] = Edit(getattr(message, source), self._clock())
@@ -170,6 +177,8 @@ class Stage(QObject):
         for name, edit in list(self._edits.items()):
             age = now - edit.since
             agreed = getattr(reported, name) == edit.value
+            if name == "recording":  # the engine names the folder
+                agreed = bool(reported.recording) == bool(edit.value)
             if age >= PATIENCE_SECONDS or (agreed and age >= SETTLE_SECONDS):
                 del self._edits[name]
         if not self._edits:

@@ -82,12 +82,14 @@ class BeatClock(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         bar, beat = self.place
         line = self.fontMetrics().height()
-        painter.setFont(theme.font(2.0, bold=True))
+        words = f"{bar}.{beat}"
+        scale = 2.0 if len(words) < 6 else 10.0 / len(words)
+        painter.setFont(theme.font(scale, bold=True))
         moving = self._reported[3]
         painter.setPen(theme.colour(theme.TEXT if moving else theme.QUIET))
         figures = QRectF(0, 0, 5.4 * line, self.height())
         centre = Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(figures, centre | Qt.AlignmentFlag.AlignRight, f"{bar}.{beat}")
+        painter.drawText(figures, centre | Qt.AlignmentFlag.AlignRight, words)
         left = figures.right() + 0.6 * line
         gap = 4.0
         wide = (self.width() - left - gap * (self._beats_per_bar - 1)) / self._beats_per_bar

@@ -32,7 +32,7 @@ def state(snapshot: Snapshot) -> Phrase:
             return Phrase("Muted", "warning", "The music goes on, unheard. Unmute to hear it.")
         return Phrase("Playing", "good", "Music is being made and heard.")
     if snapshot.status == "loading":
-        return Phrase(f"Loading {snapshot.progress:.0%}", "plain", snapshot.text)
+        return Phrase(f"Loading {snapshot.progress * 100:.0f} %", "plain", snapshot.text)
     if snapshot.status == "restarting":
         return Phrase("Restarting", "warning", snapshot.text or "The last bars loop meanwhile.")
     if snapshot.status == "failed":
@@ -70,7 +70,7 @@ def engine(snapshot: Snapshot) -> Phrase:
     )
     if factor >= 1.0:
         return Phrase(f"too slow: {factor:.2f}× real time", "alarm", meaning)
-    return Phrase(f"load {factor:.0%}", "warning" if factor > 0.85 else "plain", meaning)
+    return Phrase(f"load {factor * 100:.0f} %", "warning" if factor > 0.85 else "plain", meaning)
 
 
 def lead(snapshot: Snapshot) -> Phrase:
@@ -90,7 +90,9 @@ def dropouts(snapshot: Snapshot) -> Phrase:
 
 def status_line(snapshot: Snapshot) -> tuple[Phrase, ...]:
     """All phrases of the status line, most urgent first; those with nothing to say are left out."""
-    phrases = [*latencies(snapshot), engine(snapshot), lead(snapshot), dropouts(snapshot)]
+    told = snapshot.text if snapshot.status == "playing" else ""
+    phrases = [Phrase(told)] if told else []
+    phrases += [*latencies(snapshot), engine(snapshot), lead(snapshot), dropouts(snapshot)]
     if snapshot.restarts:
         times = "once" if snapshot.restarts == 1 else f"{snapshot.restarts} times"
         phrases.append(Phrase(f"restarted {times}", "warning", "The engine was started anew."))
