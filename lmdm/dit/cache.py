@@ -1,4 +1,4 @@
-"""Keys and values of the context: one constant-shape store for all layers."""
+"""Keys and values of the context, for all layers in one store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class KVCache:
     """keys, values [depth, B, heads, context, head_dim]; keys after QK-norm and RoPE.
 
     The newest `valid` slots, at the right, are filled; a mask hides the others. Immutable, so a
-    snapshot of a stream is a reference.
+    snapshot of a stream is a reference, and a stream's cache always has the same shape.
     """
 
     keys: Tensor
@@ -30,6 +30,12 @@ class KVCache:
         """No context yet."""
         zeros = like.new_zeros(depth, batch, heads, context, head_dim)
         return cls(zeros, zeros, 0)
+
+    @classmethod
+    def of(cls, fresh: list[KeysValues]) -> KVCache:
+        """What one pass of the transformer gave, all of it filled."""
+        keys = torch.stack([key for key, _ in fresh])
+        return cls(keys, torch.stack([value for _, value in fresh]), keys.shape[3])
 
     @property
     def context(self) -> int:
@@ -45,20 +51,21 @@ class KVCache:
         slots = torch.arange(self.context, device=self.keys.device)
         return slots >= self.context - self.valid
 
-    def append(self, fresh: list[KeysValues], moved: Rotation | None) -> KVCache:
-        """Evict as many oldest frames as come in, and move what stays by `moved` positions.
+    def without_oldest(self, frames: int, moved: Rotation | None) -> KVCache:
+        """The oldest `frames` slots left out, the keys that stay moved by `moved` positions.
 
-        fresh: per layer [B, heads, n, head_dim], its keys rotated already for the last n slots.
-        `moved` re-rotates kept keys (by -n positions when slots keep fixed positions).
+        Rotations add, so a key moved by -n is the key that position p - n would have had.
         """
-        incoming_keys = torch.stack([key for key, _ in fresh])
-        incoming_values = torch.stack([value for _, value in fresh])
-        count = min(incoming_keys.shape[3], self.context)
-        kept = self.keys[:, :, :, count:]
+        keys = self.keys[:, :, :, frames:]
         if moved is not None:
-            kept = rotate(kept, moved)
+            keys = rotate(keys, moved)
+        remaining = self.context - frames
+        return KVCache(keys, self.values[:, :, :, frames:], min(self.valid, remaining))
+
+    def extended(self, newer: KVCache) -> KVCache:
+        """With newer slots at the right. Those must be filled."""
         return KVCache(
-            torch.cat([kept, incoming_keys[:, :, :, -count:]], dim=3),
-            torch.cat([self.values[:, :, :, count:], incoming_values[:, :, :, -count:]], dim=3),
-            min(self.context, self.valid + count),
+            torch.cat([self.keys, newer.keys], dim=3),
+            torch.cat([self.values, newer.values], dim=3),
+            self.valid + newer.valid,
         )

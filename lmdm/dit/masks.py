@@ -38,6 +38,17 @@ def block_causal_mask(context: int, target: int, block: int, window: int) -> Ten
     return (behind >= 0) & (behind <= reach)
 
 
+def block_causal_context_mask(context: int, block: int, window: int) -> Tensor:
+    """Context alone: each block sees itself and the `window - 1` blocks before it. Bool [s, s].
+
+    Blocks are counted from the right end, so a context that is no whole number of blocks has its
+    short block first.
+    """
+    index = (torch.arange(context) - context) // block
+    behind = index[:, None] - index[None, :]
+    return (behind >= 0) & (behind < window)
+
+
 def parallel_block_mask(blocks: int, block: int, window: int) -> Tensor:
     """All blocks of a sequence trained at once, each as if it were the stream's newest.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -16,12 +17,24 @@ class Rotation(NamedTuple):
 
 
 class RotaryPositions(nn.Module):
-    """Holds `inv_freq` under stable-audio-tools' name; checkpoints bring their own values."""
+    """Holds `inv_freq` under stable-audio-tools' name; checkpoints bring their own values.
+
+    They stay float32 when the model turns to half precision: bfloat16 cannot tell position 95
+    from 95.3.
+    """
 
     def __init__(self, rotary_dim: int, base: float) -> None:
         super().__init__()
         powers = torch.arange(0, rotary_dim, 2).double() / rotary_dim
+        self.inv_freq: Tensor
         self.register_buffer("inv_freq", (1.0 / base**powers).float())
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RotaryPositions:
+        precise = self.inv_freq
+        super()._apply(fn, recurse)
+        if self.inv_freq.dtype in (torch.bfloat16, torch.float16):
+            self.inv_freq = precise.to(self.inv_freq.device)
+        return self
 
     def forward(self, positions: Tensor) -> Rotation:
         """positions [N] or [B, N] (any real numbers) -> the rotation by them."""

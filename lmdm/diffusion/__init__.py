@@ -1,0 +1,1 @@
+"""Continuous diffusion: paths, schedules, samplers. Pure functions; import the submodule you need."""

@@ -1,0 +1,58 @@
+"""A model small enough to play in tests, in the real folder format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+CONTROLS = ("notes", "beat", "chord", "loudness", "drums")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random model of some ten thousand parameters, with text and all controls."""
+    import torch
+
+    from lmdm.checkpoints import save
+    from lmdm.codec.spectral import SpectralCodec, SpectralCodecConfig
+    from lmdm.conditioning.local import LocalConditioning
+    from lmdm.dit.config import DiTConfig
+    from lmdm.dit.model import DiT
+    from lmdm.stream.config import StreamConfig
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        dit = DiT(
+            DiTConfig(
+                dim=32,
+                depth=2,
+                heads=1,
+                text_dim=384,
+                global_dim=0,
+                local_channels=LocalConditioning(CONTROLS).channels,
+                feedforward_multiplier=2,
+                timestep_features=16,
+            )
+        )
+        for parameter in dit.parameters():  # zero-initialised outputs would hide every control
+            torch.nn.init.normal_(parameter, std=0.2)
+        codec = SpectralCodec(
+            SpectralCodecConfig(
+                encoder_dim=16,
+                encoder_depth=1,
+                decoder_dim=16,
+                decoder_depth=1,
+                frame_dim=16,
+                frame_depth=1,
+                tonal_bins=64,
+                noise_bands=8,
+            )
+        )
+        # loud enough to hear: partials and noise some 40 dB below full scale
+        torch.nn.init.constant_(codec.to_partial_level.bias, -2.5)
+        torch.nn.init.constant_(codec.to_noise_level.bias, -2.5)
+    stream_config = StreamConfig(context_frames=16, block_frames=4, window_blocks=4, steps=2, guided=True)
+    save(folder, dit=dit, codec=codec, stream_config=stream_config, controls=CONTROLS, half=False)
+    return folder
