@@ -53,6 +53,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # loud enough to hear: partials and noise some 40 dB below full scale
         torch.nn.init.constant_(codec.to_partial_level.bias, -2.5)
         torch.nn.init.constant_(codec.to_noise_level.bias, -2.5)
-    stream_config = StreamConfig(context_frames=16, block_frames=4, window_blocks=4, steps=2, guided=True)
+    stream_config = StreamConfig(context_frames=16, block_frames=4, window_blocks=4, steps=2)
     save(folder, dit=dit, codec=codec, stream_config=stream_config, controls=CONTROLS, half=False)
     return folder
