@@ -1,4 +1,4 @@
-"""Random segments from folders of audio, decoded once into flat files that the disk cache serves."""
+"""Random segments from folders of audio, decoded once into flat files."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ class AudioPool:
         arrays = self.arrays(held_out)
         lengths = np.array([len(a) for a in arrays], dtype=np.float64)
         # The square root lets short one-shots and short files be heard among long tracks.
-        chosen = generator.choice(len(arrays), size=count, p=np.sqrt(lengths) / np.sqrt(lengths).sum())
+        chosen = generator.choice(
+            len(arrays), size=count, p=np.sqrt(lengths) / np.sqrt(lengths).sum()
+        )
         out = np.zeros((count, 2, samples), dtype=np.float32)
         for row, index in enumerate(chosen):
             source = arrays[index]

@@ -1,5 +1,6 @@
 """Training checkpoints without pickle: weights and optimiser tensors as safetensors, written beside
-and renamed, so that a kill at any moment leaves the last good one."""
+and renamed, so that a kill at any moment leaves the last good one.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ import os
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, safe_open, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 

@@ -1,6 +1,6 @@
 """Train the starter codec on folders of audio: resumable, one process or several.
 
-    accelerate launch -m training.codec --audio DIR [DIR …] --run RUN [--minutes 60]
+accelerate launch -m training.codec --audio DIR [DIR …] --run RUN [--minutes 60]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -66,8 +67,6 @@ class CodecStep(torch.nn.Module):
 
 def validate(codec: SpectralCodec, pool: AudioPool, plan: CodecTraining) -> dict[str, float]:
     """Mean loss terms on held-out segments, always the same ones."""
-    import numpy as np
-
     codec.eval()
     generator = np.random.default_rng(7)
     totals: dict[str, float] = {}
@@ -112,9 +111,7 @@ def train(pool: AudioPool, run: Path, plan: CodecTraining, minutes: float) -> No
                 group["lr"] = learning_rate(plan, step)
             with torch.autocast(accelerator.device.type, torch.bfloat16):
                 output = stepper(features)
-            terms = loss_terms(
-                codec, type(output)(*(head.float() for head in output)), targets
-            )
+            terms = loss_terms(codec, type(output)(*(head.float() for head in output)), targets)
             optimizer.zero_grad()
             accelerator.backward(weighted(terms))
             accelerator.clip_grad_norm_(codec.parameters(), plan.clip)
@@ -145,7 +142,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--audio", type=Path, nargs="+", required=True, help="folders of audio")
     parser.add_argument("--run", type=Path, required=True, help="folder of checkpoints and logs")
-    parser.add_argument("--cache", type=Path, default=None, help="decoded audio; default RUN/../cache")
+    parser.add_argument(
+        "--cache", type=Path, default=None, help="decoded audio; default RUN/../cache"
+    )
     parser.add_argument("--minutes", type=float, default=1e9)
     for field in fields(CodecTraining):
         kind = type(field.default)

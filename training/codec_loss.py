@@ -52,7 +52,9 @@ def analyse(codec: SpectralCodec, audio: Tensor) -> SpectralTargets:
     tonal_mask = torch.zeros_like(mid_power)
     tonal_mask[..., :tonal] = share
     partial_side, partial_side_weight = placement(
-        codec.panorama_average, mid_power * tonal_mask, side_power * tonal_mask,
+        codec.panorama_average,
+        mid_power * tonal_mask,
+        side_power * tonal_mask,
         cross_power * tonal_mask,
     )
 
@@ -76,8 +78,10 @@ def analyse(codec: SpectralCodec, audio: Tensor) -> SpectralTargets:
         return power.reshape(len(power), -1, coarse, power.shape[-1]).mean(2)
 
     noise_side, noise_side_weight = placement(
-        codec.short_panorama_average, gather(short_power * noise_share),
-        gather(short_side.abs().square() * noise_share), gather(cross_short),
+        codec.short_panorama_average,
+        gather(short_power * noise_share),
+        gather(short_side.abs().square() * noise_share),
+        gather(cross_short),
     )
     return SpectralTargets(
         partial_level=level(partial_power),

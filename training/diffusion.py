@@ -1,6 +1,6 @@
 """Train the diffusion transformer on encoded pieces: resumable, one process or several.
 
-    accelerate launch -m training.diffusion --latents DIR --run RUN [--minutes 60]
+accelerate launch -m training.diffusion --latents DIR --run RUN [--minutes 60]
 """
 
 from __future__ import annotations
@@ -56,6 +56,18 @@ class DiffusionTraining:
     checkpoint_minutes: float = 4.0
 
 
+def starter_config(plan: DiffusionTraining, local_channels: int) -> DiTConfig:
+    """The starter's transformer: heads of 64 channels, one text token, no global condition."""
+    return DiTConfig(
+        dim=plan.dim,
+        depth=plan.depth,
+        heads=plan.dim // 64,
+        text_dim=MiniLMTextEncoder.dim,
+        global_dim=0,
+        local_channels=local_channels,
+    )
+
+
 def learning_rate(plan: DiffusionTraining, step: int) -> float:
     """Linear warm-up, then a cosine down to a fiftieth."""
     warm = min(1.0, (step + 1) / plan.warmup_steps)
@@ -77,8 +89,13 @@ class DiffusionStep(nn.Module):
         p = self.plan
         if encoder_decoder:
             return encoder_decoder_loss(
-                self.dit, examples, p.block, p.context, p.encoder_decoder_copies,
-                p.context_noise, generator,
+                self.dit,
+                examples,
+                p.block,
+                p.context,
+                p.encoder_decoder_copies,
+                p.context_noise,
+                generator,
             )
         return parallel_block_loss(
             self.dit, examples, p.block, p.context, p.context_noise, generator
@@ -107,7 +124,9 @@ def validate(dit: DiT, pieces: LatentPieces, plan: DiffusionTraining) -> dict[st
     return totals
 
 
-def train(plan: DiffusionTraining, latents: Path, run: Path, tokenizer: Path, minutes: float) -> None:
+def train(
+    plan: DiffusionTraining, latents: Path, run: Path, tokenizer: Path, minutes: float
+) -> None:
     """Train until `minutes` have passed or the plan's steps are done; Ctrl-C saves."""
     accelerator = Accelerator()
     conditioning = LocalConditioning(STARTER_CONTROLS)
@@ -117,14 +136,11 @@ def train(plan: DiffusionTraining, latents: Path, run: Path, tokenizer: Path, mi
     print(f"{len(pieces.pieces)} pieces, {pieces.hours:.2f} h; held out {held_out.hours:.2f} h")
 
     torch.manual_seed(plan.seed)
-    dit = DiT(
-        DiTConfig(
-            dim=plan.dim, depth=plan.depth, heads=plan.dim // 64, text_dim=MiniLMTextEncoder.dim,
-            global_dim=0, local_channels=conditioning.channels,
-        )
-    )
+    dit = DiT(starter_config(plan, conditioning.channels))
     with torch.no_grad():  # unit-length embeddings have tiny entries; start where they are heard
-        dit.to_cond_embed[0].weight.mul_(math.sqrt(MiniLMTextEncoder.dim))
+        first = dit.to_cond_embed[0]
+        assert isinstance(first, nn.Linear)
+        first.weight.mul_(math.sqrt(MiniLMTextEncoder.dim))
     average = copy.deepcopy(dit)
     trained = [p for p in dit.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -138,9 +154,7 @@ def train(plan: DiffusionTraining, latents: Path, run: Path, tokenizer: Path, mi
     # Seeds follow from the step: a resumed run sees the data that an unbroken one would.
     def examples_of(number: int) -> Examples:
         numbers = np.random.default_rng([plan.seed, number, accelerator.process_index])
-        return pieces.batch(
-            numbers, plan.batch, plan.frames, plan.null_dropout, plan.text_dropout
-        )
+        return pieces.batch(numbers, plan.batch, plan.frames, plan.null_dropout, plan.text_dropout)
 
     started = last_save = time.monotonic()
     bar = tqdm(total=plan.total_steps, initial=step, mininterval=10, desc="diffusion")

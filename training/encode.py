@@ -2,7 +2,7 @@
 
     lmdm train encode SRC OUT --model starter        (or python -m training.encode)
 
-Resumable: pieces already encoded with the same codec weights are skipped; unreadable ones are listed.
+Resumable: pieces that are encoded already are skipped; unreadable ones are listed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ def encode_piece(codec: SpectralCodec, folder: Path) -> dict[str, np.ndarray]:
     loudness = loudness_frames(audio, frames)
     assert loudness.min() >= SILENCE_LEVEL
     return {
-        "latents": latents, "notes": notes, "beats": beats, "chords": chords, "loudness": loudness,
+        "latents": latents,
+        "notes": notes,
+        "beats": beats,
+        "chords": chords,
+        "loudness": loudness,
     }
 
 

@@ -26,7 +26,9 @@ from training.latents import Examples
 
 def timesteps(count: int, length: int, generator: torch.Generator) -> Tensor:
     """Stratified uniform timesteps, shifted for the sequence length (dossier §3) [count]."""
-    strata = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
+    strata = (
+        torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)
+    ) / count
     return length_shift(strata.clamp(1e-4, 1 - 1e-4), length)
 
 
@@ -46,7 +48,7 @@ def parallel_block_loss(
 ) -> Tensor:
     """Mean squared velocity error over all blocks of examples [B, C, T], T a multiple of block."""
     latents, local, text = examples
-    batch, channels, frames = latents.shape
+    batch, _, frames = latents.shape
     blocks = frames // block
     t = timesteps(batch * blocks, context + block, generator).view(batch, blocks)
     noise = torch.randn(latents.shape, generator=generator)
@@ -93,16 +95,16 @@ def encoder_decoder_loss(
     mask = encoder_decoder_mask(context, block, copies)
     if torch.rand((), generator=generator) < 0.5:  # a young stream: fewer context frames
         # At least one block stays, or a context row would have nothing to attend to.
-        missing = block * math.floor(torch.rand((), generator=generator).item() * (context // block))
+        missing = block * math.floor(
+            torch.rand((), generator=generator).item() * (context // block)
+        )
         tokens[0] = tokens[0][:, missing:]
         mask = mask[missing:, missing:]
     else:
         missing = 0
     own = torch.cat([torch.arange(context + 1, context + block + 1), torch.zeros(1)])
     positions = torch.cat([torch.arange(missing + 1, context + 1), own.repeat(copies)])
-    hidden, _ = dit.transform(
-        torch.cat(tokens, dim=1), positions, dit.text_keys_values(text), mask
-    )
+    hidden, _ = dit.transform(torch.cat(tokens, dim=1), positions, dit.text_keys_values(text), mask)
     hidden = hidden[:, context - missing :].unflatten(1, (copies, block + 1))[:, :, :block]
     guess = dit.project(hidden.flatten(1, 2)).float().unflatten(-1, (copies, block))
     truth = torch.stack([velocity(target, each) for each in noise], dim=2)

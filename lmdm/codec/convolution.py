@@ -1,4 +1,4 @@
-"""Causal ConvNeXt blocks with an explicit state, so that a stream and a whole file run the same code."""
+"""Causal ConvNeXt blocks with explicit state: a stream and a whole file run the same code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class CausalConvNeXt(nn.Module):
-    """Depthwise causal convolution, LayerNorm, two-layer MLP, residual (ConvNeXt, arXiv 2201.03545).
+    """Depthwise causal convolution, LayerNorm, MLP, residual (ConvNeXt, arXiv 2201.03545).
 
     The convolution at frame n reads frames n-kernel+1..n only. Its memory is passed in and out, so
     that feeding a signal in pieces gives what feeding it whole gives.

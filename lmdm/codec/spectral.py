@@ -114,9 +114,7 @@ class SpectralCodec(nn.Module):
         self.to_partial_level = nn.Linear(c.frame_dim, c.tonal_bins)
         self.to_partial_advance = nn.Linear(c.frame_dim, c.tonal_bins)
         self.to_side = nn.Linear(c.frame_dim, 4 * c.panorama_bands)
-        self.to_noise_level = nn.Linear(
-            c.decoder_dim + 0, SHORT_FRAMES * c.noise_bands
-        )
+        self.to_noise_level = nn.Linear(c.decoder_dim, SHORT_FRAMES * c.noise_bands)
         nn.init.constant_(self.to_partial_level.bias, -3.5)
         nn.init.constant_(self.to_noise_level.bias, -3.5)
 
@@ -131,6 +129,15 @@ class SpectralCodec(nn.Module):
         panorama = spectrum.band_matrix(LONG_BINS, c.panorama_bands, LONG_WINDOW)
         noise = spectrum.band_matrix(SHORT_BINS, c.noise_bands, SHORT_WINDOW)
         short_panorama = spectrum.band_matrix(SHORT_BINS, c.panorama_bands, SHORT_WINDOW)
+        self.mid_average: Tensor
+        self.side_average: Tensor
+        self.panorama_average: Tensor
+        self.panorama_spread: Tensor
+        self.noise_average: Tensor
+        self.noise_spread: Tensor
+        self.short_panorama_average: Tensor
+        self.short_panorama_spread: Tensor
+        self.noise_table: Tensor
         constant("mid_average", spectrum.average_matrix(mid))
         constant("side_average", spectrum.average_matrix(side))
         constant("panorama_average", spectrum.average_matrix(panorama))

@@ -10,7 +10,7 @@ from lmdm.codec.spectral import DecoderState, SpectralCodec
 
 
 class StreamingDecoder:
-    """Decodes latents as they come. State is explicit: `snapshot` and `restore` are exact and cheap.
+    """Decodes latents as they come. `snapshot` and `restore` are exact and cheap.
 
     The sound of the newest latent frame ends `delay_samples` before the frame's own end; the rest
     follows with the next call, or with `flush`.

@@ -141,7 +141,7 @@ def lock_phases(magnitude: Tensor, phases: Tensor) -> Tensor:
 
 
 def noise_spectra(parameters: SynthesisParameters, frame: int, noise: Tensor) -> Tensor:
-    """Mid and side spectra of the noise: complex [B, 2, 16n, 257], starting at short frame `frame`."""
+    """Mid and side spectra of the noise from short frame `frame` on: complex [B, 2, 16n, 257]."""
     count = parameters.noise_gain.shape[1]
     index = (torch.arange(count, device=noise.device) + frame) % NOISE_FRAMES
     mid_noise, side_noise = noise[:, index]
