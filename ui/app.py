@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -54,8 +53,7 @@ def run(
         stage.problem.emit(f"The panel met an error and goes on: {fault or kind.__name__}")
 
     sys.excepthook = report
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, lambda *_: window.close())
+    former_handler = signal.signal(signal.SIGINT, lambda *_: window.close())
     if seconds is not None:
         QTimer.singleShot(round(seconds * 1000), window.close)
     window.show()
@@ -64,4 +62,5 @@ def run(
         return application.exec()
     finally:
         sys.excepthook = former_hook
+        signal.signal(signal.SIGINT, former_handler)
         stage.stop()

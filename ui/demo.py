@@ -79,6 +79,7 @@ class Demo:
             heard_beat=beat,
             beat=beat + LEAD_MS / 1000 * self.snapshot.bpm / 60,
             level_db=(-15.0 - wobble, -16.5 - wobble),
+            peak_db=(-6.0 - wobble, -7.5 - wobble),
             limiter_db=min(0.0, -1.5 + wobble),
         )
 

@@ -126,9 +126,9 @@ class Dial(QDial):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         line = self.fontMetrics().height()
-        room = self.height() - 1.5 * line
-        size = min(self.width() - 8.0, room - 6, LARGEST_LINES * line)
-        knob = QRectF((self.width() - size) / 2, (room - size) / 2 + 2, size, size)
+        above = self.height() - 1.5 * line  # of the name
+        size = min(self.width() - 8.0, above - 6, LARGEST_LINES * line)
+        knob = QRectF((self.width() - size) / 2, (above - size) / 2 + 2, size, size)
         ring = knob.adjusted(4, 4, -4, -4)
         share = self.value() / max(1, self.maximum())
         absent = self._given is None
@@ -144,7 +144,9 @@ class Dial(QDial):
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 6, 6)
         painter.setPen(theme.colour(theme.QUIET if absent else theme.TEXT))
         words = self._absent if self._given is None else self._words(self._given)
-        painter.setFont(theme.font(1.0 if absent or len(words) > 5 else 1.25, bold=True))
+        room = size - 24  # within the arc
+        widest = painter.fontMetrics().horizontalAdvance(words)
+        painter.setFont(theme.font(min(1.25, max(0.7, 0.9 * room / max(1, widest))), bold=True))
         painter.drawText(knob, Qt.AlignmentFlag.AlignCenter, words)
         painter.setFont(theme.font())
         width = painter.fontMetrics().horizontalAdvance(self.name)

@@ -52,14 +52,14 @@ class Macros(QWidget):
         )
         self.steps.moved.connect(lambda value: stage.send_latest(SetSteps(round(value))))
         self.loudness = Dial(
-            "Loudness",
+            "Loudness dB",
             "How loud the model should play, in dB; or let it decide.",
             "block",
             -48.0,
             0.0,
             1.0,
             -18.0,
-            lambda value: f"{value:.0f} dB".replace("-", "−"),
+            lambda value: f"{value:.0f}".replace("-", "−"),
             absent="auto",
         )
         self.loudness.show_value(None)

@@ -45,6 +45,7 @@ class MainWindow(QMainWindow):
     def __init__(self, stage: Stage, sound: Callable[[], np.ndarray] | None = None) -> None:
         super().__init__()
         self.stage = stage
+        self._closed = False
         self.played = PlayedKeys(stage.send)
         self.setWindowTitle("LMDM Live")
         self.transport = Transport(stage)
@@ -81,7 +82,7 @@ class MainWindow(QMainWindow):
         assert application is not None
         application.installEventFilter(self)
         self.resize(1280, 800)
-        self.setMinimumSize(1000, 640)
+        self.setMinimumSize(1160, 680)
         self.keys.setFocus()
 
     def _lay_out(self) -> None:
@@ -139,8 +140,10 @@ class MainWindow(QMainWindow):
         application = QApplication.instance()
         if application is not None:
             application.removeEventFilter(self)
-        self.stage.send(Quit())
-        self.stage.stop()
+        if not self._closed:
+            self._closed = True
+            self.stage.send(Quit())
+            self.stage.stop()
         super().closeEvent(event)
 
     def _belongs(self, watched: QObject | None) -> bool:

@@ -99,7 +99,10 @@ class LevelMeter(QWidget):
         painter.setFont(theme.font(0.75))
         painter.setPen(theme.colour(theme.QUIET))
         left = reduction.right() + 3
+        crowded = tall * 12 / -FLOOR_DB < line * 0.9
         for mark in MARKS_DB:
+            if crowded and mark % 24:
+                continue
             y = top + tall * (1 - share(mark))
             y = min(max(y, top + line * 0.4), top + tall - line * 0.4)
             row = QRectF(left, y - line / 2, self.width() - left - 1, line)

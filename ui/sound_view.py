@@ -182,8 +182,9 @@ class SoundView(QWidget):
             y = box.bottom() - box.height() * math.log(hertz / LOWEST_HZ) / span
             painter.setPen(QPen(theme.colour(theme.TEXT, 0.14), 1))
             painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
-            painter.setPen(theme.colour(theme.QUIET))
-            painter.drawText(QPointF(box.left() + 6, y - 3), words)
+            if y > box.top() + painter.fontMetrics().height():
+                painter.setPen(theme.colour(theme.QUIET))
+                painter.drawText(QPointF(box.left() + 6, y - 3), words)
 
     def _draw_ahead(self, painter: QPainter, box: QRectF) -> None:
         painter.fillRect(box, theme.colour(theme.PANEL))

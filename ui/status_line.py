@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
 from PyQt6.QtGui import QHelpEvent, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
@@ -14,6 +16,21 @@ from ui.words import Phrase
 
 GAP = 22.0
 MARK = 14.0
+SHORTEST = 44.0  # what is elided further is left out
+
+
+def fitted(widths: Sequence[float], room: float) -> list[float]:
+    """The widths, the longest of them cut to one length so that their sum fits the room.
+
+    >>> fitted([10.0, 50.0, 40.0], 70.0)
+    [10.0, 30.0, 30.0]
+    """
+    given: dict[int, float] = {}
+    by_width = sorted(range(len(widths)), key=lambda index: widths[index])
+    for place, index in enumerate(by_width):
+        share = max(0.0, room - sum(given.values())) / (len(widths) - place)
+        given[index] = min(widths[index], share)
+    return [given[index] for index in range(len(widths))]
 
 
 class StatusLine(QWidget):
@@ -66,17 +83,17 @@ class StatusLine(QWidget):
             wide = metrics.horizontalAdvance(phrase.text) + (MARK if phrase.lane else 0.0)
             self._draw(painter, QRectF(x, 0, wide, self.height()), phrase, phrase.text)
             x += wide + GAP
-        widths = [float(metrics.horizontalAdvance(phrase.text)) for phrase in self.right]
-        room = self.width() - x - GAP * max(0, len(widths) - 1) - 2
-        excess = sum(widths) - room
-        while excess > 0.5 and max(widths) > 24:
-            longest = widths.index(max(widths))
-            second = max([24.0, *(w for i, w in enumerate(widths) if i != longest)])
-            cut = min(excess, max(widths[longest] - second, 1.0))
-            widths[longest] -= cut
-            excess -= cut
-        x = self.width() - 2 - sum(widths) - GAP * max(0, len(widths) - 1)
-        for phrase, wide in zip(self.right, widths, strict=True):
+        shown_right = list(self.right)
+        widths = [float(metrics.horizontalAdvance(phrase.text)) for phrase in shown_right]
+        while widths:
+            fitting = fitted(widths, self.width() - 2 - x - GAP * (len(widths) - 1))
+            if min(fitting) >= min(SHORTEST, *widths):
+                break
+            del widths[0], shown_right[0]
+        else:
+            fitting = []
+        x = self.width() - 2 - sum(fitting) - GAP * (len(fitting) - 1)
+        for phrase, wide in zip(shown_right, fitting, strict=True):
             shown = metrics.elidedText(phrase.text, Qt.TextElideMode.ElideRight, round(wide + 1))
             self._draw(painter, QRectF(x, 0, wide + 1, self.height()), phrase, shown)
             x += wide + GAP

@@ -52,10 +52,16 @@ class Panel:
         return sent
 
 
-@pytest.fixture
-def panel(qtbot, qapp):
+@pytest.fixture(scope="session")
+def dressed(qapp):
+    """The application in its style; once, as each time dresses every widget anew."""
     assert isinstance(qapp, QApplication)
     theme.apply(qapp)
+    return qapp
+
+
+@pytest.fixture
+def panel(qtbot, dressed):
     made = Panel()
     made.stage = Stage(made.control, lambda: made.snapshot, clock=lambda: made.now)
     made.window = MainWindow(made.stage)

@@ -28,10 +28,8 @@ def test_run_shows_listens_and_quits(qapp):
 
     hook = sys.excepthook
     handler = signal.getsignal(signal.SIGINT)
-    try:
-        assert app.run(sent.append, look, sound=listen, seconds=0.4) == 0
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    assert app.run(sent.append, look, sound=listen, seconds=0.4) == 0
+    assert signal.getsignal(signal.SIGINT) is handler
     assert sent == [Quit()]
     assert looked
     assert heard

@@ -239,4 +239,5 @@ def test_showing_a_snapshot_sends_nothing(panel):
 def test_closing_lets_go_and_quits(panel, qtbot):
     qtbot.keyPress(panel.window.keys, Qt.Key.Key_A)
     panel.window.close()
+    panel.window.close()
     assert panel.sent == [NoteOn(60, 100), NoteOff(60), Quit()]

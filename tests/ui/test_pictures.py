@@ -21,6 +21,7 @@ from ui.spectrogram import (
     SpectrogramColumns,
     WaveformColumns,
 )
+from ui.status_line import fitted
 from ui.tap import PAUSE_SECONDS, TapTempo
 from ui.words import seconds_words
 
@@ -140,3 +141,12 @@ def test_the_heat_table_only_grows_lighter():
     lightness = [luminance(f"#{code & 0xFFFFFF:06x}") for code in heat_table()]
     assert len(lightness) == 256
     assert all(b >= a for a, b in pairwise(lightness))
+
+
+@given(st.lists(st.floats(0.0, 500.0), min_size=1, max_size=6), st.floats(0.0, 2000.0))
+def test_phrases_are_cut_only_when_they_must_and_then_fit(widths, room):
+    given_widths = fitted(widths, room)
+    assert sum(given_widths) <= max(room, 0.0) + 1e-6 or given_widths == widths
+    assert all(cut <= wide for cut, wide in zip(given_widths, widths, strict=True))
+    if sum(widths) <= room:
+        assert given_widths == pytest.approx(widths)
