@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ class AudioPool:
     held_out_share: float = 0.04  # files whose name hashes below this are never trained on
     skipped: dict[Path, str] = field(default_factory=dict)
     _arrays: dict[Path, np.ndarray] = field(default_factory=dict)
+    _held_out: set[Path] = field(default_factory=set)
 
     def refresh(self, limit: int = 10**9) -> int:
         """Decode files that are new since the last call (at most `limit`); returns how many."""
@@ -42,6 +44,8 @@ class AudioPool:
                     continue
                 try:
                     self._arrays[path] = self._decoded(path)
+                    if self.held_out(path):
+                        self._held_out.add(path)
                     found += 1
                 except (soundfile.LibsndfileError, ValueError, OSError) as error:
                     self.skipped[path] = str(error)
@@ -64,13 +68,16 @@ class AudioPool:
         return np.memmap(copy, dtype="<i2", mode="r").reshape(-1, 2)
 
     def held_out(self, path: Path) -> bool:
-        """Whether a file belongs to the held-out share, decided by its name alone."""
+        """Whether a file is never trained on: as its piece.json says, else by its name alone."""
+        label = path.parent / "piece.json"
+        if label.exists():
+            return bool(json.loads(label.read_text())["split"] != "train")
         digest = hashlib.sha256(path.parent.name.encode() + path.stem.encode()).digest()
         return int.from_bytes(digest[:4], "big") / 2**32 < self.held_out_share
 
     def arrays(self, held_out: bool) -> list[np.ndarray]:
         """The decoded files of one side of the split."""
-        return [a for path, a in self._arrays.items() if self.held_out(path) == held_out]
+        return [a for path, a in self._arrays.items() if (path in self._held_out) == held_out]
 
     @property
     def hours(self) -> float:
