@@ -45,8 +45,12 @@ def add_controls(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--bpm", type=number(20, 400), metavar="BPM", help="tempo, beats a minute")
     group.add_argument("--drums", choices=("on", "off", "model"), help="model: the model decides")
     group.add_argument("--loudness", type=number(-72, 0), metavar="DB", help="of the mix, dB RMS")
-    group.add_argument("--notes-mode", choices=("auto", "follow", "free"), metavar="MODE",
-                       help="auto: follow while notes sound; follow: always; free: never")
+    group.add_argument(
+        "--notes-mode",
+        choices=("auto", "follow", "free"),
+        metavar="MODE",
+        help="auto: follow while notes sound; follow: always; free: never",
+    )
     group.add_argument("--scene", type=Path, metavar="FILE", help="TOML file with these settings")
 
 
@@ -97,7 +101,7 @@ def read_scene(path: Path) -> dict[str, Any]:
 
 
 def parse_prompt(text: str) -> tuple[str, float]:
-    """"felt piano:0.7" to ("felt piano", 0.7); without a weight it is 1."""
+    """The text and weight of a prompt, "felt piano:0.7" for example; without one it is 1."""
     words, colon, weight = text.rpartition(":")
     if colon:
         try:

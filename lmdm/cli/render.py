@@ -21,12 +21,15 @@ from lmdm.live.messages import Message
 
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
+    from lmdm.live.session import Session
     from lmdm.live.take import Take
 
 DEFAULT_SECONDS = 30.0
 TAIL_SECONDS = 2.0  # sound after the end of a MIDI file
 _SOURCES = ("midi", "input", "prime", "scene")
-_SETTINGS = ("prompt", "blend", "guidance", "steps", "seed", "bpm", "drums", "loudness", "notes_mode")
+_SETTINGS = (
+    "prompt", "blend", "guidance", "steps", "seed", "bpm", "drums", "loudness", "notes_mode",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,8 +78,6 @@ def run(options: argparse.Namespace) -> int:
     model = load(plan.model)
     _check_asked(options, plan, model)
     controls = plan.controls
-    if plan.take is None and not _steps_given(options):
-        controls = Controls.from_dict({**controls.to_dict(), "steps": model.stream_config.steps})
     session = Session(model, controls)
     if plan.prime is not None:
         session.prime(_encoded(model, plan.prime, session.context_frames))
@@ -116,11 +117,7 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
     """The plan of a take; options that would make it another performance are refused."""
     from lmdm.live.take import AUDIO_NAME, read_take
 
-    contrary = [
-        name
-        for name in (*_SOURCES, *_SETTINGS)
-        if getattr(options, name) is not None
-    ]
+    contrary = [name for name in (*_SOURCES, *_SETTINGS) if getattr(options, name) is not None]
     if contrary:
         flag = "--" + contrary[0].replace("_", "-")
         raise InputError(f"--replay plays a take as it was; leave out {flag}")
@@ -133,11 +130,6 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
     take = take.with_samples(samples)
     model = options.model if options.model != "starter" else take.header.model
     return _Plan(model, take.header.controls, (), samples, None, take)
-
-
-def _steps_given(options: argparse.Namespace) -> bool:
-    scene = shared.read_scene(options.scene) if options.scene is not None else {}
-    return options.steps is not None or "steps" in scene
 
 
 def _check_asked(options: argparse.Namespace, plan: _Plan, model: Model) -> None:
@@ -179,17 +171,17 @@ def _encoded(model: Model, sound: np.ndarray, context_frames: int) -> Any:
         return model.codec.encode(whole)[0, :, -context_frames:]
 
 
-def _pieces(session: Any, plan: _Plan) -> Iterator[np.ndarray]:
+def _pieces(session: Session, plan: _Plan) -> Iterator[np.ndarray]:
+    from audio_io.limiter import Limiter, LimiterConfig
     from lmdm.live import offline
 
+    limiter = Limiter(LimiterConfig(rate=SAMPLE_RATE))
     if plan.take is not None:
-        return offline.replay(session, plan.take)
-    return offline.render(session, plan.events, plan.samples)
+        return offline.replay(session, plan.take, limiter.process, limiter.latency)
+    return offline.render(session, plan.events, plan.samples, limiter.process, limiter.latency)
 
 
-def _progress(
-    pieces: Iterable[np.ndarray], samples: int, quiet: bool
-) -> Iterator[np.ndarray]:
+def _progress(pieces: Iterable[np.ndarray], samples: int, quiet: bool) -> Iterator[np.ndarray]:
     from tqdm import tqdm
 
     with tqdm(

@@ -53,7 +53,7 @@ class Controls:
     prompts: tuple[tuple[str, float], ...] = ()  # (text, weight)
     blend: float | None = None  # 0 first prompt .. 1 last; None: by weight
     guidance: float = 1.0  # 1 is none
-    steps: int = 4  # denoising steps a block
+    steps: int | None = None  # denoising steps a block; None: the model's own
     bpm: float = 120.0  # beats a minute
     drums: bool | None = None  # None: the model decides
     chord: tuple[int, ...] | None = None  # pitch classes; None: the model decides

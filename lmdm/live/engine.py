@@ -105,6 +105,7 @@ class Engine:
             block_samples=self._session.block_samples,
             block_frames=self._session.block_frames,
             context_frames=self._session.context_frames,
+            steps=self._session.model_steps,
             latent_channels=self._session.latent_channels,
         )
 

@@ -150,9 +150,9 @@ class SetGuidance(Message):
 
 @dataclass(frozen=True)
 class SetSteps(Message):
-    """Denoising steps a block."""
+    """Denoising steps a block; None is the model's own number."""
 
-    steps: int = checked(_whole(1, 64))
+    steps: int | None = checked(_maybe(_whole(1, 64)))
 
 
 @dataclass(frozen=True)

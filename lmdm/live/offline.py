@@ -7,82 +7,85 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lmdm.live.hold import Hold
 from lmdm.live.messages import Message
-from lmdm.live.player import Heard
-from lmdm.live.take import Applied, Held, Take
+from lmdm.live.mixdown import Limit, Mixdown
+from lmdm.live.player import LOOP_SECONDS, SAMPLE_RATE
+from lmdm.live.take import Take
 
 if TYPE_CHECKING:
     from lmdm.live.session import Session
 
+PIECE_SAMPLES = 16384
+
 
 def render(
-    session: Session, events: Iterable[tuple[int, Message]], samples: int
+    session: Session,
+    events: Iterable[tuple[int, Message]],
+    samples: int,
+    limit: Limit,
+    latency: int,
 ) -> Iterator[np.ndarray]:
-    """Yields a session's sound in pieces [n, 2], `samples` in all, from its present position.
+    """Yields a session's sound in pieces [n, 2], `samples` in all.
 
-    Args:
-        session: a session that has generated nothing yet.
-        events: `(sample, message)`; each acts in the block, and a note in the frame, that contains
-            its position.
-        samples: length of the sound.
+    The session has generated nothing yet. Each event `(sample, message)` acts in the block, and a
+    note in the frame, that contains its position. `limit` and `latency` are the limiter's, see
+    `Mixdown`.
     """
     for sample, message in events:
         session.apply(message, sample)
+    mixdown = Mixdown(limit, latency)
     left = samples
     while left > 0:
         piece = session.next_block().pcm[:left]
         left -= len(piece)
-        yield piece
+        yield mixdown.process(piece)
+    yield mixdown.flush()
 
 
-class _Source:
-    """The stream's samples on demand, in pieces of any length."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._ready = np.zeros((0, 2), np.float32)
-
-    def read(self, count: int) -> np.ndarray:
-        while len(self._ready) < count:
-            self._ready = np.concatenate([self._ready, self._session.next_block().pcm])
-        piece, self._ready = self._ready[:count], self._ready[count:]
-        return piece
-
-
-def replay(session: Session, take: Take, piece_samples: int = 16384) -> Iterator[np.ndarray]:
+def replay(session: Session, take: Take, limit: Limit, latency: int) -> Iterator[np.ndarray]:
     """Yields the samples of a take again, in pieces [n, 2].
 
-    The controls act where the log says; gain, mute and the places where sound was missing and the
-    last bars looped are repeated as well, so every sample agrees with `take.wav`.
+    Every control acts where the log says, and where sound was missing the last bars loop as they
+    did, so every sample agrees with `take.wav`. `take.samples` must be known.
     """
     for applied in take.controls:
         if applied.message.lane != "instant":
             session.apply(applied.message, applied.sample)
-    source, heard = _Source(session), Heard()
-    instants: list[Applied | Held] = [each for each in take.controls if _instant(each)]
-    happenings = sorted([*instants, *take.holds], key=lambda each: each.sample)
-    end = take.header.start + (take.samples or 0)
+    instant = [each for each in take.controls if each.message.lane == "instant"]
+    start = take.header.start
+    past = [each.message for each in instant if each.sample < start]
+    mixdown = Mixdown(limit, latency, start, past)
+    for each in instant:
+        if each.sample >= start:
+            mixdown.change(each)
+    position, left = 0, take.samples or 0
+    for piece in _heard(session, take):
+        inside = piece[max(0, start - position) :][:left]
+        position += len(piece)
+        left -= len(inside)
+        yield mixdown.process(inside)
+        if left <= 0:
+            break
+    yield mixdown.flush()
+
+
+def _heard(session: Session, take: Take) -> Iterator[np.ndarray]:
+    """The stream's samples with the take's holds between them, without end."""
+    hold = Hold(round(LOOP_SECONDS * SAMPLE_RATE))
+    fresh = np.zeros((0, 2), np.float32)
     position = 0
-    while position < end or happenings:
-        if happenings and happenings[0].sample <= position:
-            happening = happenings.pop(0)
-            if isinstance(happening, Held):
-                pcm = heard.next(happening.samples, np.zeros((0, 2), np.float32))
-            else:
-                heard.apply(happening.message)
-                continue
-        else:
-            until = min([end, *(each.sample for each in happenings[:1])])
-            count = min(piece_samples, until - position)
-            if count <= 0:
-                break
-            pcm = heard.next(count, source.read(count))
-        first = max(0, take.header.start - position)
-        position += len(pcm)
-        pcm = pcm[first : max(first, len(pcm) - max(0, position - end))]
-        if len(pcm):
-            yield pcm
-
-
-def _instant(applied: Applied) -> bool:
-    return applied.message.lane == "instant"
+    for held in take.holds:
+        while position < held.sample:
+            if not len(fresh):
+                fresh = session.next_block().pcm
+            piece, fresh = np.split(fresh, [min(len(fresh), held.sample - position)])
+            position += len(piece)
+            yield hold.next(len(piece), piece)
+        position += held.samples
+        yield hold.next(held.samples, fresh[:0])
+    while True:
+        if not len(fresh):
+            fresh = session.next_block().pcm
+        yield hold.next(len(fresh), fresh)
+        fresh = fresh[:0]

@@ -24,10 +24,19 @@ from lmdm.conditioning.notes import NoteFrames
 from lmdm.conditioning.text import blend
 from lmdm.live.clock import MusicalClock
 from lmdm.live.controls import Controls
-from lmdm.live.messages import Message, ResetContext, Resume, SetBeat, SetSeed, SetTempo
+from lmdm.live.messages import (
+    Message,
+    ResetContext,
+    Resume,
+    SetBeat,
+    SetGuidance,
+    SetSeed,
+    SetTempo,
+)
 from lmdm.live.notes import HeldNotes
 from lmdm.live.take import Applied
 from lmdm.stream.block_stream import BlockConditions, BlockStream, StreamSnapshot
+from lmdm.stream.context import Context
 
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
@@ -75,7 +84,7 @@ class Session:
     def __init__(self, model: Model, controls: Controls) -> None:
         self._model = model
         self._config = model.stream_config
-        self._stream = BlockStream(model.dit, self._config, seed=controls.seed)
+        self._stream = self._new_stream(controls)
         self._decoder = StreamingDecoder(model.codec)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)
@@ -90,6 +99,20 @@ class Session:
         self._pending: list[Applied] = []
         self._text_key: tuple[tuple[str, float], ...] | None = None
         self._text: Tensor | None = None
+
+    def _new_stream(self, controls: Controls) -> BlockStream:
+        """A stream with an unconditional row, which doubles the work, only if guidance needs it."""
+        config = replace(self._config, guided=self._config.guided or controls.guidance != 1.0)
+        return BlockStream(self._model.dit, config, controls.seed)
+
+    def _fit_guidance(self) -> None:
+        """Guidance switched on or off: the same music goes on in a stream with the other rows."""
+        old = self._stream
+        new = self._new_stream(self.controls)
+        if new.config.guided != old.config.guided:
+            new.seed, new.block = old.seed, old.block
+            new.context = Context(old.context.latents, old.context.local)
+            self._stream = new
 
     # --- sizes ----------------------------------------------------------------------------------
 
@@ -117,6 +140,11 @@ class Session:
     def context_frames(self) -> int:
         """Latent frames the model hears of what it played."""
         return int(self._config.context_frames)
+
+    @property
+    def model_steps(self) -> int:
+        """Denoising steps a block where the musician asks for no number."""
+        return int(self._config.steps)
 
     @property
     def block_samples(self) -> int:
@@ -222,6 +250,8 @@ class Session:
             self._stream.reseed(message.seed)
         elif isinstance(message, ResetContext):
             self._stream.reset()
+        elif isinstance(message, SetGuidance):
+            self._fit_guidance()
         elif isinstance(message, Resume):
             self._start_again(message.seed)
 
@@ -301,6 +331,7 @@ class Session:
                 out before the next.
         """
         self._set_state(state)
+        self._fit_guidance()
         self._recent.extend(torch.from_numpy(recent).split(self.block_frames, dim=1))
         self._owed = max(0, self.emitted - emitted)
         self.emitted -= self._owed
@@ -310,6 +341,7 @@ class Session:
         """Stream and decoder begin anew from the newest latents, here as in a replay."""
         self._stream.reset()
         self._stream.reseed(seed)
+        self._stream.block = self.blocks
         self._decoder.reset()
         if self._recent:
             recent = torch.cat(list(self._recent), dim=1).to(self._stream.device)
@@ -353,9 +385,10 @@ class Session:
 
     def restore(self, snapshot: SessionSnapshot) -> None:
         """Continues from a snapshot of this session as if nothing had happened since."""
+        self._set_state(snapshot.state)
+        self._fit_guidance()
         self._stream.restore(snapshot.stream)
         self._decoder.restore(snapshot.decoder)
-        self._set_state(snapshot.state)
         self._recent = deque(snapshot.recent, self._recent.maxlen)
         self._pending = list(snapshot.pending)
 

@@ -103,6 +103,8 @@ class Supervisor:
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self.model_name = model
         self.model_sha256 = ""
+        self.block_frames = 0
+        self._model_steps = 0
         self.mistake = False  # whether a failure was the user's (an unknown model, a broken file)
 
     # --- for any thread -------------------------------------------------------------------------
@@ -142,7 +144,7 @@ class Supervisor:
                 prompts=controls.prompts,
                 blend=controls.blend,
                 guidance=controls.guidance,
-                steps=controls.steps,
+                steps=controls.steps or self._model_steps,
                 drums=controls.drums,
                 chord=controls.chord,
                 loudness_db=controls.loudness_db,
@@ -223,6 +225,7 @@ class Supervisor:
     def _go(self, engine: _Engine) -> None:
         """Lets a loaded engine play, from the last known state if there is one."""
         self.model_name, self.model_sha256 = engine.facts["model"], engine.facts["sha256"]
+        self.block_frames, self._model_steps = engine.facts["block_frames"], engine.facts["steps"]
         request: dict[str, Any] = {"request": "go"}
         if self._state is not None and self._recent:
             recent = np.concatenate(list(self._recent), axis=1)

@@ -5,7 +5,7 @@ import pytest
 
 from lmdm.live.hold import FADE_AFTER, FADE_SAMPLES, Hold
 from lmdm.live.messages import Mute, NoteOn, Panic, SetGain
-from lmdm.live.player import RAMP_SAMPLES, Heard
+from lmdm.live.mixdown import RAMP_SAMPLES, Fade
 
 SAMPLE_RATE = 44100
 
@@ -60,26 +60,26 @@ def test_a_missing_piece_sounds_the_same_however_it_is_cut():
 
 
 def test_gain_and_mute_are_ramps_of_ten_milliseconds():
-    heard = Heard()
+    fade = Fade()
     ones = np.ones((2000, 2), np.float32)
-    heard.next(2000, ones)
-    heard.apply(SetGain(-6.0))
-    out = heard.next(2000, ones)
+    fade.process(ones)
+    fade.apply(SetGain(-6.0))
+    out = fade.process(ones)
     assert np.abs(np.diff(out, axis=0)).max() < 1.01 * (1 - 10 ** (-6 / 20)) / RAMP_SAMPLES
     assert out[-1, 0] == pytest.approx(10 ** (-6 / 20))
-    heard.apply(Panic())
-    assert not heard.next(2000, ones)[RAMP_SAMPLES:].any()
-    heard.apply(Mute(False))
-    heard.apply(NoteOn(60))
-    assert heard.next(2000, ones)[-1, 0] == pytest.approx(10 ** (-6 / 20))
+    fade.apply(Panic())
+    assert not fade.process(ones)[RAMP_SAMPLES:].any()
+    fade.apply(Mute(False))
+    fade.apply(NoteOn(60))
+    assert fade.process(ones)[-1, 0] == pytest.approx(10 ** (-6 / 20))
 
 
 def test_a_ramp_is_the_same_however_it_is_cut():
     ones = np.ones((1000, 2), np.float32)
 
     def ramped(cut):
-        heard = Heard()
-        heard.apply(SetGain(-17.3))
-        return np.concatenate([heard.next(n, ones[:n]) for n in cut])
+        fade = Fade()
+        fade.apply(SetGain(-17.3))
+        return np.concatenate([fade.process(ones[:n]) for n in cut])
 
     np.testing.assert_array_equal(ramped([1000]), ramped([1, 300, 141, 558]))

@@ -1,5 +1,6 @@
 """Messages and snapshots survive JSON, and nothing unknown or out of range gets in."""
 
+import contextlib
 import json
 import math
 
@@ -111,10 +112,8 @@ def test_what_is_not_a_message_is_refused_by_name(values, named):
                     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_any_json_is_a_message_or_an_input_error(value):
     for values in (value, {"kind": "set_prompts", "prompts": value}, {"kind": value}):
-        try:
+        with contextlib.suppress(InputError):
             from_dict(values)
-        except InputError as problem:
-            assert str(problem)
 
 
 def test_a_snapshot_survives_json():

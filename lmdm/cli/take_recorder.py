@@ -1,0 +1,113 @@
+"""Records one take: the stream's sound with gain and limiter, and its log."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from audio_io.limiter import Limiter, LimiterConfig
+from audio_io.recorder import Recorder
+from lmdm.live.mixdown import SAMPLE_RATE, Mixdown
+from lmdm.live.take import AUDIO_NAME, Applied, Held, TakeHeader, TakeLog
+
+DELAY_SAMPLES = SAMPLE_RATE // 2  # a gain change acts on sound heard now, given out a while ago
+
+
+class TakeRecorder:
+    """Writes `take.wav` and `log.jsonl` of one folder.
+
+    Threads: the output thread calls `hear` and `held`; `applied` and `remark` come from the
+    supervisor's thread; the rest from any. A lock keeps the log's lines whole; the disk is written
+    by the recorder's own thread, save for the log's short lines.
+    """
+
+    def __init__(self, folder: Path, header: TakeHeader, past: Iterable[Applied | Held]) -> None:
+        """`past`: everything that happened in the session before the recording."""
+        limiter = Limiter(LimiterConfig(rate=SAMPLE_RATE))
+        entries = list(past)
+        gains = [e.message for e in entries if isinstance(e, Applied) if _is_instant(e)]
+        self.folder = folder
+        self._mixdown = Mixdown(limiter.process, limiter.latency, header.start, gains)
+        self._recorder = Recorder(folder / AUDIO_NAME, SAMPLE_RATE)
+        self._log = TakeLog(folder, header)
+        self._lock = threading.Lock()
+        self._waiting: deque[np.ndarray] = deque()
+        self._waiting_samples = 0
+        self._start = self._position = header.start
+        self._last_gain = header.start
+        self._hold: Held | None = None
+        self._closed = False
+        for entry in entries:
+            self._log.write(entry)
+
+    @property
+    def error(self) -> str | None:
+        """Why recording stopped, if it did."""
+        return self._recorder.error
+
+    def hear(self, pcm: np.ndarray, position: int) -> None:
+        """A piece of the stream [n, 2] at its position; pieces before the start are passed over."""
+        pcm = pcm[max(0, self._start - position) :]
+        with self._lock:
+            if self._closed or not len(pcm):
+                return
+            if self._hold is not None and position >= self._hold.sample + self._hold.samples:
+                self._log.write(self._hold)
+                self._hold = None
+            self._waiting.append(pcm)
+            self._waiting_samples += len(pcm)
+            self._position += len(pcm)
+            while self._waiting_samples - len(self._waiting[0]) >= DELAY_SAMPLES:
+                self._write(self._waiting.popleft())
+
+    def _write(self, pcm: np.ndarray) -> None:
+        self._waiting_samples -= len(pcm)
+        self._recorder.process(self._mixdown.process(pcm))
+
+    def held(self, position: int, samples: int) -> None:
+        """The last bars loop from `position` on for `samples` (pieces follow one another)."""
+        with self._lock:
+            if self._hold is not None:
+                samples += self._hold.samples
+                position = self._hold.sample
+            self._hold = Held(position, samples)
+
+    def applied(self, entry: Applied) -> None:
+        """A control that took effect; one of the instant lane acts at once in the sound as well."""
+        with self._lock:
+            if self._closed:
+                return
+            if _is_instant(entry):
+                earliest = max(self._last_gain, self._position - self._waiting_samples)
+                self._last_gain = max(entry.sample, earliest)
+                entry = Applied(self._last_gain, entry.message)
+                self._mixdown.change(entry)
+            self._log.write(entry)
+
+    def remark(self, position: int, text: str) -> None:
+        """Something worth telling in the log."""
+        with self._lock:
+            if not self._closed:
+                self._log.note(position, text)
+
+    def close(self) -> int:
+        """Finishes both files; returns the take's length in samples."""
+        with self._lock:
+            self._closed = True
+            while self._waiting:
+                self._write(self._waiting.popleft())
+            self._recorder.process(self._mixdown.flush())
+            if self._hold is not None:
+                self._log.write(self._hold)
+            samples = self._position - self._start
+        self._recorder.close()
+        self._log.close(samples)
+        return samples
+
+
+def _is_instant(entry: Applied) -> bool:
+    return entry.message.lane == "instant"
