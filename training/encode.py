@@ -93,8 +93,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--model", default="starter", help="model folder whose codec encodes")
     arguments = parser.parse_args()
-    model = checkpoints.load(arguments.model)
-    for name, why in encode(arguments.source, arguments.out, model.codec, model.sha256).items():
+    codec, codec_hash = checkpoints.load_codec(arguments.model)
+    for name, why in encode(arguments.source, arguments.out, codec, codec_hash).items():
         print(f"skipped {name}: {why}")
 
 
