@@ -1,1 +1,1 @@
-"""Continuous diffusion: paths, schedules, samplers. Pure functions; import the submodule you need."""
+"""Continuous diffusion: path, schedule, samplers. Pure functions; import the submodule you need."""

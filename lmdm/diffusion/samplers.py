@@ -7,6 +7,7 @@ they step towards the guided x0 but renoise along the null condition (Ping-Pong+
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -14,8 +15,10 @@ from torch import Tensor
 
 from lmdm.diffusion.path import denoised
 
-RENOISING = ("ping-pong", "ping-pong++")
+SAMPLERS = ("euler", "euler++", "ping-pong", "ping-pong++")
 NEEDS_NULL = ("euler++", "ping-pong++")
+
+Velocities = tuple[Tensor, Tensor | None]  # conditional, null (None where nothing is guided)
 
 
 def guided(conditional: Tensor, null: Tensor | None, guidance: float) -> Tensor:
@@ -67,8 +70,7 @@ def gaussian(like: Tensor, generator: torch.Generator) -> Tensor:
 def sampler_step(
     sampler: str,
     x: Tensor,
-    conditional: Tensor,
-    null: Tensor | None,
+    velocities: Velocities,
     t: float,
     t_next: float,
     guidance: float,
@@ -76,20 +78,21 @@ def sampler_step(
 ) -> Tensor:
     """One step of a sampler by name. Draws noise only if the sampler renoises and t_next > 0.
 
-    conditional, null: velocities; null None where nothing is guided, "++" need it.
+    Raises:
+        ValueError: an unknown sampler, or a "++" sampler without the null velocity.
     """
-    if sampler in NEEDS_NULL and null is None:
-        raise ValueError(f"sampler {sampler!r} needs the null condition's velocity")
-    if sampler not in ("euler", "euler++", *RENOISING):
-        raise ValueError(f"unknown sampler {sampler!r}")
+    conditional, null = velocities
+    if sampler not in SAMPLERS:
+        raise ValueError(f"unknown sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
     if t_next == 0.0:  # every sampler ends at the guided x0
         return denoised(x, guided(conditional, null, guidance), t)
     if sampler == "euler":
         return euler_step(x, guided(conditional, null, guidance), t, t_next)
     if sampler == "ping-pong":
-        noise = gaussian(x, generator)
-        return ping_pong_step(x, guided(conditional, null, guidance), t, t_next, noise)
-    assert null is not None
+        v = guided(conditional, null, guidance)
+        return ping_pong_step(x, v, t, t_next, gaussian(x, generator))
+    if null is None:
+        raise ValueError(f"sampler {sampler!r} needs the null condition's velocity")
     if sampler == "euler++":
         return euler_plus_plus_step(x, conditional, null, t, t_next, guidance)
     noise = gaussian(x, generator)
@@ -97,16 +100,19 @@ def sampler_step(
 
 
 def sample(
-    velocities: Callable[[Tensor, float], tuple[Tensor, Tensor | None]],
+    network: Callable[[Tensor, float], Velocities],
     noise: Tensor,
     timesteps: Sequence[float],
     sampler: str,
     guidance: float,
     generator: torch.Generator,
 ) -> Tensor:
-    """Walks `timesteps` (falling) from noise. velocities(x, t) gives conditional and null."""
+    """Walks `timesteps` (falling; 1 first and 0 last go from noise to data).
+
+    network(x, t): conditional and null velocity. Differentiable; a rollout that wants gradients of
+    the last step alone walks timesteps[:-1] without them, then timesteps[-2:].
+    """
     x = noise
-    for t, t_next in zip(timesteps[:-1], timesteps[1:], strict=True):
-        conditional, null = velocities(x, t)
-        x = sampler_step(sampler, x, conditional, null, t, t_next, guidance, generator)
+    for t, t_next in itertools.pairwise(timesteps):
+        x = sampler_step(sampler, x, network(x, t), t, t_next, guidance, generator)
     return x

@@ -1,4 +1,4 @@
-"""Timesteps of the rectified-flow path: even in log-SNR for sampling, shifted by length in training."""
+"""Timesteps of rectified flow: even in log-SNR for sampling, shifted by length in training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def logsnr_timesteps(steps: int, logsnr_min: float = -6.0, logsnr_max: float = 2
 
 
 def shift_of_length(length: int) -> float:
-    """The logit shift for a sequence of `length` latent frames, clamped to 256..4096 (dossier §3)."""
+    """The logit shift for sequences of `length` latent frames, 256..4096 (dossier §3)."""
     return 0.5 + 0.65 * (min(max(length, 256), 4096) - 256) / 3840
 
 

@@ -20,6 +20,7 @@ class LayerNorm(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        self.beta: Tensor
         self.gamma = nn.Parameter(torch.ones(dim))
         self.register_buffer("beta", torch.zeros(dim))
 
@@ -55,7 +56,7 @@ class SelfAttention(nn.Module):
     def forward(
         self, hidden: Tensor, rotation: Rotation, mask: Tensor | None, past: KeysValues | None
     ) -> tuple[Tensor, KeysValues]:
-        """Attend to `past` keys first, then to the tokens themselves; returns fresh keys, values."""
+        """Attend to `past` keys, then to the tokens themselves; also returns fresh keys, values."""
         query, key, value = (
             split_heads(part, self.head_dim) for part in self.to_qkv(hidden).chunk(3, dim=-1)
         )
@@ -94,6 +95,10 @@ class CrossAttention(nn.Module):
 
     def forward(self, hidden: Tensor, text: KeysValues) -> Tensor:
         """[B, n, dim] -> [B, n, dim]."""
+        if text[0].shape[2] == 1 and not torch.is_grad_enabled():
+            # One key draws all attention whatever the query is. (With gradients the long way, so
+            # that no parameter is left without one, which distributed training refuses.)
+            return self.to_out(merge_heads(text[1]))
         query = self.q_norm(split_heads(self.to_q(hidden), self.head_dim))
         return self.to_out(merge_heads(F.scaled_dot_product_attention(query, *text)))
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lmdm.dit.cache import KVCache
 from lmdm.dit.config import DiTConfig
 from lmdm.dit.layers import KeysValues, TransformerLayer
-from lmdm.dit.rotary import RotaryPositions
+from lmdm.dit.rotary import RotaryPositions, Rotation
 
 
 class FourierFeatures(nn.Module):
@@ -27,8 +27,9 @@ class FourierFeatures(nn.Module):
 
     def forward(self, timestep: Tensor) -> Tensor:
         """timestep [B] in 0..1 -> [B, features]."""
-        angles = 2 * math.pi * timestep[:, None].to(self.weight) @ self.weight.T
-        return torch.cat([angles.cos(), angles.sin()], dim=-1)
+        weight = self.weight.to(torch.promote_types(self.weight.dtype, torch.float32))
+        angles = 2 * math.pi * timestep[:, None].to(weight) @ weight.T
+        return torch.cat([angles.cos(), angles.sin()], dim=-1).to(self.weight.dtype)
 
 
 class Transformer(nn.Module):
@@ -68,6 +69,7 @@ class DiT(nn.Module):
 
     def embed_context(self, latents: Tensor, local: Tensor | None) -> Tensor:
         """B [1; x_clean; local]: latents [B, C, s], local [B, L, s] -> [B, s, dim]."""
+        latents = latents.to(self.to_input_add_embed.weight.dtype)
         return self._stem_b(torch.ones_like(latents[:, :1]), latents, local)
 
     def embed_target(self, latents: Tensor, local: Tensor | None) -> Tensor:
@@ -80,8 +82,8 @@ class DiT(nn.Module):
         return hidden
 
     def _stem_a(self, latents: Tensor) -> Tensor:
-        latents = latents + self.preprocess_conv(latents)
-        return self.transformer.project_in(latents.transpose(1, 2))
+        frames = latents.transpose(1, 2).to(self.preprocess_conv.weight.dtype)
+        return self.transformer.project_in(frames + pointwise(self.preprocess_conv, frames))
 
     def _stem_b(self, mask: Tensor, latents: Tensor, local: Tensor | None) -> Tensor:
         channels = [mask, latents]
@@ -97,7 +99,7 @@ class DiT(nn.Module):
         """timestep [B] in 0..1, global condition [B, G] -> the global token [B, 1, dim]."""
         token = self.to_timestep_embed(self.timestep_features(timestep))
         if self.config.global_dim and global_condition is not None:
-            token = token + self.to_global_embed(global_condition)
+            token = token + self.to_global_embed(global_condition.to(token.dtype))
         return token[:, None]
 
     def text_keys_values(self, text_tokens: Tensor) -> list[KeysValues]:
@@ -105,25 +107,31 @@ class DiT(nn.Module):
 
         Depends on the prompt alone: compute once a prompt, not once a step.
         """
-        text = self.to_cond_embed(text_tokens)
+        text = self.to_cond_embed(text_tokens.to(self.preprocess_conv.weight.dtype))
         return [layer.cross_attn.keys_values(text) for layer in self.transformer.layers]  # type: ignore[union-attr, operator]
+
+    def rotation(self, positions: Tensor) -> Rotation:
+        """The rotation of queries and keys that stand at RoPE positions [N] or [B, N]."""
+        rotary: RotaryPositions = self.transformer.rotary_pos_emb
+        return rotary(positions)
 
     # -- core ---------------------------------------------------------------------------------
 
     def transform(
         self,
         hidden: Tensor,
-        positions: Tensor,
+        positions: Tensor | Rotation,
         text: list[KeysValues] | None = None,
         mask: Tensor | None = None,
         cache: KVCache | None = None,
     ) -> tuple[Tensor, list[KeysValues]]:
         """All layers over tokens [B, N, dim] at RoPE positions [N] or [B, N].
 
+        positions: or, where the same are used often, the rotation by them (from `rotation`).
         mask: bool [N, M + N], True allows; M cached keys come first. Returns hidden [B, N, dim]
         and each layer's fresh keys (after QK-norm and RoPE) and values.
         """
-        rotation = self.transformer.rotary_pos_emb(positions)
+        rotation = positions if isinstance(positions, Rotation) else self.rotation(positions)
         fresh = []
         for index, layer in enumerate(self.transformer.layers):
             past = cache.layer(index) if cache is not None else None
@@ -134,8 +142,8 @@ class DiT(nn.Module):
 
     def project(self, hidden: Tensor) -> Tensor:
         """Target tokens [B, o, dim] -> velocity [B, C, o]."""
-        velocity = self.transformer.project_out(hidden).transpose(1, 2)
-        return velocity + self.postprocess_conv(velocity)
+        velocity = self.transformer.project_out(hidden)
+        return (velocity + pointwise(self.postprocess_conv, velocity)).transpose(1, 2)
 
     def velocity(
         self,
@@ -154,6 +162,11 @@ class DiT(nn.Module):
         text = self.text_keys_values(text_tokens) if text_tokens is not None else None
         hidden, _ = self.transform(hidden, positions, text)
         return self.project(hidden[:, 1:])
+
+
+def pointwise(convolution: nn.Conv1d, frames: Tensor) -> Tensor:
+    """A convolution of one tap as the matrix that it is: frames [B, T, C], T may be 0."""
+    return nn.functional.linear(frames, convolution.weight[:, :, 0])
 
 
 def two_layers(inputs: int, outputs: int) -> nn.Sequential:

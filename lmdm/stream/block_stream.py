@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmdm.diffusion.samplers import sample
+from lmdm.diffusion.samplers import NEEDS_NULL, sample
 from lmdm.diffusion.schedule import logsnr_timesteps
 from lmdm.dit.layers import KeysValues
 from lmdm.dit.model import DiT
@@ -32,7 +32,7 @@ class StreamSnapshot:
     context: Context
     seed: int
     block: int
-    text: tuple[Tensor | None, Tensor | None]
+    text: tuple[Tensor | None, ...] | None
 
 
 class BlockStream:
@@ -40,7 +40,7 @@ class BlockStream:
 
     The noise of block n is drawn from a generator seeded by (seed, n), so a stream that is restored
     goes on as if nothing had happened, and equal seeds and conditions give equal latents. Gradients
-    flow if the caller lets them: nothing here turns them off.
+    flow if the caller lets them: nothing here turns them off, so play under inference_mode.
     """
 
     def __init__(
@@ -51,13 +51,16 @@ class BlockStream:
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        """device, dtype: of latents and conditions; by default the network's, no coarser than
+        float32, since errors of small steps add up in half precision.
+        """
         weight = dit.transformer.project_in.weight
         self.dit, self.config = dit, config
         self.device = torch.device(device) if device is not None else weight.device
-        self.dtype = dtype or weight.dtype
+        self.dtype = dtype or torch.promote_types(weight.dtype, torch.float32)
         self.seed, self.block = seed, 0
         self._generator = torch.Generator()
-        self._text: tuple[Tensor | None, Tensor | None] = (None, None)
+        self._text: tuple[Tensor | None, ...] | None = None  # tokens of each row
         self._text_keys_values: list[KeysValues] | None = None
         self.context = self._no_context()
 
@@ -67,26 +70,30 @@ class BlockStream:
         """The next block of latents [C, o]; it becomes the newest part of the context.
 
         steps overrides the configured number of denoising steps for this block.
+
+        Raises:
+            InputError: conditions whose shapes this model does not take.
         """
+        config = self.config
         rows = self._rows(conditions)
         self._generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
-        noise = self._noise(self.config.block_frames)
+        noise = self._noise(config.block_frames)
         network = self._network(rows)
         timesteps = logsnr_timesteps(
-            steps or self.config.steps, self.config.logsnr_min, self.config.logsnr_max
-        ).tolist()
+            config.steps if steps is None else steps, config.logsnr_min, config.logsnr_max
+        )
         latents = sample(
             network,
             noise[None],
-            timesteps,
-            self.config.sampler,
+            timesteps.tolist(),
+            config.sampler,
             conditions.guidance,
             self._generator,
         )[0]
         context = self.context
         if isinstance(network, BlockCausalNetwork):
             context = Context(context.latents, context.local, network.cache)
-        self.context = context.extended(latents, rows.local[0], self.config.context_frames)
+        self.context = context.extended(latents, rows.local[0], config.context_frames)
         self.block += 1
         return latents
 
@@ -106,60 +113,72 @@ class BlockStream:
     # -- conditions ---------------------------------------------------------------------------
 
     def _rows(self, conditions: BlockConditions) -> Rows:
-        """The conditional row and, in a guided stream, the unconditional one."""
-        count = 2 if self.config.guided else 1
-        channels, frames = self.dit.config.local_channels, self.config.block_frames
-        local = torch.zeros(count, channels, frames, device=self.device, dtype=self.dtype)
+        """The conditional row and, where guidance needs it, the null one."""
+        config, wanted = self.config, self.dit.config
+        needed = conditions.guidance != 1.0 or config.sampler in NEEDS_NULL
+        count = 2 if config.guided or needed else 1
+        shape = (wanted.local_channels, config.block_frames)
+        local = torch.zeros(count, *shape, device=self.device, dtype=self.dtype)
         if conditions.local is not None:
-            if conditions.local.shape != (channels, frames):
-                raise InputError(
-                    f"local conditions have shape {tuple(conditions.local.shape)}; this model "
-                    f"wants {(channels, frames)}"
-                )
+            _check("local conditions", conditions.local, shape)
             local[0] = conditions.local
         global_condition = conditions.global_condition
         if global_condition is not None:
+            _check("global condition", global_condition, (wanted.global_dim,))
             global_condition = global_condition.to(self.device, self.dtype)[None]
-        return Rows(self._text_rows(conditions), local, global_condition)
+        text: tuple[Tensor | None, ...] = (conditions.text_tokens,)
+        if count == 2:
+            text = (conditions.text_tokens, conditions.negative_text_tokens)
+        return Rows(self._text_rows(text), local, global_condition)
 
-    def _text_rows(self, conditions: BlockConditions) -> list[KeysValues]:
-        """Text keys and values of every row, computed once a prompt.
+    def _text_rows(self, text: tuple[Tensor | None, ...]) -> list[KeysValues] | None:
+        """Text keys and values of every row, computed once a prompt; None if no row has text.
 
-        When the prompt changes, cached context that heard the old one is dropped (dossier §2.6).
+        When the prompt changes, or rows come or go, cached context that heard the old ones is
+        dropped (dossier §2.6).
         """
-        wanted = (conditions.text_tokens, conditions.negative_text_tokens)
-        if self._text_keys_values is None or not same_text(wanted, self._text):
-            if not same_text(wanted, self._text):
-                self.context = Context(self.context.latents, self.context.local)
-            present, negative = wanted
-            like = present if present is not None else negative
-            null = torch.zeros(1 if like is None else len(like), self.dit.config.text_dim)
-            rows = [null if present is None else present]
-            if self.config.guided:
-                rows.append(null if negative is None else negative)
-            tokens = torch.stack([row.to(self.device, self.dtype) for row in rows])
-            self._text_keys_values = self.dit.text_keys_values(tokens)
-            self._text = wanted
+        if self._text is None or not _same_text(text, self._text):
+            self.context = Context(self.context.latents, self.context.local)
+            self._read_text(text)
         return self._text_keys_values
+
+    def _read_text(self, text: tuple[Tensor | None, ...]) -> None:
+        self._text, self._text_keys_values = text, None
+        present = [tokens for tokens in text if tokens is not None]
+        if present:
+            # Zero tokens are no text: all of to_cond_embed and to_kv is without bias.
+            length = max(len(tokens) for tokens in present)
+            shape = (len(text), length, self.dit.config.text_dim)
+            batch = torch.zeros(shape, device=self.device, dtype=self.dtype)
+            for row, tokens in zip(batch, text, strict=True):
+                if tokens is not None:
+                    _check("text tokens", tokens, (len(tokens), self.dit.config.text_dim))
+                    row[: len(tokens)] = tokens
+            self._text_keys_values = self.dit.text_keys_values(batch)
 
     # -- state --------------------------------------------------------------------------------
 
     def prime(self, latents: Tensor, local: Tensor | None = None) -> None:
         """Let the music go on from real latents [C, n]; whole blocks from the end are used."""
+        _check("latents", latents, (self.dit.config.latent_channels, latents.shape[-1]))
         whole = min(latents.shape[1], self.config.context_frames)
         whole -= whole % self.config.block_frames
         if local is None:
             local = latents.new_zeros(self.dit.config.local_channels, latents.shape[1])
+        _check("local conditions", local, (self.dit.config.local_channels, latents.shape[1]))
         start = latents.shape[1] - whole
-        self.context = Context(
-            latents[:, start:].to(self.device, self.dtype),
-            local[:, start:].to(self.device, self.dtype),
+        self.context = self._present(
+            Context(
+                latents[:, start:].to(self.device, self.dtype),
+                local[:, start:].to(self.device, self.dtype),
+            )
         )
 
     def drop_context(self, frames: int) -> None:
-        """Forget the oldest frames (rounded up to whole blocks); more than there are forgets all."""
+        """Forget the oldest frames, rounded up to whole blocks; at most all there are."""
         block = self.config.block_frames
-        self.context = self.context.without_oldest(min(-(-frames // block) * block, self.context.frames))
+        kept = self.context.frames - -(-frames // block) * block
+        self.context = self._present(self.context.newest(max(0, kept)))
 
     def reset(self) -> None:
         """Forget the whole context. Seed and block count go on."""
@@ -171,10 +190,18 @@ class BlockStream:
 
     def _no_context(self) -> Context:
         like = torch.empty(0, device=self.device, dtype=self.dtype)
-        return Context(
-            like.new_zeros(self.dit.config.latent_channels, 0),
-            like.new_zeros(self.dit.config.local_channels, 0),
+        return self._present(
+            Context(
+                like.new_zeros(self.dit.config.latent_channels, 0),
+                like.new_zeros(self.dit.config.local_channels, 0),
+            )
         )
+
+    def _present(self, context: Context) -> Context:
+        """What the network is to see where there is less than a whole context."""
+        if self.config.absent_context == "zeros":
+            return context.padded(self.config.context_frames)
+        return context
 
     def snapshot(self) -> StreamSnapshot:
         """The state after the newest block."""
@@ -183,15 +210,20 @@ class BlockStream:
     def restore(self, snapshot: StreamSnapshot) -> None:
         """Go on from a snapshot exactly."""
         self.context, self.seed, self.block = snapshot.context, snapshot.seed, snapshot.block
-        if not same_text(snapshot.text, self._text):
-            self._text, self._text_keys_values = snapshot.text, None
+        if snapshot.text is None:
+            self._text = None
+        elif self._text is None or not _same_text(snapshot.text, self._text):
+            self._read_text(snapshot.text)
 
 
-def same_text(
-    one: tuple[Tensor | None, Tensor | None], other: tuple[Tensor | None, Tensor | None]
-) -> bool:
-    """Whether two (prompt, negative prompt) pairs hold the same tokens."""
-    return all(
+def _same_text(one: tuple[Tensor | None, ...], other: tuple[Tensor | None, ...]) -> bool:
+    """Whether the rows hold the same tokens."""
+    return len(one) == len(other) and all(
         a is b or (a is not None and b is not None and torch.equal(a, b))
         for a, b in zip(one, other, strict=True)
     )
+
+
+def _check(what: str, given: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(given.shape) != shape:
+        raise InputError(f"{what} have shape {tuple(given.shape)}; this model wants {shape}")

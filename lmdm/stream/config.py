@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from lmdm.diffusion.samplers import SAMPLERS
 from lmdm.errors import InputError
 
 STRATEGIES = ("outpainting", "encoder-decoder", "block-causal")
-SAMPLERS = ("euler", "euler++", "ping-pong", "ping-pong++")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class StreamConfig:
     window_blocks: how many blocks a target sees behind it; times block_frames it is the context.
     absent_context: what a target sees where no music has been: "empty", nothing; "zeros", silent
     frames marked as given, as LMDM's own fine-tunes are trained.
-    guided: keep the null row at guidance 1 as well, so that guidance can change without a restart.
+    guided: keep the null row at guidance 1 as well. Without it the null row comes when guidance
+    leaves 1, for which the context is encoded anew.
     """
 
     context_frames: int = 96

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lmdm.dit.cache import KVCache
@@ -14,14 +15,13 @@ from lmdm.dit.cache import KVCache
 class Context:
     """The newest clean frames, oldest first. Immutable: a snapshot is a reference.
 
-    latents [C, n] and local [L, n], n <= context_frames; `cache` holds keys and values of all but
-    the newest `pending` frames, or is None where they must be made anew from the latents.
+    latents [C, n] and local [L, n], n <= context_frames; `cache` holds keys and values of what came
+    before the newest block, or is None where all must be encoded anew from the latents.
     """
 
     latents: Tensor
     local: Tensor
     cache: KVCache | None = None
-    pending: int = 0
 
     @property
     def frames(self) -> int:
@@ -29,14 +29,20 @@ class Context:
         return self.latents.shape[1]
 
     def extended(self, latents: Tensor, local: Tensor, most: int) -> Context:
-        """With a new block at its end and at most `most` frames; the block is pending."""
+        """With a new block at its end and at most `most` frames; the cache is yet without it."""
         joined = torch.cat([self.latents, latents], dim=1)[:, -most:]
         heard = torch.cat([self.local, local], dim=1)[:, -most:]
-        return Context(joined, heard, self.cache, latents.shape[1])
+        return Context(joined, heard, self.cache)
 
-    def without_oldest(self, frames: int) -> Context:
-        """Forget the oldest frames. Keys and values that saw them are forgotten as well."""
-        return Context(self.latents[:, frames:], self.local[:, frames:])
+    def newest(self, frames: int) -> Context:
+        """The newest frames only. Keys and values, which saw the others, are forgotten as well."""
+        start = max(0, self.frames - frames)
+        return Context(self.latents[:, start:], self.local[:, start:])
+
+    def padded(self, frames: int) -> Context:
+        """Silent frames before the oldest, so that there are `frames`."""
+        missing = frames - self.frames
+        return Context(F.pad(self.latents, (missing, 0)), F.pad(self.local, (missing, 0)))
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,8 @@ class BlockConditions:
     """What the musician asks of one block.
 
     text_tokens, negative_text_tokens: [N, D] or None (no text). local: [L, o] or None.
-    global_condition: [G] or None. guidance: 1 follows the conditions, more exaggerates them.
+    global_condition: [G] or None. guidance: 1 follows the conditions, more exaggerates them; the
+    null condition is the negative text, or none, without local conditions.
     """
 
     text_tokens: Tensor | None = None

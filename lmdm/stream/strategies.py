@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lmdm.diffusion.path import interpolate
+from lmdm.diffusion.samplers import Velocities
 from lmdm.dit.cache import KVCache
 from lmdm.dit.layers import KeysValues
 from lmdm.dit.masks import block_causal_context_mask
@@ -20,13 +22,15 @@ from lmdm.dit.model import DiT
 from lmdm.stream.config import StreamConfig
 from lmdm.stream.context import Context
 
-Velocities = tuple[Tensor, Tensor | None]  # conditional, null; each [1, C, o]
 Network = Callable[[Tensor, float], Velocities]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Conditions of one block, one entry a row. local [R, L, o]; global_condition [R, G] or None."""
+    """Conditions of one block, one entry a row; text None is no text in any row.
+
+    local [R, L, o]; global_condition [1, G], the same for all rows, or None.
+    """
 
     text: list[KeysValues] | None
     local: Tensor
@@ -49,7 +53,7 @@ class Rows:
 
 
 def split_rows(velocity: Tensor) -> Velocities:
-    """[R, C, o] -> the first row and, if there is one, the second."""
+    """[R, C, o] -> the first row and, if there is one, the second; each [1, C, o]."""
     return velocity[:1], velocity[1:] if len(velocity) > 1 else None
 
 
@@ -74,7 +78,7 @@ def target_positions(config: StreamConfig, like: Tensor) -> Tensor:
 
 def cached_network(dit: DiT, config: StreamConfig, cache: KVCache | None, rows: Rows) -> Network:
     """[target | global] against cached context keys: what every cached step runs."""
-    positions = target_positions(config, rows.local)
+    rotation = dit.rotation(target_positions(config, rows.local))
     block = config.block_frames
     mask = None
     if cache is not None and cache.valid < cache.context:
@@ -82,9 +86,7 @@ def cached_network(dit: DiT, config: StreamConfig, cache: KVCache | None, rows: 
         mask = torch.cat([cache.slots_allowed(), own]).expand(block + 1, -1)
 
     def network(x: Tensor, t: float) -> Velocities:
-        hidden, _ = dit.transform(
-            target_tokens(dit, x, t, rows), positions, rows.text, mask, cache
-        )
+        hidden, _ = dit.transform(target_tokens(dit, x, t, rows), rotation, rows.text, mask, cache)
         return split_rows(dit.project(hidden[:, :block]))
 
     return network
@@ -103,7 +105,9 @@ def encode_context(
     first = config.context_frames - context.frames + 1
     positions = frames_range(first, context.frames, tokens)
     window = config.context_frames // config.block_frames
-    mask = block_causal_context_mask(context.frames, config.block_frames, window) if causal else None
+    mask = (
+        block_causal_context_mask(context.frames, config.block_frames, window) if causal else None
+    )
     if mask is not None:
         mask = mask.to(tokens.device)
     _, fresh = dit.transform(tokens, positions, rows.text, mask)
@@ -122,7 +126,12 @@ def bootstrap(dit: DiT, config: StreamConfig, context: Context, rows: Rows) -> K
     """The block-causal cache of a whole context, filled up with empty slots at the left."""
     c = dit.config
     empty = KVCache.empty(
-        c.depth, rows.count, c.heads, config.context_frames, c.head_dim, dit.transformer.project_in.weight
+        c.depth,
+        rows.count,
+        c.heads,
+        config.context_frames,
+        c.head_dim,
+        dit.transformer.project_in.weight,
     )
     encoded = encode_context(dit, config, context, rows, causal=True)
     if encoded is None:
@@ -143,11 +152,8 @@ class BlockCausalNetwork:
         self._context = context
         self._cached: Network | None = None
         self.cache: KVCache
-        if context.cache is None or context.pending != config.block_frames:
-            if context.pending or context.cache is None:
-                self.cache = bootstrap(dit, config, context, rows)
-            else:
-                self.cache = context.cache
+        if context.cache is None:
+            self.cache = bootstrap(dit, config, context, rows)
             self._cached = cached_network(dit, config, self.cache, rows)
 
     def __call__(self, x: Tensor, t: float) -> Velocities:
@@ -160,15 +166,13 @@ class BlockCausalNetwork:
         dit, config, rows, context = self._dit, self._config, self._rows, self._context
         assert context.cache is not None
         block = config.block_frames
-        back = dit.transformer.rotary_pos_emb(torch.tensor([-float(block)], device=x.device))
+        back = dit.rotation(torch.tensor([-block], device=x.device))
         kept = context.cache.without_oldest(block, back)
         pending_local = rows.context_local(context)[..., -block:]
         pending = dit.embed_context(rows.repeated(context.latents[:, -block:]), pending_local)
         tokens = torch.cat([pending, target_tokens(dit, x, t, rows)], dim=1)
         first = config.context_frames - block + 1
-        positions = torch.cat(
-            [frames_range(first, block, x), target_positions(config, x)]
-        )
+        positions = torch.cat([frames_range(first, block, x), target_positions(config, x)])
         mask = torch.ones(2 * block + 1, kept.context + 2 * block + 1, dtype=torch.bool)
         mask[:block, kept.context + block :] = False  # context never sees target or timestep
         mask = mask.to(x.device)
@@ -186,22 +190,20 @@ def outpainting_network(
     """The uncached baseline: every step runs context and target bidirectionally (dossier §1).
 
     Context positions carry a noisy copy beside the clean one: h = A x^(k) + B x_clean.
-    noise [C, n] is the context's.
+    A base model without B has the noisy copy alone. noise [C, n] is the context's.
     """
     frames, block = context.frames, config.block_frames
     first = config.context_frames - frames + 1
     positions = torch.cat([frames_range(first, frames, noise), target_positions(config, noise)])
+    rotation = dit.rotation(positions)
     clean = rows.repeated(context.latents)
-    local = rows.context_local(context)
-    no_local = torch.zeros_like(local)
+    given = dit.embed_context(clean, rows.context_local(context)) if dit.config.routed else 0.0
 
     def network(x: Tensor, t: float) -> Velocities:
-        tokens = target_tokens(dit, x, t, rows)
-        if frames:
-            noisy = (1 - t) * clean + t * noise
-            past = dit.embed_context(clean, local) + dit.embed_target(noisy, no_local)
-            tokens = torch.cat([past, tokens], dim=1)
-        hidden, _ = dit.transform(tokens, positions, rows.text)
+        noisy = interpolate(clean, noise, t)
+        past = dit.embed_target(noisy, None) + given
+        tokens = torch.cat([past, target_tokens(dit, x, t, rows)], dim=1)
+        hidden, _ = dit.transform(tokens, rotation, rows.text)
         return split_rows(dit.project(hidden[:, frames : frames + block]))
 
     return network

@@ -15,8 +15,15 @@ def small_dit(global_dim: int = 0, local_channels: int = LOCAL, seed: int = 0) -
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config = DiTConfig(
-            latent_channels=6, dim=64, depth=3, heads=2, text_dim=TEXT, global_dim=global_dim,
-            local_channels=local_channels, feedforward_multiplier=2, timestep_features=16,
+            latent_channels=6,
+            dim=64,
+            depth=3,
+            heads=2,
+            text_dim=TEXT,
+            global_dim=global_dim,
+            local_channels=local_channels,
+            feedforward_multiplier=2,
+            timestep_features=16,
         )
         dit = DiT(config)
         for name, parameter in dit.named_parameters():

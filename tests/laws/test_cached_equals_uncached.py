@@ -21,7 +21,12 @@ from lmdm.stream.strategies import BlockCausalNetwork, Rows, encoder_decoder_net
 from tests.laws.network import LOCAL, TEXT, random, small_dit
 
 CONFIG = StreamConfig(
-    context_frames=12, block_frames=3, window_blocks=4, steps=2, sampler="euler", guided=False,
+    context_frames=12,
+    block_frames=3,
+    window_blocks=4,
+    steps=2,
+    sampler="euler",
+    guided=False,
     strategy="encoder-decoder",
 )
 DIT = small_dit()
@@ -33,7 +38,11 @@ def rows(seed: int = 1, count: int = 1) -> Rows:
 
 
 def full_pass(
-    context: torch.Tensor, local: torch.Tensor, x: torch.Tensor, t: float, given: Rows,
+    context: torch.Tensor,
+    local: torch.Tensor,
+    x: torch.Tensor,
+    t: float,
+    given: Rows,
     mask: torch.Tensor,
 ) -> torch.Tensor:
     """Velocity by one masked pass over [context | target | global], built from the stems alone."""
