@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
 from lmdm.codec.spectral import SpectralCodec, SpectralCodecConfig
 from lmdm.codec.spectrum import FRAME_SAMPLES
 from training.audio_pool import AudioPool
-from training.checkpoint import TrainingState
+from training.checkpoint import TrainingState, under
 from training.codec_loss import analyse, loss_terms, weighted
 
 
@@ -39,6 +40,7 @@ class CodecTraining:
     seed: int = 1
     checkpoint_minutes: float = 4.0
     refresh_steps: int = 300  # look for new audio files this often
+    latent_noise: float = 0.1  # on unit-variance latents, so that decoding forgives small errors
 
 
 def learning_rate(plan: CodecTraining, step: int) -> float:
@@ -67,6 +69,7 @@ class CodecStep(torch.nn.Module):
 
 def validate(codec: SpectralCodec, pool: AudioPool, plan: CodecTraining) -> dict[str, float]:
     """Mean loss terms on held-out segments, always the same ones."""
+    learning_whitening = codec.whiten.training
     codec.eval()
     generator = np.random.default_rng(7)
     totals: dict[str, float] = {}
@@ -81,16 +84,34 @@ def validate(codec: SpectralCodec, pool: AudioPool, plan: CodecTraining) -> dict
             for name, value in loss_terms(codec, output, analyse(codec, audio)).items():
                 totals[name] = totals.get(name, 0.0) + value.item() / rounds
     codec.train()
+    codec.whiten.train(learning_whitening)
     return totals
 
 
-def train(pool: AudioPool, run: Path, plan: CodecTraining, minutes: float) -> None:
-    """Train until `minutes` have passed or the plan's steps are done; Ctrl-C saves."""
+def freeze_encoder(codec: SpectralCodec, source: Path) -> None:
+    """Take over another run's codec and keep its encoder: its latents stay what they are."""
+    codec.load_state_dict(under(load_file(source / "state.safetensors"), "model."))
+    for module in (codec.encoder_in, codec.encoder, codec.encoder_out):
+        module.requires_grad_(False)
+    codec.whiten.eval()
+
+
+def train(
+    pool: AudioPool, run: Path, plan: CodecTraining, minutes: float, decoder_of: Path | None
+) -> None:
+    """Train until `minutes` have passed or the plan's steps are done; Ctrl-C saves.
+
+    decoder_of: a run whose encoder is kept as it is, so that only the decoder learns.
+    """
     accelerator = Accelerator()
     torch.manual_seed(plan.seed + accelerator.process_index)
-    codec = SpectralCodec(SpectralCodecConfig())
+    config = SpectralCodecConfig(latent_noise=plan.latent_noise)
+    codec = SpectralCodec(config)
+    if decoder_of is not None:
+        freeze_encoder(codec, decoder_of)
+    trained = [p for p in codec.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
-        codec.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.98)
+        trained, lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.98)
     )
     saved = TrainingState(run)
     step = saved.restore(codec, optimizer)
@@ -114,7 +135,7 @@ def train(pool: AudioPool, run: Path, plan: CodecTraining, minutes: float) -> No
             terms = loss_terms(codec, type(output)(*(head.float() for head in output)), targets)
             optimizer.zero_grad()
             accelerator.backward(weighted(terms))
-            accelerator.clip_grad_norm_(codec.parameters(), plan.clip)
+            accelerator.clip_grad_norm_(trained, plan.clip)
             optimizer.step()
             step += 1
             bar.update()
@@ -146,6 +167,7 @@ def main() -> None:
         "--cache", type=Path, default=None, help="decoded audio; default RUN/../cache"
     )
     parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--decoder-of", type=Path, help="run whose encoder is kept")
     for field in fields(CodecTraining):
         kind = type(field.default)
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
@@ -154,7 +176,7 @@ def main() -> None:
     arguments.run.mkdir(parents=True, exist_ok=True)
     pool = AudioPool(arguments.audio, arguments.cache or arguments.run.parent / "cache")
     print(f"{pool.refresh(limit=600)} files, {pool.hours:.2f} h")
-    train(pool, arguments.run, plan, arguments.minutes)
+    train(pool, arguments.run, plan, arguments.minutes, arguments.decoder_of)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from torch import Tensor
 SAMPLE_RATE = 44100
 FRAME_SAMPLES = 2048  # samples per latent frame
 LONG_WINDOW, LONG_HOP = 2048, 512  # partials: 21.5 Hz bins, four frames per latent frame
+NOISE_COHERENCE, PARTIAL_COHERENCE = 0.68, 0.8  # phase steadiness of noise, of partials
 SHORT_WINDOW, SHORT_HOP = 512, 128  # noise and attacks: 2.9 ms steps, sixteen per latent frame
 
 
@@ -99,7 +100,8 @@ def tonality(spectra: Tensor) -> Tensor:
     spectra: complex [..., frames, bins] on the long grid. A steady partial's phase has no second
     difference in time; the magnitude-weighted mean cosine of that difference over a small
     neighbourhood is rescaled so that white noise reads near 0 (its windows overlap by 75 %, hence
-    the bias that is taken off).
+    the bias) and a partial with some noise about it still reads 1: what leaks from partials into
+    the noise fills the valleys between them.
     """
     previous = F.pad(torch.view_as_real(spectra), (0, 0, 0, 0, 1, 1))
     padded = torch.view_as_complex(previous.contiguous())
@@ -117,8 +119,7 @@ def tonality(spectra: Tensor) -> Tensor:
         return pooled.reshape(*lead, *values.shape[-2:])
 
     coherence = smooth(real) / smooth(total).clamp_min(1e-12)
-    noise_bias = 0.6
-    return ((coherence - noise_bias) / (1 - noise_bias)).clamp(0, 1)
+    return ((coherence - NOISE_COHERENCE) / (PARTIAL_COHERENCE - NOISE_COHERENCE)).clamp(0, 1)
 
 
 def phase_deviation(spectra: Tensor) -> Tensor:
