@@ -226,4 +226,4 @@ def _same_text(one: tuple[Tensor | None, ...], other: tuple[Tensor | None, ...])
 
 def _check(what: str, given: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(given.shape) != shape:
-        raise InputError(f"{what} have shape {tuple(given.shape)}; this model wants {shape}")
+        raise InputError(f"{what}: shape {tuple(given.shape)} given, this model wants {shape}")

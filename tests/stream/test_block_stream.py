@@ -118,7 +118,7 @@ def test_conditions_change_the_music() -> None:
 
 
 def test_wrong_local_shape_is_refused() -> None:
-    with pytest.raises(InputError, match=r"local conditions have shape \(5, 4\)"):
+    with pytest.raises(InputError, match=r"local conditions: shape \(5, 4\)"):
         stream_of("block-causal").next_block(BlockConditions(local=random(LOCAL, 4, seed=1)))
 
 
