@@ -172,13 +172,12 @@ def _encoded(model: Model, sound: np.ndarray, context_frames: int) -> Any:
 
 
 def _pieces(session: Session, plan: _Plan) -> Iterator[np.ndarray]:
-    from audio_io.limiter import Limiter, LimiterConfig
+    from lmdm.cli.mastering import mastering
     from lmdm.live import offline
 
-    limiter = Limiter(LimiterConfig(rate=SAMPLE_RATE))
     if plan.take is not None:
-        return offline.replay(session, plan.take, limiter.process, limiter.latency)
-    return offline.render(session, plan.events, plan.samples, limiter.process, limiter.latency)
+        return offline.replay(session, plan.take, *mastering())
+    return offline.render(session, plan.events, plan.samples, *mastering())
 
 
 def _progress(pieces: Iterable[np.ndarray], samples: int, quiet: bool) -> Iterator[np.ndarray]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     import soundfile
 
 SAMPLE_RATE = 44100
-SUBTYPES = {".wav": "FLOAT", ".flac": "PCM_24"}
+SUFFIXES = (".wav", ".flac")
 LONGEST_INPUT_SECONDS = 3600.0
 
 
 def check_output(path: Path) -> Path:
     """Raises InputError unless a sound file can be written at `path`; returns it."""
-    if path.suffix.lower() not in SUBTYPES:
+    if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path} must end in .wav or .flac")
     if path.is_dir():
         raise InputError(f"{path} is a folder; name a file in it")
@@ -36,26 +36,51 @@ def write_sound(path: Path, pieces: Iterable[np.ndarray]) -> tuple[int, float]:
     """Writes pieces [n, 2] to a WAV (32-bit float) or FLAC (24-bit) file.
 
     The file appears under its name only when it is whole; if `pieces` fails, nothing is left.
+    Equal samples give equal bytes: neither format here has a time stamp.
 
     Returns: samples written and their highest absolute value.
     """
-    import soundfile
-
-    suffix = path.suffix.lower()
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     samples, peak = 0, 0.0
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with soundfile.SoundFile(
-            str(beside), "w", SAMPLE_RATE, 2, SUBTYPES[suffix], format=suffix[1:].upper()
-        ) as file:
+        with beside.open("xb") as file:
+            write = _flac(file) if path.suffix.lower() == ".flac" else _wav(file)
+            next(write)
             for piece in pieces:
-                file.write(piece)
+                write.send(piece)
                 samples += len(piece)
                 peak = max(peak, float(np.abs(piece).max(initial=0.0)))
+            write.close()
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
     return samples, peak
+
+
+def _wav(file: BinaryIO) -> Generator[None, np.ndarray, None]:
+    """Takes pieces into a WAV file as takes are: libsndfile's would hold the time of day."""
+    from audio_io.recorder import encode
+    from audio_io.wav import WavFormat, finish, header
+
+    form = WavFormat(SAMPLE_RATE, 2, "float32")
+    file.write(header(form, 0))
+    frames = 0
+    try:
+        while True:
+            piece = yield
+            file.write(encode(piece, form.sample_format))
+            frames += len(piece)
+    finally:
+        finish(file, form, frames)
+
+
+def _flac(file: BinaryIO) -> Generator[None, np.ndarray, None]:
+    """Takes pieces into a FLAC file."""
+    import soundfile
+
+    with soundfile.SoundFile(file, "w", SAMPLE_RATE, 2, "PCM_24", format="FLAC") as sound:
+        while True:
+            sound.write((yield))
 
 
 def read_sound(path: Path) -> np.ndarray:

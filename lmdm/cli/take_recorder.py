@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from audio_io.limiter import Limiter, LimiterConfig
 from audio_io.recorder import Recorder
+from lmdm.cli.mastering import mastering
 from lmdm.live.mixdown import SAMPLE_RATE, Mixdown
 from lmdm.live.take import AUDIO_NAME, Applied, Held, TakeHeader, TakeLog
 
@@ -27,11 +27,10 @@ class TakeRecorder:
 
     def __init__(self, folder: Path, header: TakeHeader, past: Iterable[Applied | Held]) -> None:
         """`past`: everything that happened in the session before the recording."""
-        limiter = Limiter(LimiterConfig(rate=SAMPLE_RATE))
         entries = list(past)
         gains = [e.message for e in entries if isinstance(e, Applied) if _is_instant(e)]
         self.folder = folder
-        self._mixdown = Mixdown(limiter.process, limiter.latency, header.start, gains)
+        self._mixdown = Mixdown(*mastering(), header.start, gains)
         self._recorder = Recorder(folder / AUDIO_NAME, SAMPLE_RATE)
         self._log = TakeLog(folder, header)
         self._lock = threading.Lock()

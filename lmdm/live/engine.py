@@ -2,8 +2,8 @@
 
 The supervisor spawns `run`. The engine loads the model, says how far it is, then keeps `lead`
 seconds of sound in the ring ahead of what is heard. Before a block's sound is written its state is
-reported, so that after a crash at any instant the next engine can go on from the very sample the
-ring ends with.
+reported; the report counts once the sound is in the ring. So after a crash at any instant the next
+engine goes on from the very sample the ring ends with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from lmdm.errors import InputError
 from lmdm.live import wire
 from lmdm.live.controls import Controls
-from lmdm.live.messages import SetLead, from_dict
+from lmdm.live.messages import SetLead, from_dict, to_dict
 from lmdm.live.ring import AudioRing
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Engine:
         elif kind == "go":
             if request.get("state") is not None:
                 recent = wire.unpack(request["recent"])
-                self._session.resume(request["state"], recent, self._ring.written_total)
+                self._session.resume(request["state"], recent)
             return True
         elif kind == "quit":
             self._quit = True
@@ -173,7 +173,7 @@ class Engine:
         self._report(
             "block",
             start=block.start,
-            applied=[[each.sample, each.to_dict()] for each in block.applied],
+            applied=[[each.sample, to_dict(each.message)] for each in block.applied],
             latents=wire.pack(block.latents),
             state=self._session.state(),
             remarks=list(block.remarks),

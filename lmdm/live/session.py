@@ -29,14 +29,12 @@ from lmdm.live.messages import (
     ResetContext,
     Resume,
     SetBeat,
-    SetGuidance,
     SetSeed,
     SetTempo,
 )
 from lmdm.live.notes import HeldNotes
 from lmdm.live.take import Applied
 from lmdm.stream.block_stream import BlockConditions, BlockStream, StreamSnapshot
-from lmdm.stream.context import Context
 
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
@@ -84,7 +82,7 @@ class Session:
     def __init__(self, model: Model, controls: Controls) -> None:
         self._model = model
         self._config = model.stream_config
-        self._stream = self._new_stream(controls)
+        self._stream = BlockStream(model.dit, self._config, controls.seed)
         self._decoder = StreamingDecoder(model.codec)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)
@@ -93,26 +91,10 @@ class Session:
         self.emitted = 0  # samples given out so far: the stream position of the next
         self._last_note_beat = -1e9
         self._surplus = 0  # samples of the decoder's next sound that are not ours
-        self._owed = 0  # samples of the newest latents that a dead engine did not give out
-        self._prefix = torch.zeros(2, 0)  # sound to give out before the next block's
         self._recent: deque[Tensor] = deque(maxlen=-(-self.context_frames // self.block_frames))
         self._pending: list[Applied] = []
         self._text_key: tuple[tuple[str, float], ...] | None = None
         self._text: Tensor | None = None
-
-    def _new_stream(self, controls: Controls) -> BlockStream:
-        """A stream with an unconditional row, which doubles the work, only if guidance needs it."""
-        config = replace(self._config, guided=self._config.guided or controls.guidance != 1.0)
-        return BlockStream(self._model.dit, config, controls.seed)
-
-    def _fit_guidance(self) -> None:
-        """Guidance switched on or off: the same music goes on in a stream with the other rows."""
-        old = self._stream
-        new = self._new_stream(self.controls)
-        if new.config.guided != old.config.guided:
-            new.seed, new.block = old.seed, old.block
-            new.context = Context(old.context.latents, old.context.local)
-            self._stream = new
 
     # --- sizes ----------------------------------------------------------------------------------
 
@@ -213,9 +195,8 @@ class Session:
                 note_events.append((frame, each.message))
         latents, audio, remarks = self._generate(self._conditions(note_events))
         self._recent.append(latents)
-        audio = torch.cat([self._prefix, audio[:, self._surplus :]], dim=1)
-        self._surplus, self._prefix = 0, audio[:, :0]
-        pcm = np.ascontiguousarray(audio.T.float().cpu().numpy())
+        pcm = np.ascontiguousarray(audio[:, self._surplus :].T.float().cpu().numpy())
+        self._surplus = 0
         block = Block(pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), remarks)
         self.blocks += 1
         self.emitted += len(pcm)
@@ -250,8 +231,6 @@ class Session:
             self._stream.reseed(message.seed)
         elif isinstance(message, ResetContext):
             self._stream.reset()
-        elif isinstance(message, SetGuidance):
-            self._fit_guidance()
         elif isinstance(message, Resume):
             self._start_again(message.seed)
 
@@ -321,20 +300,10 @@ class Session:
         self._decoder.decode(latents)
         self._surplus = self._decoder.delay_samples
 
-    def resume(self, state: Mapping[str, Any], recent: np.ndarray, emitted: int) -> None:
-        """Takes over from a session that died.
-
-        Args:
-            state: its last `state()`.
-            recent: its newest latents [C, n].
-            emitted: samples of it that were given out; what its last block still owes is given
-                out before the next.
-        """
+    def resume(self, state: Mapping[str, Any], recent: np.ndarray) -> None:
+        """Takes over from a session that died: its last `state()` and its newest latents [C, n]."""
         self._set_state(state)
-        self._fit_guidance()
         self._recent.extend(torch.from_numpy(recent).split(self.block_frames, dim=1))
-        self._owed = max(0, self.emitted - emitted)
-        self.emitted -= self._owed
         self.apply(Resume((self.controls.seed + self.blocks) % 2**31))
 
     def _start_again(self, seed: int) -> None:
@@ -346,9 +315,7 @@ class Session:
         if self._recent:
             recent = torch.cat(list(self._recent), dim=1).to(self._stream.device)
             self._stream.prime(recent, None)
-            sound = self._decoder.decode(recent)
-            self._prefix = sound[:, sound.shape[1] - self._owed :]
-            self._owed = 0
+            self._decoder.decode(recent)
 
     # --- state ----------------------------------------------------------------------------------
 
@@ -386,7 +353,6 @@ class Session:
     def restore(self, snapshot: SessionSnapshot) -> None:
         """Continues from a snapshot of this session as if nothing had happened since."""
         self._set_state(snapshot.state)
-        self._fit_guidance()
         self._stream.restore(snapshot.stream)
         self._decoder.restore(snapshot.decoder)
         self._recent = deque(snapshot.recent, self._recent.maxlen)

@@ -27,13 +27,14 @@ from lmdm.live import wire
 from lmdm.live.controls import Controls
 from lmdm.live.engine import EngineSettings
 from lmdm.live.latency import LatencyMeter
-from lmdm.live.messages import Message, Quit, Snapshot, Status, from_dict, to_dict
+from lmdm.live.messages import Message, Quit, SetLead, Snapshot, Status, from_dict, to_dict
 from lmdm.live.player import ignore
 from lmdm.live.ring import AudioRing
 from lmdm.live.take import Applied
 
-STALL_SECONDS = 1.5  # no heartbeat for this long: the engine is replaced
+STALL_SECONDS = 1.0  # no heartbeat for this long: the engine is replaced
 LOAD_SECONDS = 120.0
+FILL_SECONDS = 3.0  # an engine that has not filled the lead by then begins all the same
 MOST_RESTARTS = 5  # within RESTART_WINDOW seconds; then the session is given up
 RESTART_WINDOW = 30.0
 MOST_IN_FLIGHT = 200  # controls sent and not yet read by the engine; more wait here, coalesced
@@ -92,6 +93,7 @@ class Supervisor:
         self._unread = 0  # how many of those the engine has not read
         self._number = 0
         self._state: dict[str, Any] | None = None
+        self._unconfirmed: deque[dict[str, Any]] = deque()  # blocks reported, not yet in the ring
         self._recent: deque[np.ndarray] = deque()
         self._restarts: list[float] = []
         self._latency = LatencyMeter()
@@ -99,7 +101,8 @@ class Supervisor:
         self._controls = controls
         self._ready = threading.Event()
         self._stopping = False
-        self._went = False
+        self._went = False  # whether there has been a first block
+        self._went_at = 0.0
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self.model_name = model
         self.model_sha256 = ""
@@ -124,6 +127,8 @@ class Supervisor:
             return
         with self._lock:
             self._number += 1
+            if isinstance(message, SetLead):
+                self._settings = replace(self._settings, lead=message.seconds)
             at = self._ring.read_total if heard is None else heard
             setter = type(message).__name__.startswith("Set")
             if setter and self._outbox and type(self._outbox[-1].message) is type(message):
@@ -189,6 +194,7 @@ class Supervisor:
             wait([each.pipe for each in engines], timeout=0.05)
             for each in engines:
                 self._listen(each)
+            self._confirm()
             with self._lock:
                 self._pump()
             self._check_standby()
@@ -220,7 +226,8 @@ class Supervisor:
             if self._went:
                 self._ready.set()  # it rests, so the whole lead is in the ring
         elif event == "block":
-            self._hear_block(values)
+            self._hear_figures(values)
+            self._unconfirmed.append(values)
 
     def _go(self, engine: _Engine) -> None:
         """Lets a loaded engine play, from the last known state if there is one."""
@@ -271,8 +278,12 @@ class Supervisor:
                 model=self.model_name,
             )
 
+    def _confirm(self) -> None:
+        """Takes note of reported blocks whose sound is in the ring."""
+        while self._unconfirmed and self._unconfirmed[0]["samples"] <= self._ring.written_total:
+            self._hear_block(self._unconfirmed.popleft())
+
     def _hear_block(self, values: dict[str, Any]) -> None:
-        self._hear_figures(values)
         self._state = values["state"]
         engine = self._engine
         assert engine is not None
@@ -303,7 +314,11 @@ class Supervisor:
             self._on_remark(values["start"], text)
         if not self._went or self._snapshot.status != "playing":
             self._tell("playing", "playing")
+        if not self._went:
+            self._went_at = time.monotonic()
         self._went = True
+        if time.monotonic() - self._went_at > FILL_SECONDS:
+            self._ready.set()  # too slow ever to fill the lead: play what there is
 
     def _check_standby(self) -> None:
         standby = self._standby
@@ -316,12 +331,13 @@ class Supervisor:
     def _check_engine(self) -> None:
         engine = self._engine
         assert engine is not None
-        limit = STALL_SECONDS + 4 * self._snapshot.block_ms / 1000.0
+        limit = STALL_SECONDS + 2 * self._snapshot.block_ms / 1000.0
         if not engine.ready:
             limit = LOAD_SECONDS
         silent = time.monotonic() - engine.last_beat
         if not engine.process.is_alive():
             self._listen(engine)  # its last words
+            self._confirm()
             self._replace(f"the engine ended ({_ending(engine.process.exitcode)})")
         elif silent > limit:
             self._replace(f"the engine gave no sign of life for {silent:.1f} s")
@@ -331,6 +347,8 @@ class Supervisor:
         old = self._engine
         assert old is not None
         self._end(old)
+        self._confirm()
+        self._unconfirmed.clear()  # never heard: the next engine makes that block
         now = time.monotonic()
         self._restarts = [each for each in self._restarts if now - each < RESTART_WINDOW] + [now]
         if self._snapshot.status == "failed" or len(self._restarts) > MOST_RESTARTS:
@@ -344,6 +362,7 @@ class Supervisor:
         self._on_remark(self._ring.written_total, said)
         standby, self._standby = self._standby, None
         self._engine = standby if standby is not None else self._spawn()
+        self._engine.last_beat = time.monotonic()
         with self._lock:
             self._snapshot = replace(self._snapshot, restarts=self._snapshot.restarts + 1)
         if self._engine.ready:
