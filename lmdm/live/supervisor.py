@@ -163,6 +163,11 @@ class Supervisor:
         engine = self._engine
         return engine.process.pid if engine is not None else None
 
+    def standby_ready(self) -> bool:
+        """Whether an engine stands by with its model loaded."""
+        standby = self._standby
+        return standby is not None and standby.ready
+
     def stop(self) -> None:
         """Ends the engines; returns when they are gone (at most about two seconds)."""
         self._stopping = True

@@ -1,0 +1,202 @@
+"""A session is a function of its controls: same controls, same samples; restored, the same again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lmdm.checkpoints import Model, load
+from lmdm.live.controls import Controls
+from lmdm.live.messages import (
+    AllNotesOff,
+    Message,
+    NoteOff,
+    NoteOn,
+    ResetContext,
+    Resume,
+    SetBeat,
+    SetBlend,
+    SetChord,
+    SetDrums,
+    SetGuidance,
+    SetLoudness,
+    SetNotesMode,
+    SetPrompts,
+    SetSeed,
+    SetSteps,
+    SetTempo,
+    Sustain,
+)
+from lmdm.live.session import Session, UnsoundError
+
+PROMPTS = Controls(prompts=(("felt piano", 1.0), ("church choir", 1.0)), seed=3)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Model:
+    torch.set_num_threads(1)
+    return load(tiny_model)
+
+
+def sound(session: Session, blocks: int) -> np.ndarray:
+    return np.concatenate([session.next_block().pcm for _ in range(blocks)])
+
+
+def test_the_same_controls_give_the_same_samples(model):
+    def play() -> np.ndarray:
+        session = Session(model, PROMPTS)
+        first = sound(session, 3)
+        for message in (NoteOn(60), SetTempo(97.0), SetGuidance(2.0), SetBlend(0.3)):
+            session.apply(message)
+        return np.concatenate([first, sound(session, 4)])
+
+    np.testing.assert_array_equal(play(), play())
+
+
+def test_positions_count_the_samples_given_out(model):
+    session = Session(model, PROMPTS)
+    given = 0
+    for number in range(4):
+        block = session.next_block()
+        assert block.start == given
+        given += len(block.pcm)
+        assert session.position == (number + 1) * session.block_samples
+    assert session.emitted == given == session.position - model.codec.delay_samples
+
+
+CHANGES: list[Message] = [
+    SetPrompts((("drums", 1.0),)),
+    SetBlend(1.0),
+    SetGuidance(3.0),
+    SetSteps(1),
+    SetTempo(150.0),
+    SetBeat(2.0),
+    SetDrums(True),
+    SetDrums(False),
+    SetChord((0, 4, 7)),
+    SetLoudness(-40.0),
+    SetNotesMode("follow"),
+    SetSeed(99),
+    ResetContext(),
+    NoteOn(64, 90),
+    Resume(17),
+]
+
+
+@pytest.mark.parametrize("message", CHANGES, ids=str)
+def test_every_control_changes_the_music_and_nothing_before_it(model, message):
+    plain, changed = Session(model, PROMPTS), Session(model, PROMPTS)
+    np.testing.assert_array_equal(sound(plain, 3), sound(changed, 3))
+    changed.apply(message)
+    block = changed.next_block()
+    assert [each.message for each in block.applied] == [message]
+    assert not np.array_equal(block.latents, plain.next_block().latents)
+
+
+@pytest.mark.parametrize("before", [[], [NoteOn(60), Sustain(True), SetGuidance(2.0)]])
+def test_restored_it_goes_on_as_if_nothing_had_happened(model, before):
+    session = Session(model, PROMPTS)
+    for message in before:
+        session.apply(message)
+    sound(session, 6)  # more than the context holds
+    session.apply(NoteOn(72))  # not applied yet: it belongs to the snapshot
+    session.apply(SetTempo(80.0), session.position + 3 * session.block_samples)
+    snapshot = session.snapshot()
+    expected = sound(session, 6)
+    for message in (SetSeed(5), SetGuidance(1.0), AllNotesOff(), ResetContext(), SetPrompts(())):
+        session.apply(message)
+        session.next_block()
+    session.restore(snapshot)
+    np.testing.assert_array_equal(sound(session, 6), expected)
+    session.restore(snapshot)
+    np.testing.assert_array_equal(sound(session, 6), expected)
+
+
+def test_a_new_session_resumed_plays_what_the_old_one_would_have_played(model):
+    """The law behind replaying a take in which an engine died."""
+    old = Session(model, PROMPTS)
+    old.apply(NoteOn(60))
+    latents = [old.next_block().latents for _ in range(9)]
+    state = old.state()
+    new = Session(model, Controls())
+    new.resume(state, np.concatenate(latents[-4:], axis=1))
+    first = new.next_block()
+    resume = next(each for each in first.applied if isinstance(each.message, Resume))
+    old.apply(resume.message, resume.sample)
+    np.testing.assert_array_equal(old.next_block().pcm, first.pcm)
+    np.testing.assert_array_equal(sound(old, 5), sound(new, 5))
+    assert (new.emitted, new.notes.pitches) == (old.emitted, (60,))
+
+
+def test_onsets_lie_in_their_frame(model):
+    session, frame = Session(model, PROMPTS), model.codec.frame_samples
+    session.apply(NoteOn(60), 2 * frame + 5)
+    session.apply(NoteOff(60), 5 * frame)
+    first, second = session.next_block(), session.next_block()
+    assert [each.sample for each in first.applied] == [2 * frame]
+    assert [each.sample for each in second.applied] == [5 * frame]
+    session.apply(NoteOn(61), 0)  # too late for its place
+    assert session.next_block().applied[0].sample == 8 * frame
+
+
+def test_what_is_logged_replays_wherever_it_was_asked_for(model):
+    live = Session(model, PROMPTS)
+    asked = [NoteOn(60), SetBlend(0.1), SetBlend(0.6), NoteOff(60), SetTempo(90.0), NoteOn(60)]
+    for step, message in enumerate(asked):
+        live.apply(message, 3000 * step)
+    blocks = [live.next_block() for _ in range(4)]
+    again = Session(model, PROMPTS)
+    for applied in [each for block in blocks for each in block.applied]:
+        again.apply(applied.message, applied.sample)
+    np.testing.assert_array_equal(
+        np.concatenate([block.pcm for block in blocks]), sound(again, 4)
+    )
+
+
+def test_a_flood_of_one_control_leaves_its_last_value(model):
+    session = Session(model, PROMPTS)
+    for step in range(1000):
+        session.apply(SetBlend(step / 999))
+    assert [each.message for each in session.next_block().applied] == [SetBlend(1.0)]
+
+
+def test_the_tempo_changes_at_its_sample_and_beats_go_on(model):
+    session = Session(model, Controls(bpm=120.0))
+    session.apply(SetTempo(60.0), 5000)
+    session.next_block()
+    expected = 5000 * 2 / 44100 + (44100 - 5000) / 44100
+    assert session.clock.beat(44100) == pytest.approx(expected)
+
+
+def test_blocks_that_are_not_finite_are_made_again_without_context(model, monkeypatch):
+    session = Session(model, PROMPTS)
+    sound(session, 2)
+    true_block = session._stream.next_block
+
+    def poisoned(conditions, steps=None):
+        latents = true_block(conditions, steps=steps)
+        return latents * float("nan") if session._stream.context.frames > 4 else latents
+
+    monkeypatch.setattr(session._stream, "next_block", poisoned)
+    block = session.next_block()
+    assert np.isfinite(block.pcm).all()
+    assert "not finite" in block.remarks[0]
+    assert np.isfinite(session.next_block().pcm).all()
+    monkeypatch.setattr(
+        session._stream, "next_block", lambda conditions, steps=None: torch.full((64, 4), torch.nan)
+    )
+    with pytest.raises(UnsoundError, match="not finite"):
+        session.next_block()
+
+
+def test_primed_music_starts_at_sample_0_after_the_given_sound(model):
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(64, 16, generator=generator)
+    session = Session(model, PROMPTS)
+    session.prime(given)
+    block = session.next_block()
+    assert (block.start, len(block.pcm)) == (0, session.block_samples - model.codec.delay_samples)
+    assert not np.array_equal(block.latents, Session(model, PROMPTS).next_block().latents)

@@ -1,0 +1,85 @@
+"""A take's log is read as it was written, and nothing else is."""
+
+import json
+
+import pytest
+
+from lmdm.errors import InputError
+from lmdm.live.controls import Controls
+from lmdm.live.messages import Mute, NoteOn
+from lmdm.live.take import (
+    LOG_NAME,
+    Applied,
+    Held,
+    TakeHeader,
+    TakeLog,
+    new_take_folder,
+    read_take,
+)
+
+HEADER = TakeHeader("starter", "ab" * 32, Controls(prompts=(("Flöte", 1.0),), seed=4), 4)
+ENTRIES = (Applied(0, NoteOn(60)), Applied(44100, Mute(True)))
+
+
+@pytest.fixture
+def written(tmp_path):
+    log = TakeLog(tmp_path, HEADER)
+    log.write(ENTRIES[0])
+    log.note(5, "something happened")
+    log.write(Held(100, 50))
+    log.write(ENTRIES[1])
+    return tmp_path, log
+
+
+def test_it_is_read_as_it_was_written(written):
+    folder, log = written
+    log.close(88200)
+    take = read_take(folder)
+    assert (take.header, take.controls, take.holds) == (HEADER, ENTRIES, (Held(100, 50),))
+    assert take.samples == 88200
+
+
+def test_a_torn_last_line_is_passed_over(written):
+    folder, _ = written
+    with (folder / LOG_NAME).open("a") as file:
+        file.write('{"sample": 3, "kind": "note_o')
+    take = read_take(folder)
+    assert (take.controls, take.samples) == (ENTRIES, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"sample": 3, "kind": "explode"}', "line 6.*explode"),
+        ('{"sample": -3, "kind": "panic"}', "line 6.*-3"),
+        ('{"kind": "panic"}', "line 6.*sample"),
+        ("[1]", "line 6.*object"),
+        ("{{{", "line 6.*JSON"),
+        ('{"sample": 1, "kind": "hold"}', "line 6.*samples"),
+    ],
+)
+def test_a_bad_line_is_named_by_its_number(written, line, said):
+    folder, _ = written
+    with (folder / LOG_NAME).open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(InputError, match=said):
+        read_take(folder)
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"lmdm_take": 2}, {"lmdm_take": 1}, {"lmdm_take": 1, "settings": {"x": 1}}]
+)
+def test_a_foreign_header_is_refused(tmp_path, header):
+    (tmp_path / LOG_NAME).write_text(json.dumps(header) + "\n")
+    with pytest.raises(InputError, match=LOG_NAME):
+        read_take(tmp_path)
+
+
+def test_no_take_is_written_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = new_take_folder(None), new_take_folder(None)
+    assert first != second
+    assert second.is_dir()
+    TakeLog(first, HEADER).close(0)
+    with pytest.raises(InputError, match="already"):
+        new_take_folder(first)
