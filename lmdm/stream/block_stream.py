@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -39,8 +40,7 @@ class BlockStream:
     """Generates one block after another.
 
     The noise of block n is drawn from a generator seeded by (seed, n), so a stream that is restored
-    goes on as if nothing had happened, and equal seeds and conditions give equal latents. Gradients
-    flow if the caller lets them: nothing here turns them off, so play under inference_mode.
+    goes on as if nothing had happened, and equal seeds and conditions give equal latents.
     """
 
     def __init__(
@@ -50,14 +50,19 @@ class BlockStream:
         seed: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        gradients: bool = False,
     ) -> None:
         """device, dtype: of latents and conditions; by default the network's, no coarser than
         float32, since errors of small steps add up in half precision.
+
+        gradients: leave it to the caller whether they flow, through all blocks, as a training
+        rollout needs it. Without, a stream holds no graph, however it is called.
         """
         weight = dit.transformer.project_in.weight
         self.dit, self.config = dit, config
         self.device = torch.device(device) if device is not None else weight.device
         self.dtype = dtype or torch.promote_types(weight.dtype, torch.float32)
+        self.gradients = gradients
         self.seed, self.block = seed, 0
         self._generator = torch.Generator()
         self._text: tuple[Tensor | None, ...] | None = None  # tokens of each row
@@ -74,8 +79,16 @@ class BlockStream:
         Raises:
             InputError: conditions whose shapes this model does not take.
         """
+        with nullcontext() if self.gradients else torch.no_grad():
+            latents, self.context = self._generate(self._rows(conditions), conditions, steps)
+        self.block += 1
+        return latents
+
+    def _generate(
+        self, rows: Rows, conditions: BlockConditions, steps: int | None
+    ) -> tuple[Tensor, Context]:
+        """The block [C, o] and the context that ends with it."""
         config = self.config
-        rows = self._rows(conditions)
         self._generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
         noise = self._noise(config.block_frames)
         network = self._network(rows)
@@ -93,9 +106,7 @@ class BlockStream:
         context = self.context
         if isinstance(network, BlockCausalNetwork):
             context = Context(context.latents, context.local, network.cache)
-        self.context = context.extended(latents, rows.local[0], config.context_frames)
-        self.block += 1
-        return latents
+        return latents, context.extended(latents, rows.local[0], config.context_frames)
 
     def _network(self, rows: Rows) -> Network:
         dit, config, context = self.dit, self.config, self.context

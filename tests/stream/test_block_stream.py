@@ -139,8 +139,21 @@ def test_bad_configs_are_refused_by_name(values: dict[str, object], message: str
 def test_gradients_reach_the_weights_through_the_stream() -> None:
     """ARC-Forcing rolls out through this very code."""
     dit = small_dit().requires_grad_(True)
-    stream = BlockStream(dit, CONFIG, seed=1)
+    stream = BlockStream(dit, CONFIG, seed=1, gradients=True)
     stream.next_block(conditions())
     stream.next_block(conditions()).square().mean().backward()
     gradient = dit.transformer.layers[0].self_attn.to_qkv.weight.grad  # type: ignore[union-attr]
     assert gradient is not None and gradient.abs().max() > 0
+
+
+def test_a_playing_stream_holds_no_graph() -> None:
+    stream = BlockStream(small_dit().requires_grad_(True), CONFIG, seed=1)
+    assert not stream.next_block(conditions()).requires_grad
+    assert stream.context.cache is not None
+    assert not stream.context.cache.keys.requires_grad
+
+
+def test_a_snapshot_copies_nothing() -> None:
+    stream = stream_of("block-causal")
+    play(stream, 5)
+    assert stream.snapshot().context is stream.context
