@@ -64,9 +64,7 @@ class Concealment:
             self.starving = True
             self.starvations += 1
             falling = np.linspace(1.0, 0.0, self._fade + 1, dtype=np.float32)[1:, None]
-            mirrored = self._recent[::-1] * falling
-            mirrored[: len(self._tail)] += self._tail[: self._fade]
-            self._tail = mirrored
+            self._tail = self._recent[::-1] * falling  # whatever tail was left is in it already
         if self.started:
             self.starved_frames += count
         pcm = np.zeros((count, self._channels), np.float32)

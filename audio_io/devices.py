@@ -32,25 +32,25 @@ class AudioDevice:
 def sounddevice_module() -> ModuleType:
     """The `sounddevice` module; InputError in one sentence if PortAudio is not there."""
     try:
-        import sounddevice  # noqa: PLC0415 (loads PortAudio, which may be missing)
+        import sounddevice  # loads PortAudio, which may be missing
     except (ImportError, OSError):
         raise InputError(
             "no sound: the PortAudio library is missing; install it with "
             "`sudo apt install libportaudio2` (macOS and Windows: `pip install sounddevice`)"
         ) from None
-    return sounddevice  # type: ignore[no-any-return]
+    return sounddevice
 
 
 def rtmixer_module() -> ModuleType:
     """The `rtmixer` module, on top of `sounddevice_module`."""
     sounddevice_module()
     try:
-        import rtmixer  # noqa: PLC0415 (imports sounddevice)
+        import rtmixer  # imports sounddevice
     except (ImportError, OSError):
         raise InputError(
             "no sound: the package rtmixer is missing; run `pip install rtmixer`"
         ) from None
-    return rtmixer  # type: ignore[no-any-return]
+    return rtmixer
 
 
 def list_devices() -> list[AudioDevice]:

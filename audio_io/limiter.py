@@ -1,14 +1,11 @@
 """The last stage before the sound card: whatever comes in, what goes out is finite and bounded.
 
-Three steps, streamed in pieces of any size with the same result as in one go:
-
-1. NaN and infinity become 0.
-2. A first-order high-pass takes out DC, which would eat headroom and click on every mute.
-3. A look-ahead limiter. For each sample the gain that would bring it to the ceiling is known; the
-   minimum over the look-ahead, a release at constant dB a second, and a moving average over the
-   same look-ahead make from it a smooth gain that has arrived when the peak does. A moving average
-   of values that are all at most the needed gain is at most the needed gain, so the ceiling holds
-   by construction; the final clip only takes off rounding.
+For each sample the gain that would bring it to the ceiling is known; the minimum over the
+look-ahead, a release at constant dB a second, and a moving average over the same look-ahead make
+from it a smooth gain that has arrived when the peak does. A moving average of values that are all
+at most the needed gain is at most the needed gain, so the ceiling holds by construction; the final
+clip only takes off rounding. NaN and infinity count as 0. A stream in pieces of any size gives the
+same result as in one go.
 
     >>> limiter = Limiter(LimiterConfig(rate=48000), channels=2)
     >>> loud = 4 * np.ones((4800, 2), np.float32)
@@ -23,11 +20,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_io.dc_block import finite
+
 Audio = NDArray[np.float32]
 Samples = NDArray[np.float64]
 
-_PIECE = 2048  # samples handled at once; bounds the exponent in the closed-form recursions
-_LARGEST = 1e6  # +120 dBFS; finite but absurd input is clipped here so that no product overflows
+_PIECE = 2048  # samples handled at once
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,6 @@ class LimiterConfig:
     ceiling_db: float = -1.0  # dBFS, never exceeded
     lookahead_ms: float = 2.0  # delay of the limiter, and the time in which it turns down
     release_db_per_second: float = 60.0  # how fast it turns up again
-    dc_cutoff_hz: float = 3.0  # corner of the DC block; 0 switches it off
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,10 @@ class LimiterState:
     released: Samples  # [lookahead] the last reductions (1 - gain) before averaging
     release_db: float  # last gain after the release stage, dB
     delayed: Samples  # [lookahead, channels] input not yet put out
-    dc_input: Samples  # [channels] last input of the DC block
-    dc_output: Samples  # [channels] last output of the DC block
 
 
 class Limiter:
-    """NaN guard, DC block and look-ahead limiter for frames [n, channels]."""
+    """Look-ahead limiter for frames [n, channels]."""
 
     def __init__(self, config: LimiterConfig, channels: int = 2) -> None:
         """Starts silent: the first `latency` output samples are 0."""
@@ -64,14 +59,11 @@ class Limiter:
         self.latency = max(1, round(config.rate * config.lookahead_ms / 1000.0))
         self.reduction_db = 0.0  # deepest gain reduction in the last `process`, >= 0
         self._release_step = config.release_db_per_second / config.rate
-        self._dc_decay = float(np.exp(-2.0 * np.pi * config.dc_cutoff_hz / config.rate))
         self.state = LimiterState(
             needed_db=np.zeros(self.latency),
             released=np.zeros(self.latency),
             release_db=0.0,
             delayed=np.zeros((self.latency, channels)),
-            dc_input=np.zeros(channels),
-            dc_output=np.zeros(channels),
         )
 
     def process(self, pcm: Audio) -> Audio:
@@ -81,8 +73,7 @@ class Limiter:
         return np.concatenate(pieces) if pieces else np.empty((0, self.channels), np.float32)
 
     def _piece(self, pcm: Audio) -> Audio:
-        finite = np.nan_to_num(pcm.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-        audio, dc_input, dc_output = self._block_dc(np.clip(finite, -_LARGEST, _LARGEST))
+        audio = finite(pcm)
         state, count = self.state, len(audio)
 
         peak = np.abs(audio).max(axis=1)
@@ -105,20 +96,9 @@ class Limiter:
             released=reduction[count:],
             release_db=float(released_db[-1]),
             delayed=line[count:],
-            dc_input=dc_input,
-            dc_output=dc_output,
         )
         limited = (line[:count] * gain[:, None]).astype(np.float32)
         return np.clip(limited, -self.ceiling, self.ceiling)
-
-    def _block_dc(self, audio: Samples) -> tuple[Samples, Samples, Samples]:
-        """y[n] = x[n] - x[n-1] + a y[n-1], as a cumulative sum weighted by powers of a."""
-        if self.config.dc_cutoff_hz <= 0.0:
-            return audio, self.state.dc_input, self.state.dc_output
-        change = np.diff(audio, axis=0, prepend=self.state.dc_input[None])
-        powers = self._dc_decay ** np.arange(1, len(audio) + 1)[:, None]
-        output = powers * (self.state.dc_output + np.cumsum(change / powers, axis=0))
-        return output, audio[-1], output[-1]
 
 
 def _sliding_minimum(values: Samples, window: int) -> Samples:

@@ -179,7 +179,7 @@ def _client(api: str) -> Any:
 
 def _rtmidi() -> Any:
     try:
-        import rtmidi  # noqa: PLC0415 (a compiled module that may be missing)
+        import rtmidi  # a compiled module that may be missing
     except ImportError:
         raise InputError(
             "no MIDI: the package python-rtmidi is missing; run `pip install python-rtmidi`"

@@ -1,6 +1,6 @@
 """The output: pulls sound from a source and keeps the device fed.
 
-    source (44.1 kHz) -> concealment -> resampler -> fader -> limiter -> playout ring -> device
+    source -> concealment -> DC block -> resampler -> fader -> limiter -> playout -> device
 
 Everything up to the playout ring runs in one Python thread, the feeder; the device itself plays
 from the ring in C. The ring is deep (170 ms) so that the feeder may be late; the fader acts at once
@@ -28,6 +28,7 @@ import soxr
 from numpy.typing import NDArray
 
 from audio_io.concealment import Concealment
+from audio_io.dc_block import DCBlock
 from audio_io.gain import Fader, FaderState, amplitude
 from audio_io.limiter import Limiter, LimiterConfig, LimiterState
 from audio_io.playout import ClockPlayout, Playout
@@ -48,7 +49,7 @@ class OutputConfig:
     source_rate: int = 44100  # samples a second of the source
     buffer_ms: float = 170.0  # sound kept ready for the device
     low_water: float = 0.4  # part of the buffer below which missing frames are made up
-    chunk_frames: int = 256  # device frames rendered at once; grain of a gain change
+    chunk_frames: int = 240  # rendered at once; numpy keeps the interpreter lock below 500 samples
     ceiling_db: float = -1.0  # dBFS, never exceeded
 
 
@@ -93,6 +94,7 @@ class Output:
         """`source(n)` returns up to n frames [m, channels] at once, without waiting."""
         self.config = config or OutputConfig()
         self._conceal = Concealment(source, self.config.source_rate, playout.channels)
+        self._dc_block = DCBlock(self.config.source_rate, playout.channels)
         self._source_taps: list[Tap] = []
         self._output_taps: list[Tap] = []
         self._gain, self._muted = 1.0, False
@@ -238,6 +240,7 @@ class Output:
                 pcm = self._conceal.make_up(wanted)
             for tap in self._source_taps:
                 tap(pcm)
+            pcm = self._dc_block.process(pcm)
             if self._resampler is not None:
                 pcm = self._resampler.resample_chunk(pcm)
             self._pending = np.concatenate((self._pending, pcm))

@@ -105,7 +105,7 @@ class DevicePlayout(_Ring):
         self._playing: object | None = None
         self._request: Any = None
         self._requested_at = 0.0
-        self._last_queued, self._moved_at = 0, time.monotonic()
+        self._last_played, self._moved_at = 0, time.monotonic()
 
     @property
     def queued(self) -> int:
@@ -129,9 +129,9 @@ class DevicePlayout(_Ring):
         rtmixer drops a ring that ran dry: that is one underrun, and playing goes on as soon as the
         ring is `filled` again.
         """
-        now, queued = time.monotonic(), self.queued
-        if queued != self._last_queued or self._playing is None:
-            self._last_queued, self._moved_at = queued, now
+        now, played = time.monotonic(), self.written - self.queued
+        if played != self._last_played or self._playing is None:
+            self._last_played, self._moved_at = played, now
         actions = self._mixer.actions
         if self._playing is not None and self._playing not in actions:
             self._playing = None

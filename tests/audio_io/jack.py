@@ -1,0 +1,63 @@
+"""A JACK server of the tests' own: real callbacks without hardware."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+
+RATE = 48000
+
+
+class JackServer:
+    """`jackd -d dummy` at 48 kHz with 256-frame periods, under a name of its own."""
+
+    def __init__(self) -> None:
+        self.name = f"lmdmtest{os.getpid()}"
+        self._before = os.environ.get("JACK_DEFAULT_SERVER")
+        os.environ["JACK_DEFAULT_SERVER"] = self.name
+        self.start()
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers."""
+        command = ["jackd", "-n", self.name, "-d", "dummy", "-r", str(RATE), "-p", "256"]
+        self._process = subprocess.Popen(
+            [*command, "-C", "2", "-P", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.wait_for("system:playback_1")
+
+    def stop(self) -> None:
+        """Stops the server as a pulled plug would."""
+        self._process.terminate()
+        self._process.wait(timeout=10)
+
+    def forget(self) -> None:
+        """New clients of this process look for the user's own server again."""
+        if self._before is None:
+            os.environ.pop("JACK_DEFAULT_SERVER", None)
+        else:
+            os.environ["JACK_DEFAULT_SERVER"] = self._before
+
+    def ports(self) -> list[str]:
+        """Names of all ports."""
+        return self._tool("jack_lsp").split("\n")
+
+    def wait_for(self, part: str, count: int = 1) -> list[str]:
+        """The ports whose names contain `part`, once there are `count` of them."""
+        for _ in range(100):
+            names = [name for name in self.ports() if part in name]
+            if len(names) >= count:
+                return sorted(names)
+            time.sleep(0.05)
+        raise AssertionError(f"no JACK port {part!r} came up")
+
+    def connect(self, source: str, destination: str) -> None:
+        """Connects two ports; no complaint if they are connected."""
+        self._tool("jack_connect", source, destination)
+
+    def disconnect(self, source: str, destination: str) -> None:
+        """Disconnects two ports; no complaint if they are not connected."""
+        self._tool("jack_disconnect", source, destination)
+
+    def _tool(self, *command: str) -> str:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout

@@ -1,0 +1,194 @@
+"""The whole chain on real callbacks: PortAudio, rtmixer and RtMidi against a JACK server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import rtmidi
+
+from audio_io.devices import find_device, list_devices
+from audio_io.input import Input, InputStats
+from audio_io.midi import MidiInput, list_ports
+from audio_io.midi_events import ControlChange, MidiEvent, NoteOff, NoteOn
+from audio_io.output import Audio, Output, OutputStats
+from audio_io.playout import DevicePlayout, open_playout
+from lmdm.errors import InputError
+from tests.audio_io.jack import RATE, JackServer
+
+pytestmark = pytest.mark.jack
+
+FREQUENCY = 441.0
+
+
+class Sine:
+    """A source at 44.1 kHz."""
+
+    def __init__(self, level: float = 0.5) -> None:
+        self.level, self.position = level, 0
+
+    def read(self, count: int) -> Audio:
+        times = (self.position + np.arange(count)) / 44100
+        self.position += count
+        wave = self.level * np.sin(2 * np.pi * FREQUENCY * times)
+        return np.repeat(wave[:, None], 2, axis=1).astype(np.float32)
+
+
+def loop_back(
+    jack: JackServer,
+    source: Callable[[int], Audio],
+    seconds: float,
+    act: Callable[[Output], None] = lambda output: None,
+    target_rate: int = RATE,
+) -> tuple[Audio, OutputStats, InputStats]:
+    """Plays `source` through our output, a JACK cable and our input; `act` runs in the middle."""
+    pieces: list[Audio] = []
+
+    def keep(pcm: Audio) -> int:
+        pieces.append(pcm)
+        return len(pcm)
+
+    output = Output(source, open_playout("system", buffer_ms=170))
+    capture = Input(keep, find_device("system", "input"), target_rate=target_rate)
+    output.start()
+    capture.start()
+    try:
+        # PortAudio counts its ports on from stream to stream, so they are found by their kind.
+        sources = jack.wait_for("PortAudio:out_", count=2)
+        for channel, destination in enumerate(jack.wait_for("PortAudio:in_", count=2)):
+            jack.disconnect(f"system:capture_{channel + 1}", destination)
+            jack.connect(sources[channel], destination)
+        time.sleep(seconds / 2)
+        act(output)
+        time.sleep(seconds / 2)
+    finally:
+        capture.close()
+        output.close()
+    return np.concatenate(pieces), output.stats(), capture.stats()
+
+
+def sounding(audio: Audio, rate: int) -> Audio:
+    """Without the beginning (cables not yet plugged) and the end."""
+    start = int(np.flatnonzero(np.abs(audio[:, 0]) > 1e-3)[0])
+    return audio[start + rate // 4 :]
+
+
+def residual(audio: Audio, rate: int) -> float:
+    """Largest |x[n] - 2 cos w x[n-1] + x[n-2]|: 0 for an unbroken sine, ~its level at a jump."""
+    x = audio[:, 0].astype(np.float64)
+    return float(np.abs(x[2:] - 2 * np.cos(2 * np.pi * FREQUENCY / rate) * x[1:-1] + x[:-2]).max())
+
+
+def frequency(audio: Audio, rate: int) -> float:
+    """Least-squares frequency of a sine, Hz."""
+    x = audio[:, 0].astype(np.float64)
+    cosine = (x[1:-1] @ (x[2:] + x[:-2])) / (2 * x[1:-1] @ x[1:-1])
+    return float(np.arccos(cosine) * rate / (2 * np.pi))
+
+
+def test_sine_arrives_unbroken_under_two_busy_threads(jack: JackServer) -> None:
+    """44.1 kHz source, 48 kHz device, other threads hungry for the interpreter: nothing is lost."""
+    stop = threading.Event()
+
+    def burn() -> None:
+        while not stop.is_set():
+            sum(range(1000))
+
+    busy = [threading.Thread(target=burn, daemon=True) for _ in range(2)]
+
+    def act(output: Output) -> None:
+        for thread in busy:
+            thread.start()
+
+    audio, played, captured = loop_back(jack, Sine().read, seconds=8.0, act=act)
+    stop.set()
+    for thread in busy:
+        thread.join()
+    assert (played.underruns, played.starvations, played.device_lost) == (0, 0, False)
+    assert (captured.overflows, captured.dropped_frames) == (0, 0)
+    assert played.blocks > 7.0 * RATE / 1024
+    heard = sounding(audio, RATE)
+    assert len(heard) > 6 * RATE
+    assert residual(heard, RATE) < 1e-3
+    assert frequency(heard, RATE) == pytest.approx(FREQUENCY, abs=0.05)
+    assert np.abs(heard).max() == pytest.approx(0.5, rel=1e-2)
+
+
+def test_loud_sound_is_limited_and_mute_is_quick(jack: JackServer) -> None:
+    """Peak at most -1 dBFS on the wire; half a second after the mute all is silent."""
+
+    def act(output: Output) -> None:
+        output.set_mute(True)
+
+    audio, played, _ = loop_back(
+        jack, Sine(level=3.0).read, seconds=3.0, act=act, target_rate=44100
+    )
+    # Captured at 44.1 kHz: the input's resampler may overshoot the limited wave a little.
+    assert 0.8 < np.abs(audio).max() <= 10 ** (-0.5 / 20)
+    assert (audio[-44100:] == 0).mean() > 0.9
+    assert played.underruns == 0
+
+
+def test_wire_peak_is_at_most_the_ceiling(jack: JackServer) -> None:
+    draw = np.random.default_rng(0)
+
+    def noise(count: int) -> Audio:
+        return draw.normal(0, 4, (count, 2)).astype(np.float32)
+
+    audio, _, _ = loop_back(jack, noise, seconds=2.0)
+    assert 0.5 < np.abs(audio).max() <= 10 ** (-1 / 20)
+
+
+def test_devices_on_jack(jack: JackServer) -> None:
+    assert any(device.name == "system" for device in list_devices())
+    assert find_device("JACK", "output").rate == RATE
+    with pytest.raises(InputError, match="does not open"):
+        DevicePlayout(find_device("system", "output"), 8192, rate=44100)  # JACK has one rate
+
+
+def test_midi_over_jack(jack: JackServer) -> None:
+    """Virtual port, port by name, and its return after it vanished."""
+    events: list[MidiEvent] = []
+    virtual = MidiInput(events.append, api="jack")
+    sender = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="keys")
+    sender.open_virtual_port("out")
+    source = jack.wait_for("keys:out")[0]
+    jack.connect(source, jack.wait_for("LMDM Live:in")[0])
+    assert _sent(sender, events, [0x90, 60, 100]) == NoteOn(events[-1].time, 0, 60, 100)
+    assert _sent(sender, events, [0x80, 60, 0]) == NoteOff(events[-1].time, 0, 60)
+    assert all(0 <= time.perf_counter() - event.time < 10 for event in events)
+    virtual.close()
+
+    assert any(port.name == "keys:out" for port in list_ports("jack"))
+    named = MidiInput(events.append, port="KEYS", api="jack")
+    assert _sent(sender, events, [0xB1, 7, 99]) == ControlChange(events[-1].time, 1, 7, 99)
+    sender.delete()
+    _until(lambda: not named.connected)
+    again = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="keys")
+    again.open_virtual_port("out")
+    returned = time.perf_counter()
+    _until(lambda: named.connected)
+    assert time.perf_counter() - returned < 2.0
+    assert _sent(again, events, [0x92, 1, 2]) == NoteOn(events[-1].time, 2, 1, 2)
+    named.close()
+    again.delete()
+    with pytest.raises(InputError, match="no MIDI port 'theremin': choose one of"):
+        MidiInput(events.append, port="theremin", api="jack")
+
+
+def _sent(sender: rtmidi.MidiOut, events: list[MidiEvent], message: list[int]) -> MidiEvent:
+    before = len(events)
+    sender.send_message(message)
+    _until(lambda: len(events) > before)
+    return events[-1]
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not happen within five seconds")

@@ -1,0 +1,171 @@
+"""Laws of the output chain, on a clock that the test turns: no thread, no waiting, no luck."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from audio_io.output import Audio, Output, OutputConfig
+from audio_io.playout import ClockPlayout
+
+RATE = 48000
+
+
+class Stage:
+    """An output on a turned clock, with everything that was played."""
+
+    def __init__(self, frequency: float = 440.0, level: float = 0.5, source_rate: int = RATE):
+        self.now, self.position, self.available = 0.0, 0, 10**9
+        self.frequency, self.level, self.source_rate = frequency, level, source_rate
+        self.playout = ClockPlayout(RATE, 8192, clock=lambda: self.now)
+        self.output = Output(self.read, self.playout, OutputConfig(source_rate=source_rate))
+        self.pieces: list[Audio] = []
+        self.output.add_tap(self.pieces.append)
+
+    def read(self, count: int) -> Audio:
+        count = min(count, self.available)
+        times = (self.position + np.arange(count)) / self.source_rate
+        self.position += count
+        self.available -= count
+        wave = self.level * np.sin(2 * np.pi * self.frequency * times)
+        return np.repeat(wave[:, None], 2, axis=1).astype(np.float32)
+
+    def turn(self, seconds: float) -> None:
+        """Lets time pass in ticks of 8 ms, the feeder's own."""
+        for _ in range(round(seconds / 0.008)):
+            self.now += 0.008
+            self.output._feed()
+
+    def heard(self) -> Audio:
+        return np.concatenate(self.pieces)
+
+
+def residual(audio: Audio, frequency: float, rate: int = RATE) -> np.ndarray:
+    """|x[n] - 2 cos w x[n-1] + x[n-2]|: 0 for an undisturbed sine, large at any jump."""
+    x = audio[:, 0].astype(np.float64)
+    return np.abs(x[2:] - 2 * np.cos(2 * np.pi * frequency / rate) * x[1:-1] + x[:-2])
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    return Stage()
+
+
+def test_same_rate_passes_unchanged(stage: Stage) -> None:
+    stage.turn(2.0)
+    heard = stage.heard()
+    assert len(heard) > 1.7 * RATE
+    assert residual(heard[RATE:], 440).max() < 1e-5
+    assert stage.output.stats().underruns == 0
+    assert stage.output.stats().starvations == 0
+
+
+def test_resampled_sine_keeps_pitch_level_and_purity() -> None:
+    stage = Stage(source_rate=44100)
+    stage.turn(3.0)
+    tail = stage.heard()[RATE : 2 * RATE]
+    assert residual(tail, 440).max() < 1e-4
+    spectrum = np.abs(np.fft.rfft(tail[:, 0] * np.hanning(RATE)))
+    assert spectrum.argmax() == 440  # bins of 1 Hz
+    assert np.sqrt((tail**2).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=1e-3)
+
+
+def test_loud_source_stays_below_the_ceiling() -> None:
+    stage = Stage(level=5.0, source_rate=44100)
+    stage.output.set_gain_db(12.0)
+    stage.turn(1.0)
+    assert 0.8 < np.abs(stage.heard()).max() <= 10 ** (-1 / 20)
+    assert stage.output.stats().gain_reduction_db > 12
+
+
+def test_mute_overtakes_the_sound_that_waits(stage: Stage) -> None:
+    """Silence after a device period, a guard, a chunk and the 10 ms fade; not after the buffer."""
+    stage.turn(1.0)
+    before = stage.playout.written - stage.playout.queued
+    stage.output.set_mute(True)
+    stage.turn(0.5)
+    heard = stage.heard()
+    silent_from = 1 + int(np.flatnonzero(heard[:, 0] != 0)[-1])
+    config = stage.output.config
+    limit = stage.playout.period + 0.002 * RATE + config.chunk_frames + 0.010 * RATE + 0.008 * RATE
+    assert silent_from - before <= limit + stage.output._limiter.latency
+    assert (
+        np.abs(np.diff(heard[RATE // 2 :, 0])).max() < 0.04
+    )  # the sine's own 0.029, and the ramp's
+    stage.output.set_mute(False)
+    stage.turn(1.0)
+    assert residual(stage.heard()[-RATE // 4 :], 440).max() < 1e-5
+
+
+def test_gain_change_renders_as_if_nothing_had_waited(stage: Stage) -> None:
+    """Two changes in a row, while the first one's ramp is still waiting."""
+    stage.turn(1.0)
+    stage.output.set_gain_db(-12.0)
+    stage.turn(0.008)
+    stage.output.set_gain_db(-6.0)
+    stage.turn(1.0)
+    heard = stage.heard()
+    assert np.abs(np.diff(heard[RATE // 2 :, 0])).max() < 0.04
+    assert np.abs(heard[-RATE // 2 :]).max() == pytest.approx(0.5 * 10 ** (-6 / 20), rel=1e-3)
+
+
+def test_short_source_gap_is_bridged_by_the_buffer(stage: Stage) -> None:
+    stage.turn(1.0)
+    stage.available = 0
+    stage.turn(0.080)
+    stage.available = 10**9
+    stage.turn(1.0)
+    assert stage.output.stats().starvations == 0
+    assert residual(stage.heard()[RATE:], 440).max() < 1e-5
+
+
+def test_long_source_gap_fades_and_comes_back(stage: Stage) -> None:
+    """Counted as starvation, never as underrun, and without a click either way."""
+    stage.turn(1.0)
+    stage.available = 0
+    stage.turn(0.6)
+    stage.available = 10**9
+    stage.turn(1.0)
+    stats, heard = stage.output.stats(), stage.heard()
+    assert (stats.starvations, stats.underruns) == (1, 0)
+    assert 300 < stats.starved_ms < 600
+    assert np.abs(np.diff(heard[:, 0])).max() < 0.05
+    chunks = heard[:, 0].reshape(-1, stage.output.config.chunk_frames)
+    quiet = np.abs(chunks).max(axis=1) < 1e-3
+    assert quiet[int(1.2 * 200) :].sum() > 50
+    assert residual(heard[-RATE // 4 :], 440).max() < 1e-5
+
+
+def test_late_feeder_is_an_underrun(stage: Stage) -> None:
+    stage.turn(1.0)
+    stage.now += 0.5
+    stage.turn(0.1)
+    assert stage.output.stats().underruns == 1
+
+
+def test_source_tap_gets_what_was_pulled() -> None:
+    stage = Stage(source_rate=44100)
+    pulled: list[Audio] = []
+    stage.output.add_tap(pulled.append, point="source")
+    stage.turn(0.5)
+    total = np.concatenate(pulled)
+    assert len(total) == stage.position
+    assert residual(total[1000:], 440, 44100).max() < 1e-5
+
+
+def test_switch_goes_on_with_another_rate() -> None:
+    """The thread itself: a new device takes over, the counters run on."""
+    stage = Stage()
+    stage.output = Output(stage.read, ClockPlayout(48000, 8192))
+    stage.output.start()
+    try:
+        while stage.output.stats().played_seconds < 0.3:
+            pass
+        stage.output.switch(ClockPlayout(44100, 8192))
+        while stage.output.stats().rate != 44100 or stage.output.stats().played_seconds < 0.6:
+            pass
+        assert not stage.output.stats().device_lost
+    finally:
+        stage.output.close()
