@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from lmdm.dit.layers import KeysValues
+from lmdm.dit.layers import KeysValues, Past
 from lmdm.dit.rotary import Rotation, rotate
 
 
 @dataclass(frozen=True)
 class KVCache:
-    """keys, values [depth, B, heads, context, head_dim]; keys after QK-norm and RoPE.
+    """Slots [depth, B, heads, context + room, head_dim]; keys after QK-norm and RoPE.
 
-    The newest `valid` slots, at the right, are filled; a mask hides the others. Immutable, so a
-    snapshot of a stream is a reference, and a stream's cache always has the same shape.
+    Of the context the newest `valid` slots, at the right, are filled; a mask hides the others.
+    `room` slots after it are scratch for the tokens of one pass at a time, which spares inference
+    from copying the context at every step. The context never changes, so a snapshot of a stream is
+    a reference, and a stream's cache always has the same shape.
     """
 
-    keys: Tensor
-    values: Tensor
+    key_slots: Tensor
+    value_slots: Tensor
     valid: int
+    room: int = 0
 
     @classmethod
     def empty(
@@ -39,16 +42,26 @@ class KVCache:
 
     @property
     def context(self) -> int:
-        """Slots, filled or not."""
-        return self.keys.shape[3]
+        """Slots of context, filled or not."""
+        return self.key_slots.shape[3] - self.room
 
-    def layer(self, index: int) -> KeysValues:
+    @property
+    def keys(self) -> Tensor:
+        """[depth, B, heads, context, head_dim]."""
+        return self.key_slots[:, :, :, : self.context]
+
+    @property
+    def values(self) -> Tensor:
+        """[depth, B, heads, context, head_dim]."""
+        return self.value_slots[:, :, :, : self.context]
+
+    def layer(self, index: int) -> Past:
         """One layer's keys and values."""
-        return self.keys[index], self.values[index]
+        return Past(self.key_slots[index], self.value_slots[index], self.room)
 
     def slots_allowed(self) -> Tensor:
         """bool [context]: which slots hold context."""
-        slots = torch.arange(self.context, device=self.keys.device)
+        slots = torch.arange(self.context, device=self.key_slots.device)
         return slots >= self.context - self.valid
 
     def without_oldest(self, frames: int, moved: Rotation | None) -> KVCache:
@@ -59,8 +72,7 @@ class KVCache:
         keys = self.keys[:, :, :, frames:]
         if moved is not None:
             keys = rotate(keys, moved)
-        remaining = self.context - frames
-        return KVCache(keys, self.values[:, :, :, frames:], min(self.valid, remaining))
+        return KVCache(keys, self.values[:, :, :, frames:], min(self.valid, keys.shape[3]))
 
     def extended(self, newer: KVCache) -> KVCache:
         """With newer slots at the right. Those must be filled."""
@@ -69,3 +81,26 @@ class KVCache:
             torch.cat([self.values, newer.values], dim=3),
             self.valid + newer.valid,
         )
+
+    def with_room(self, tokens: int) -> KVCache:
+        """A copy with room for passes of so many tokens; itself where gradients may be wanted."""
+        if torch.is_grad_enabled():
+            return self
+        return KVCache(
+            _widened(self.keys, tokens), _widened(self.values, tokens), self.valid, tokens
+        )
+
+    def after(self, fresh: list[KeysValues], frames: int) -> KVCache:
+        """With the first `frames` tokens of the pass that gave `fresh` as the newest context."""
+        if self.room and not torch.is_grad_enabled():  # they lie in their slots already
+            return replace(self, valid=self.valid + frames, room=self.room - frames)
+        kept = [(key[:, :, :frames], value[:, :, :frames]) for key, value in fresh]
+        return self.extended(KVCache.of(kept))
+
+
+def _widened(slots: Tensor, tokens: int) -> Tensor:
+    """A copy with so many slots more, yet unwritten."""
+    *batch, count, channels = slots.shape
+    wide = slots.new_empty(*batch, count + tokens, channels)
+    wide[:, :, :, :count] = slots
+    return wide

@@ -5,6 +5,8 @@ Names of modules and parameters are stable-audio-tools' own, so its checkpoints 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +15,26 @@ from lmdm.dit.config import DiTConfig
 from lmdm.dit.rotary import Rotation, rotate
 
 KeysValues = tuple[Tensor, Tensor]  # each [B, heads, tokens, head_dim]
+
+
+class Past(NamedTuple):
+    """Cached keys and values [B, heads, M + room, head_dim]; the last `room` slots are scratch."""
+
+    keys: Tensor
+    values: Tensor
+    room: int
+
+    def followed_by(self, key: Tensor, value: Tensor) -> KeysValues:
+        """The M cached tokens, then these. Room, if there is any, is for just so many tokens."""
+        if self.room and not torch.is_grad_enabled():
+            self.keys[:, :, -self.room :] = key
+            self.values[:, :, -self.room :] = value
+            return self.keys, self.values
+        cached = self.keys.shape[2] - self.room
+        return (
+            torch.cat([self.keys[:, :, :cached], key], dim=2),
+            torch.cat([self.values[:, :, :cached], value], dim=2),
+        )
 
 
 class LayerNorm(nn.Module):
@@ -54,7 +76,7 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.to_out.weight)
 
     def forward(
-        self, hidden: Tensor, rotation: Rotation, mask: Tensor | None, past: KeysValues | None
+        self, hidden: Tensor, rotation: Rotation, mask: Tensor | None, past: Past | None
     ) -> tuple[Tensor, KeysValues]:
         """Attend to `past` keys, then to the tokens themselves; also returns fresh keys, values."""
         query, key, value = (
@@ -64,8 +86,7 @@ class SelfAttention(nn.Module):
         key = rotate(self.k_norm(key), rotation)
         fresh = (key, value)
         if past is not None:
-            key = torch.cat([past[0], key], dim=2)
-            value = torch.cat([past[1], value], dim=2)
+            key, value = past.followed_by(key, value)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.to_out(merge_heads(attended)), fresh
 
@@ -148,7 +169,7 @@ class TransformerLayer(nn.Module):
         hidden: Tensor,
         rotation: Rotation,
         mask: Tensor | None,
-        past: KeysValues | None,
+        past: Past | None,
         text: KeysValues | None,
     ) -> tuple[Tensor, KeysValues]:
         """hidden [B, n, dim] -> hidden and this layer's fresh self-attention keys and values."""

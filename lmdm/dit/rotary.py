@@ -55,4 +55,4 @@ def rotate(vectors: Tensor, rotation: Rotation) -> Tensor:
     first, second = turning.chunk(2, dim=-1)
     crossed = torch.cat([-second, first], dim=-1)
     cos, sin = rotation.cos.to(vectors.dtype), rotation.sin.to(vectors.dtype)
-    return torch.cat([turning * cos + crossed * sin, fixed], dim=-1)
+    return torch.cat([torch.addcmul(turning * cos, crossed, sin), fixed], dim=-1)

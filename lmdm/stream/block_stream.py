@@ -12,6 +12,7 @@ from lmdm.diffusion.samplers import NEEDS_NULL, sample
 from lmdm.diffusion.schedule import logsnr_timesteps
 from lmdm.dit.layers import KeysValues
 from lmdm.dit.model import DiT
+from lmdm.dit.packed import packed
 from lmdm.errors import InputError
 from lmdm.stream.config import StreamConfig
 from lmdm.stream.context import BlockConditions, Context
@@ -56,10 +57,12 @@ class BlockStream:
         float32, since errors of small steps add up in half precision.
 
         gradients: leave it to the caller whether they flow, through all blocks, as a training
-        rollout needs it. Without, a stream holds no graph, however it is called.
+        rollout needs it. Without, a stream holds no graph, however it is called, and it plays the
+        weights that `dit` has now, packed for speed where that can be done.
         """
         weight = dit.transformer.project_in.weight
-        self.dit, self.config = dit, config
+        self.dit = dit if gradients else packed(dit, tokens=2 * (config.block_frames + 1))
+        self.config = config
         self.device = torch.device(device) if device is not None else weight.device
         self.dtype = dtype or torch.promote_types(weight.dtype, torch.float32)
         self.gradients = gradients

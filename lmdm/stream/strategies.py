@@ -81,6 +81,8 @@ def cached_network(dit: DiT, config: StreamConfig, cache: KVCache | None, rows: 
     rotation = dit.rotation(target_positions(config, rows.local))
     block = config.block_frames
     mask = None
+    if cache is not None and cache.room != block + 1:
+        cache = cache.with_room(block + 1)
     if cache is not None and cache.valid < cache.context:
         own = torch.ones(block + 1, dtype=torch.bool, device=rows.local.device)
         mask = torch.cat([cache.slots_allowed(), own]).expand(block + 1, -1)
@@ -167,7 +169,7 @@ class BlockCausalNetwork:
         assert context.cache is not None
         block = config.block_frames
         back = dit.rotation(torch.tensor([-block], device=x.device))
-        kept = context.cache.without_oldest(block, back)
+        kept = context.cache.without_oldest(block, back).with_room(2 * block + 1)
         pending_local = rows.context_local(context)[..., -block:]
         pending = dit.embed_context(rows.repeated(context.latents[:, -block:]), pending_local)
         tokens = torch.cat([pending, target_tokens(dit, x, t, rows)], dim=1)
@@ -178,8 +180,7 @@ class BlockCausalNetwork:
         mask = mask.to(x.device)
         mask[:, : kept.context] &= kept.slots_allowed()
         hidden, fresh = dit.transform(tokens, positions, rows.text, mask, kept)
-        clean = [(key[:, :, :block], value[:, :, :block]) for key, value in fresh]
-        self.cache = kept.extended(KVCache.of(clean))
+        self.cache = kept.after(fresh, block)
         self._cached = cached_network(dit, config, self.cache, rows)
         return split_rows(dit.project(hidden[:, block : 2 * block]))
 

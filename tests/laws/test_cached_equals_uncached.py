@@ -1,7 +1,12 @@
-"""Cached generation is the masked full pass, for every strategy, in float64."""
+"""Cached generation is the masked full pass, for every strategy, in float64.
+
+Each law holds twice: with gradients tokens are joined to the cache as new tensors; without, they
+are written into its room.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -30,6 +35,12 @@ CONFIG = StreamConfig(
     strategy="encoder-decoder",
 )
 DIT = small_dit()
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["gradients", "inference"])
+def gradients(request: pytest.FixtureRequest) -> Iterator[None]:
+    with torch.set_grad_enabled(request.param):
+        yield
 
 
 def rows(seed: int = 1, count: int = 1) -> Rows:
@@ -178,3 +189,17 @@ def test_a_long_stream_in_single_precision_does_not_drift() -> None:
         single.context = replace(single.context, latents=double.context.latents.float())
     assert max(worst[30:]) < 10 * max(worst[:30])
     assert max(worst) < 1e-3
+
+
+def test_a_remembered_cache_never_changes() -> None:
+    """Snapshots are references: no later pass may write where an earlier block's context lies."""
+    stream = BlockStream(DIT, replace(CONFIG, strategy="block-causal"), seed=1)
+    remembered = []
+    for _ in range(7):
+        stream.next_block(BlockConditions())
+        cache = stream.context.cache
+        assert cache is not None
+        remembered.append((cache, cache.keys.clone(), cache.values.clone()))
+    for cache, keys, values in remembered:
+        assert torch.equal(cache.keys, keys)
+        assert torch.equal(cache.values, values)

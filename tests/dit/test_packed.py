@@ -1,0 +1,80 @@
+"""Packed weights: the same function, and no harm to the network they were taken from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lmdm.dit.model import DiT
+from lmdm.dit.packed import packable, packed
+from lmdm.stream.block_stream import BlockConditions, BlockStream
+from lmdm.stream.config import StreamConfig
+from tests.laws.network import LOCAL, TEXT, random, small_dit
+
+CONFIG = StreamConfig(context_frames=12, block_frames=3, window_blocks=4, steps=2)
+
+needs_onednn = pytest.mark.skipif(
+    not packable(small_dit().float()), reason="this torch has no oneDNN to pack weights with"
+)
+
+
+def single_precision() -> DiT:
+    """Each norm near 1, so that float32 is near float64."""
+    return small_dit().float()
+
+
+def velocity(dit: DiT, frames: int) -> torch.Tensor:
+    with torch.no_grad():
+        return dit.velocity(
+            random(2, 6, frames, seed=1).float(),
+            torch.tensor([0.3, 0.9]),
+            random(2, 4, TEXT, seed=2).float(),
+        )
+
+
+@needs_onednn
+@pytest.mark.parametrize("frames", [1, 3, 40])
+def test_packed_network_is_the_same_function(frames: int) -> None:
+    """As near to the plain one as that one is to itself in double precision."""
+    dit = single_precision()
+    plain = velocity(dit, frames)
+    apart = (velocity(packed(dit, tokens=8), frames) - plain).abs().max()
+    assert apart <= 2e-5 * plain.abs().max()
+
+
+@needs_onednn
+def test_the_original_stays_whole() -> None:
+    dit = single_precision()
+    before = {name: tensor.clone() for name, tensor in dit.state_dict().items()}
+    twin = packed(dit, tokens=8)
+    assert type(twin.transformer.layers[0].ff) is not type(dit.transformer.layers[0].ff)
+    assert all(torch.equal(before[name], tensor) for name, tensor in dit.state_dict().items())
+    assert list(before) == list(dit.state_dict())
+    assert twin.to_input_add_embed.weight is dit.to_input_add_embed.weight  # shared, not copied
+
+
+@needs_onednn
+def test_packing_draws_no_random_numbers() -> None:
+    torch.manual_seed(0)
+    expected = torch.get_rng_state()
+    packed(single_precision(), tokens=8)
+    assert torch.equal(torch.get_rng_state(), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions_stay_as_they_are(dtype: torch.dtype) -> None:
+    dit = small_dit().to(dtype)
+    assert packed(dit, tokens=8) is dit
+
+
+def test_a_playing_stream_equals_one_that_keeps_gradients() -> None:
+    """Packed, with room in its cache, against plain weights and joined tensors."""
+    dit = single_precision()
+    playing = BlockStream(dit, CONFIG, seed=1)
+    rolling = BlockStream(dit, CONFIG, seed=1, gradients=True)
+    for index in range(9):
+        given = BlockConditions(
+            random(1, TEXT, seed=index // 4).float(), random(LOCAL, 3, seed=index).float()
+        )
+        one, other = playing.next_block(given), rolling.next_block(given)
+        assert (one - other).abs().max() <= 1e-3 * other.abs().max(), index
