@@ -36,7 +36,7 @@ from lmdm.live.messages import (
 from lmdm.live.player import SAMPLE_RATE, Player
 from lmdm.live.ring import AudioRing
 from lmdm.live.supervisor import Supervisor, failure
-from lmdm.live.take import Applied, Held, TakeHeader, new_take_folder
+from lmdm.live.take import Applied, Held, TakeHeader, check_no_take, new_take_folder
 
 RING_SECONDS = 12.0  # holds the deepest lead that SetLead allows
 BUFFER_MS = 170.0
@@ -77,7 +77,8 @@ class Performance:
         self._gain_db, self._muted = 0.0, False
         self._playing = threading.Event()
         self._midi: MidiInput | None = None
-        self._take_folder: Path | None = None
+        self._take_wanted = False
+        self._problem: InputError | None = None
         self._closed = False
 
     def open(self) -> None:
@@ -87,9 +88,10 @@ class Performance:
             InputError: a named device or port is not there, or the take's folder has a take.
         """
         settings = self.settings
+        if settings.take is not None:
+            check_no_take(settings.take)
         playout = self._open_playout()
-        if settings.take is not None or isinstance(playout, ClockPlayout):
-            self._take_folder = new_take_folder(settings.take)
+        self._take_wanted = settings.take is not None or isinstance(playout, ClockPlayout)
         self._ring = AudioRing.create(round(RING_SECONDS * SAMPLE_RATE))
         self._player = Player(self._ring, channels=playout.channels, on_hold=self._held)
         self._meter = Meter(SAMPLE_RATE)
@@ -144,12 +146,16 @@ class Performance:
             self.send(message)
 
     def _begin(self) -> None:
-        if self.supervisor.wait_ready(LOAD_TIMEOUT) and not self._closed:
-            if self.supervisor.snapshot().status != "failed":
-                if self._take_folder is not None:
-                    self._start_take(self._take_folder)
+        if not self.supervisor.wait_ready(LOAD_TIMEOUT) or self._closed:
+            return
+        if self.supervisor.snapshot().status != "failed":
+            try:
+                if self._take_wanted:
+                    self._start_take(new_take_folder(self.settings.take))
                 self._player.begin()
-            self._playing.set()
+            except InputError as problem:  # the disk refuses the take
+                self._problem = problem
+        self._playing.set()
 
     def wait_playing(self) -> None:
         """Waits until the sound begins.
@@ -164,6 +170,8 @@ class Performance:
 
     def check(self) -> None:
         """Raises the engine's failure, if it has failed for good."""
+        if self._problem is not None:
+            raise self._problem
         if self.supervisor.snapshot().status == "failed":
             raise failure(self.supervisor)
 
@@ -213,7 +221,6 @@ class Performance:
             controls=self.settings.controls,
             block_frames=self.supervisor.block_frames,
             versions=versions(),
-            start=self._player.position,
         )
         with self._history_lock:
             self._take = TakeRecorder(folder, header, self._history)

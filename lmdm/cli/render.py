@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lmdm.cli import options as shared
-from lmdm.cli.sound_file import SAMPLE_RATE, check_output, read_sound, write_sound
 from lmdm.errors import InputError
+from lmdm.live.clock import SAMPLE_RATE
 from lmdm.live.controls import Controls
 from lmdm.live.messages import Message
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lmdm.checkpoints import Model
     from lmdm.live.session import Session
     from lmdm.live.take import Take
@@ -65,6 +65,8 @@ class _Plan:
 
 def run(options: argparse.Namespace) -> int:
     """Renders; prints one line, or one JSON object with --json."""
+    from lmdm.cli.sound_file import check_output, write_sound
+
     check_output(options.out)
     plan = _replay_plan(options) if options.replay is not None else _plan(options)
 
@@ -90,6 +92,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> _Plan:
+    from lmdm.cli.sound_file import read_sound
+
     defaults: dict[str, Any] = {}
     events: tuple[tuple[int, Message], ...] = ()
     seconds = options.seconds
@@ -115,6 +119,7 @@ def _plan(options: argparse.Namespace) -> _Plan:
 
 def _replay_plan(options: argparse.Namespace) -> _Plan:
     """The plan of a take; options that would make it another performance are refused."""
+    from lmdm.cli.sound_file import read_sound
     from lmdm.live.take import AUDIO_NAME, read_take
 
     contrary = [name for name in (*_SOURCES, *_SETTINGS) if getattr(options, name) is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -43,14 +44,13 @@ def write_sound(path: Path, pieces: Iterable[np.ndarray]) -> tuple[int, float]:
     samples, peak = 0, 0.0
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("xb") as file:
-            write = _flac(file) if path.suffix.lower() == ".flac" else _wav(file)
+        writer = _flac if path.suffix.lower() == ".flac" else _wav
+        with beside.open("xb") as file, closing(writer(file)) as write:
             next(write)
             for piece in pieces:
                 write.send(piece)
                 samples += len(piece)
                 peak = max(peak, float(np.abs(piece).max(initial=0.0)))
-            write.close()
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

@@ -20,24 +20,27 @@ DELAY_SAMPLES = SAMPLE_RATE // 2  # a gain change acts on sound heard now, given
 class TakeRecorder:
     """Writes `take.wav` and `log.jsonl` of one folder.
 
+    The take begins with the first piece that is heard.
+
     Threads: the output thread calls `hear` and `held`; `applied` and `remark` come from the
-    supervisor's thread; the rest from any. A lock keeps the log's lines whole; the disk is written
-    by the recorder's own thread, save for the log's short lines.
+    supervisor's thread; the rest from any. The disk is left to the recorder's and the log's own
+    threads, so that none of these waits for it.
     """
 
     def __init__(self, folder: Path, header: TakeHeader, past: Iterable[Applied | Held]) -> None:
-        """`past`: everything that happened in the session before the recording."""
+        """`past`: everything that happened in the session before."""
         entries = list(past)
-        gains = [e.message for e in entries if isinstance(e, Applied) if _is_instant(e)]
         self.folder = folder
-        self._mixdown = Mixdown(*mastering(), header.start, gains)
-        self._recorder = Recorder(folder / AUDIO_NAME, SAMPLE_RATE)
         self._log = TakeLog(folder, header)
+        self._recorder = Recorder(folder / AUDIO_NAME, SAMPLE_RATE)
         self._lock = threading.Lock()
+        self._mixdown: Mixdown | None = None
+        self._gains = [e for e in entries if isinstance(e, Applied) and _is_instant(e)]
         self._waiting: deque[np.ndarray] = deque()
         self._waiting_samples = 0
-        self._start = self._position = header.start
-        self._last_gain = header.start
+        self._start: int | None = None
+        self._position = 0
+        self._last_gain = max((entry.sample for entry in self._gains), default=0)
         self._hold: Held | None = None
         self._closed = False
         for entry in entries:
@@ -46,14 +49,16 @@ class TakeRecorder:
     @property
     def error(self) -> str | None:
         """Why recording stopped, if it did."""
-        return self._recorder.error
+        return self._recorder.error or self._log.error
 
     def hear(self, pcm: np.ndarray, position: int) -> None:
-        """A piece of the stream [n, 2] at its position; pieces before the start are passed over."""
-        pcm = pcm[max(0, self._start - position) :]
+        """A piece of the stream [n, 2] at its position; pieces follow one another."""
         with self._lock:
-            if self._closed or not len(pcm):
+            if self._closed:
                 return
+            if self._start is None:
+                self._start = self._position = position
+                self._log.begin(position)
             if self._hold is not None and position >= self._hold.sample + self._hold.samples:
                 self._log.write(self._hold)
                 self._hold = None
@@ -65,7 +70,18 @@ class TakeRecorder:
 
     def _write(self, pcm: np.ndarray) -> None:
         self._waiting_samples -= len(pcm)
-        self._recorder.process(self._mixdown.process(pcm))
+        self._recorder.process(self._mixed().process(pcm))
+
+    def _mixed(self) -> Mixdown:
+        """The mixdown, made when the first sound is written: what came before the start is past."""
+        if self._mixdown is None:
+            start = self._start or 0
+            past = [each.message for each in self._gains if each.sample < start]
+            self._mixdown = Mixdown(*mastering(), start, past)
+            for each in self._gains:
+                if each.sample >= start:
+                    self._mixdown.change(each)
+        return self._mixdown
 
     def held(self, position: int, samples: int) -> None:
         """The last bars loop from `position` on for `samples` (pieces follow one another)."""
@@ -81,10 +97,13 @@ class TakeRecorder:
             if self._closed:
                 return
             if _is_instant(entry):
-                earliest = max(self._last_gain, self._position - self._waiting_samples)
-                self._last_gain = max(entry.sample, earliest)
+                written = self._position - self._waiting_samples
+                self._last_gain = max(entry.sample, self._last_gain, written)
                 entry = Applied(self._last_gain, entry.message)
-                self._mixdown.change(entry)
+                if self._mixdown is not None:
+                    self._mixdown.change(entry)
+                else:
+                    self._gains.append(entry)
             self._log.write(entry)
 
     def remark(self, position: int, text: str) -> None:
@@ -99,10 +118,10 @@ class TakeRecorder:
             self._closed = True
             while self._waiting:
                 self._write(self._waiting.popleft())
-            self._recorder.process(self._mixdown.flush())
+            self._recorder.process(self._mixed().flush())
             if self._hold is not None:
                 self._log.write(self._hold)
-            samples = self._position - self._start
+            samples = self._position - (self._start or 0)
         self._recorder.close()
         self._log.close(samples)
         return samples

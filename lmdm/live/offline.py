@@ -53,7 +53,7 @@ def replay(session: Session, take: Take, limit: Limit, latency: int) -> Iterator
         if applied.message.lane != "instant":
             session.apply(applied.message, applied.sample)
     instant = [each for each in take.controls if each.message.lane == "instant"]
-    start = take.header.start
+    start = take.start
     past = [each.message for each in instant if each.sample < start]
     mixdown = Mixdown(limit, latency, start, past)
     for each in instant:

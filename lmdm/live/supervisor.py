@@ -32,7 +32,7 @@ from lmdm.live.player import ignore
 from lmdm.live.ring import AudioRing
 from lmdm.live.take import Applied
 
-STALL_SECONDS = 1.0  # no heartbeat for this long: the engine is replaced
+STALL_SECONDS = 1.5  # no heartbeat for this long: the engine is replaced
 LOAD_SECONDS = 120.0
 FILL_SECONDS = 3.0  # an engine that has not filled the lead by then begins all the same
 MOST_RESTARTS = 5  # within RESTART_WINDOW seconds; then the session is given up
@@ -176,6 +176,7 @@ class Supervisor:
         for each in (self._engine, self._standby):
             if each is not None:
                 self._end(each)
+                each.pipe.close()
         self._engine = self._standby = None
         self._tell("stopped", "stopped")
 
@@ -328,7 +329,7 @@ class Supervisor:
     def _check_standby(self) -> None:
         standby = self._standby
         if standby is not None and not standby.process.is_alive():
-            self._end(standby)
+            standby.pipe.close()
             self._standby = None
         elif standby is None and self._standby_wanted and self._ready.is_set():
             self._standby = self._spawn()
@@ -352,6 +353,8 @@ class Supervisor:
         old = self._engine
         assert old is not None
         self._end(old)
+        self._listen(old)  # its last words: without them the ring would be ahead of the state
+        old.pipe.close()
         self._confirm()
         self._unconfirmed.clear()  # never heard: the next engine makes that block
         now = time.monotonic()
@@ -380,7 +383,6 @@ class Supervisor:
         if engine.process.is_alive():
             engine.process.kill()
             engine.process.join(1.0)
-        engine.pipe.close()
 
     def _tell(self, status: Status, text: str, progress: float = 1.0) -> None:
         with self._lock:

@@ -12,11 +12,12 @@ when the log is read.
 from __future__ import annotations
 
 import json
+import queue
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
 
 from lmdm.errors import InputError
 from lmdm.live.controls import Controls
@@ -37,7 +38,6 @@ class TakeHeader:
     controls: Controls  # at sample 0 of the stream
     block_frames: int  # latent frames a block
     versions: Mapping[str, str] = field(default_factory=dict)  # of what computes
-    start: int = 0  # heard position of the first sample of take.wav
 
     def to_dict(self) -> dict[str, object]:
         """The JSON form."""
@@ -48,7 +48,6 @@ class TakeHeader:
             "model_sha256": self.model_sha256,
             "block_frames": self.block_frames,
             "versions": dict(self.versions),
-            "start": self.start,
             "settings": self.controls.to_dict(),
         }
 
@@ -76,6 +75,7 @@ class Take:
     header: TakeHeader
     controls: tuple[Applied, ...]
     holds: tuple[Held, ...]
+    start: int  # heard position of the first sample of take.wav
     samples: int | None  # length of take.wav as the log's last line says; None after a crash
 
     def with_samples(self, samples: int) -> Take:
@@ -86,37 +86,52 @@ class Take:
 class TakeLog:
     """Writes `log.jsonl`.
 
-    Threads: one writer.
+    Threads: any thread may write; lines are queued, and the log's own thread touches the disk, each
+    line flushed at once. If writing fails, `error` says why and further lines are dropped.
     """
 
     def __init__(self, folder: Path, header: TakeHeader) -> None:
-        self._file: IO[str] | None = open(  # noqa: SIM115 (open for the take)
-            folder / LOG_NAME, "x", encoding="utf-8"
-        )
-        self._line(header.to_dict())
+        """Creates the log. Raises InputError if it exists or cannot be made."""
+        self.error: str | None = None
+        path = folder / LOG_NAME
+        try:
+            self._file = path.open("x", encoding="utf-8")
+        except OSError as problem:
+            raise InputError(f"cannot write the take log {path}: {problem.strerror}") from None
+        self._lines: queue.SimpleQueue[Mapping[str, object] | None] = queue.SimpleQueue()
+        self._lines.put(header.to_dict())
+        self._thread = threading.Thread(target=self._run, name="take log", daemon=True)
+        self._thread.start()
 
-    def _line(self, values: Mapping[str, object]) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps(values, ensure_ascii=False) + "\n")
-            self._file.flush()
+    def _run(self) -> None:
+        try:
+            with self._file as file:
+                while (values := self._lines.get()) is not None:
+                    file.write(json.dumps(values, ensure_ascii=False) + "\n")
+                    file.flush()
+        except OSError as problem:
+            self.error = f"the take log stopped: {problem.strerror}"
+
+    def begin(self, sample: int) -> None:
+        """Says at which heard position take.wav begins."""
+        self._lines.put({"sample": sample, "kind": "begin"})
 
     def write(self, entry: Applied | Held) -> None:
         """Adds one control or hold."""
         if isinstance(entry, Held):
-            self._line({"sample": entry.sample, "kind": "hold", "samples": entry.samples})
+            self._lines.put({"sample": entry.sample, "kind": "hold", "samples": entry.samples})
         else:
-            self._line({"sample": entry.sample, **to_dict(entry.message)})
+            self._lines.put({"sample": entry.sample, **to_dict(entry.message)})
 
     def note(self, sample: int, text: str) -> None:
-        """Adds a remark, such as an engine's restart, that replay tells but cannot repeat."""
-        self._line({"sample": sample, "kind": "remark", "text": text})
+        """Adds a remark, such as why an engine was replaced; a replay passes it over."""
+        self._lines.put({"sample": sample, "kind": "remark", "text": text})
 
     def close(self, samples: int) -> None:
         """Ends the log with the recording's length in samples."""
-        if self._file is not None:
-            self._line({"kind": "end", "samples": samples})
-            self._file.close()
-            self._file = None
+        self._lines.put({"kind": "end", "samples": samples})
+        self._lines.put(None)
+        self._thread.join()
 
 
 def new_take_folder(path: Path | None) -> Path:
@@ -131,14 +146,21 @@ def new_take_folder(path: Path | None) -> Path:
     while path is None and folder.exists():
         number += 1
         folder = folder.with_name(f"{now}-{number}")
-    for name in (LOG_NAME, AUDIO_NAME):
-        if (folder / name).exists():
-            raise InputError(f"{folder} already holds a take ({name}); choose a new folder")
+    check_no_take(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise InputError(f"the take folder {folder} cannot be made: {problem.strerror}") from None
     return folder
+
+
+def check_no_take(folder: Path) -> None:
+    """Raises InputError if a folder holds a take, or is no folder."""
+    for name in (LOG_NAME, AUDIO_NAME):
+        if (folder / name).exists():
+            raise InputError(f"{folder} already holds a take ({name}); choose a new folder")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"the take folder {folder} is a file; choose a new folder")
 
 
 def read_take(folder: Path) -> Take:
@@ -159,7 +181,7 @@ def read_take(folder: Path) -> Take:
     header = _header(lines[0][1], path)
     controls: list[Applied] = []
     holds: list[Held] = []
-    samples: int | None = None
+    start, samples = 0, None
     for number, values in lines[1:]:
         place = f"{path}, line {number}"
         kind = values.get("kind")
@@ -169,6 +191,9 @@ def read_take(folder: Path) -> Take:
             samples = _count(values.get("samples"), f"{place}: samples")
             continue
         sample = _count(values.pop("sample", None), f"{place}: sample")
+        if kind == "begin":
+            start = sample
+            continue
         if kind == "hold":
             holds.append(Held(sample, _count(values.get("samples"), f"{place}: samples")))
             continue
@@ -176,7 +201,7 @@ def read_take(folder: Path) -> Take:
             controls.append(Applied(sample, from_dict(values)))
         except InputError as problem:
             raise InputError(f"{place}: {problem}") from None
-    return Take(header, tuple(controls), tuple(holds), samples)
+    return Take(header, tuple(controls), tuple(holds), start, samples)
 
 
 def _numbered_lines(file: Iterable[str], path: Path) -> Iterable[tuple[int, dict[str, object]]]:
@@ -209,7 +234,6 @@ def _header(values: Mapping[str, object], path: Path) -> TakeHeader:
         controls=Controls.from_dict(settings, source=f"{path}, header"),
         block_frames=_count(values.get("block_frames"), f"{path}: block_frames"),
         versions={str(name): str(version) for name, version in versions.items()},
-        start=_count(values.get("start", 0), f"{path}: start"),
     )
 
 

@@ -91,5 +91,5 @@ def test_any_bytes_are_a_score_or_an_input_error(tmp_path_factory, data):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="none.mid"):
+    with pytest.raises(InputError, match=r"none\.mid"):
         read_score(tmp_path / "none.mid")

@@ -1,4 +1,4 @@
-"""A session is a function of its controls: same controls, same samples; restored, the same again."""
+"""A session is a function of its controls: the same ones give the same samples."""
 
 from __future__ import annotations
 

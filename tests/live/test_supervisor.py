@@ -18,7 +18,7 @@ from lmdm.live.player import Player
 from lmdm.live.ring import AudioRing
 from lmdm.live.supervisor import Supervisor, failure
 
-PATIENCE = 120.0  # seconds; far more than anything here takes on a busy machine
+PATIENCE = 300.0  # seconds; far more than anything here takes on a busy machine
 
 
 def wait_until(true, patience: float = PATIENCE) -> None:

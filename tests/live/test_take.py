@@ -33,14 +33,18 @@ def written(tmp_path):
 
 def test_it_is_read_as_it_was_written(written):
     folder, log = written
+    log.begin(30)
     log.close(88200)
     take = read_take(folder)
     assert (take.header, take.controls, take.holds) == (HEADER, ENTRIES, (Held(100, 50),))
-    assert take.samples == 88200
+    assert (take.start, take.samples) == (30, 88200)
 
 
 def test_a_torn_last_line_is_passed_over(written):
-    folder, _ = written
+    folder, log = written
+    log.close(0)
+    cut_off = (folder / LOG_NAME).read_text().rpartition('{"kind": "end"')[0]
+    (folder / LOG_NAME).write_text(cut_off)
     with (folder / LOG_NAME).open("a") as file:
         file.write('{"sample": 3, "kind": "note_o')
     take = read_take(folder)
@@ -50,16 +54,17 @@ def test_a_torn_last_line_is_passed_over(written):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"sample": 3, "kind": "explode"}', "line 6.*explode"),
-        ('{"sample": -3, "kind": "panic"}', "line 6.*-3"),
-        ('{"kind": "panic"}', "line 6.*sample"),
-        ("[1]", "line 6.*object"),
-        ("{{{", "line 6.*JSON"),
-        ('{"sample": 1, "kind": "hold"}', "line 6.*samples"),
+        ('{"sample": 3, "kind": "explode"}', "line 7.*explode"),
+        ('{"sample": -3, "kind": "panic"}', "line 7.*-3"),
+        ('{"kind": "panic"}', "line 7.*sample"),
+        ("[1]", "line 7.*object"),
+        ("{{{", "line 7.*JSON"),
+        ('{"sample": 1, "kind": "hold"}', "line 7.*samples"),
     ],
 )
 def test_a_bad_line_is_named_by_its_number(written, line, said):
-    folder, _ = written
+    folder, log = written
+    log.close(0)
     with (folder / LOG_NAME).open("a") as file:
         file.write(line + "\n")
     with pytest.raises(InputError, match=said):

@@ -1,0 +1,235 @@
+"""Live playing without device, display or MIDI port: a take, a report, and an exact replay."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audio_io import midi_events
+from lmdm.cli import midi_map
+from lmdm.cli.main import main
+from lmdm.cli.performance import Performance, PerformanceSettings
+from lmdm.errors import InputError
+from lmdm.live.controls import Controls
+from lmdm.live.messages import (
+    AllNotesOff,
+    Mute,
+    NoteOff,
+    NoteOn,
+    Panic,
+    Quit,
+    SetBlend,
+    SetDrums,
+    SetGain,
+    SetGuidance,
+    SetSeed,
+    SetTempo,
+    StartRecording,
+    StopRecording,
+    Sustain,
+)
+from lmdm.live.take import read_take
+
+PATIENCE = 300.0
+
+
+@pytest.fixture(autouse=True)
+def _no_device(tmp_path, monkeypatch):
+    """No sound device, no MIDI, no display, whatever this machine has."""
+
+    def none(*arguments, **keywords):
+        raise InputError("this machine has no audio output device")
+
+    monkeypatch.setattr("lmdm.cli.performance.open_playout", none)
+    monkeypatch.setattr("audio_io.midi.available_apis", list)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def wait_until(true):
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def test_a_bare_machine_plays_to_a_take_and_reports(tiny_model, capsys):
+    arguments = ["live", "--seconds", "2", "--model", str(tiny_model), "--seed", "3", "--json"]
+    assert main([*arguments, "--prompt", "felt piano:0.7"]) == 0
+    printed = capsys.readouterr()
+    report = json.loads(printed.out.splitlines()[-1])
+    assert {"underruns", "blocks", "real_time_factor", "latency_ms", "take"} <= report.keys()
+    assert report["seconds"] >= 2.0
+    assert report["blocks"] * 4 * 2048 >= 2 * 44100
+    said = printed.err.splitlines()
+    assert sum("no window" in line for line in said) == 1
+    assert sum("no audio output device" in line for line in said) == 1
+    assert sum("no MIDI" in line for line in said) == 1
+    folder = Path(report["take"])
+    sound, _ = soundfile.read(folder / "take.wav")
+    assert np.abs(sound).max() > 0.01
+    header = json.loads((folder / "log.jsonl").read_text().splitlines()[0])
+    assert (header["seed"], header["model_sha256"]) == (3, report["model_sha256"])
+    assert header["settings"]["prompts"] == [["felt piano", 0.7]]
+
+
+@pytest.fixture
+def performance(tiny_model):
+    prompts = (("felt piano", 1.0), ("church choir", 1.0))
+    settings = PerformanceSettings(
+        str(tiny_model), Controls(prompts=prompts), threads=1, take=Path("take")
+    )
+    performance = Performance(settings)
+    performance.open()
+    performance.wait_playing()
+    yield performance
+    if not performance.quitting.is_set():
+        performance.close()
+
+
+def replayed(folder: str) -> tuple[bytes, bytes]:
+    out = f"{folder}.wav"
+    assert main(["render", "--replay", folder, "--out", out, "--quiet", "--threads", "1"]) == 0
+    return (Path(folder) / "take.wav").read_bytes(), Path(out).read_bytes()
+
+
+def test_a_replay_is_the_take_byte_for_byte(performance):
+    controls = [
+        NoteOn(60), SetBlend(0.3), SetGain(-6.0), NoteOn(64), SetGuidance(2.5), SetTempo(97.0),
+        Mute(True), NoteOff(60), SetSeed(8), Sustain(True), Mute(False), SetGuidance(1.0), Panic(),
+        SetDrums(True), Mute(False),
+    ]  # fmt: skip
+    for message in controls:
+        performance.send(message)
+        time.sleep(0.13)
+    wait_until(lambda: performance.snapshot().drums)
+    time.sleep(0.5)
+    performance.send(Quit())
+    report = performance.close()
+    assert report["latency_ms"]["controls"] >= 9
+    assert 0 < report["latency_ms"]["p50"] <= report["latency_ms"]["p95"]
+    kinds = {type(each.message) for each in read_take(Path("take")).controls}
+    # Panic is kept as the silence it is and as the notes it lifts
+    assert kinds == {type(each) for each in controls} | {AllNotesOff}
+    take, again = replayed("take")
+    assert take == again
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_a_replay_is_the_take_also_where_an_engine_died(performance):
+    performance.send(NoteOn(62))
+    wait_until(lambda: 62 in performance.snapshot().held)
+    os.kill(performance.supervisor.process_id, signal.SIGKILL)
+    wait_until(lambda: performance.snapshot().restarts == 1)
+    blocks = performance.snapshot().block
+    wait_until(lambda: performance.snapshot().block > blocks + 6)
+    assert performance.snapshot().held == (62,)
+    performance.send(Quit())
+    assert performance.close()["restarts"] == 1
+    take, again = replayed("take")
+    assert take == again
+
+
+def test_a_take_may_begin_and_end_in_the_middle(performance):
+    performance.send(NoteOn(65))
+    performance.send(SetGain(-12.0))
+    wait_until(lambda: 65 in performance.snapshot().held)
+    performance.send(StartRecording("second"))
+    assert performance.snapshot().recording == "second"
+    time.sleep(0.7)
+    performance.send(SetGain(0.0))
+    time.sleep(0.7)
+    performance.send(StopRecording())
+    assert performance.snapshot().recording == ""
+    with pytest.raises(InputError, match="already"):
+        performance.send(StartRecording("second"))
+    performance.send(Quit())
+    performance.close()
+    assert read_take(Path("second")).start > 0
+    take, again = replayed("second")
+    assert take == again
+    assert len(take) > 44100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "nothing"], "nothing"),
+        (["--scene", "none.toml"], "none.toml"),
+        (["--midi", "Organ"], "MIDI"),
+        (["--take", "full"], "already"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_bad_input_is_told_and_leaves_no_take(tiny_model, arguments, said, capsys):
+    Path("full").mkdir()
+    Path("full/log.jsonl").write_text("")
+    model = [] if "--model" in arguments else ["--model", str(tiny_model)]
+    assert main(["live", "--no-gui", "--seconds", "1", "--json", *model, *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err.splitlines()[-1]
+    assert [path for path in Path().rglob("*") if path.name != "full"] == [Path("full/log.jsonl")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_ends_cleanly_with_the_take_whole(tiny_model, tmp_path):
+    command = [sys.executable, "-m", "lmdm", "live", "--no-gui", "--json", "--take", "t"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(
+        [*command, "--model", str(tiny_model)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    wait_until(lambda: (tmp_path / "t" / "take.wav").exists())
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert json.loads(out.splitlines()[-1])["take"] == "t"
+    assert "Traceback" not in err
+    assert read_take(Path("t")).samples == soundfile.info("t/take.wav").frames
+
+
+def control(number, value):
+    return midi_events.ControlChange(0.0, 0, number, value)
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (midi_events.NoteOn(0.0, 0, 60, 99), NoteOn(60, 99)),
+        (midi_events.NoteOff(0.0, 15, 60), NoteOff(60)),
+        (midi_events.NoteOn(0.0, 9, 36, 99), SetDrums(True)),
+        (midi_events.NoteOff(0.0, 9, 36), None),
+        (control(1, 0), SetBlend(0.0)),
+        (control(1, 127), SetBlend(1.0)),
+        (control(74, 0), SetGuidance(1.0)),
+        (control(74, 127), SetGuidance(6.0)),
+        (control(7, 0), SetGain(-90.0)),
+        (control(7, 127), SetGain(0.0)),
+        (control(64, 64), Sustain(True)),
+        (control(64, 63), Sustain(False)),
+        (control(120, 0), Panic()),
+        (control(123, 0), AllNotesOff()),
+        (control(20, 5), None),
+        (midi_events.PitchBend(0.0, 0, 5), None),
+    ],
+)
+def test_midi_means(event, message):
+    assert midi_map.message_of(event) == message
+
+
+@pytest.mark.parametrize("number", range(128))
+def test_no_controller_value_is_out_of_range(number):
+    for value in range(128):
+        midi_map.message_of(control(number, value))
