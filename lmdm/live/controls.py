@@ -4,8 +4,8 @@
 messages into; it is torch-free, so the supervisor keeps the same state as the engine by folding
 the same messages.
 
-    >>> Controls().after(SetGuidance(2.5)).guidance
-    2.5
+    >>> Controls().after(SetGuidance(4.0)).guidance
+    4.0
     >>> Controls(prompts=(("felt piano", 1.0), ("choir", 1.0)), blend=0.25).weighted_prompts()
     (('felt piano', 0.75), ('choir', 0.25))
 """
@@ -52,7 +52,7 @@ class Controls:
 
     prompts: tuple[tuple[str, float], ...] = ()  # (text, weight)
     blend: float | None = None  # 0 first prompt .. 1 last; None: by weight
-    guidance: float = 1.0  # 1 is none
+    guidance: float = 2.5  # 1 is none; the starter follows notes best from about here on
     steps: int | None = None  # denoising steps a block; None: the model's own
     bpm: float = 120.0  # beats a minute
     drums: bool | None = None  # None: the model decides
