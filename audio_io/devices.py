@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal
@@ -92,6 +93,15 @@ def rescan_devices() -> list[AudioDevice]:
     sounddevice._terminate()
     sounddevice._initialize()
     return list_devices()
+
+
+def leave_portaudio() -> None:
+    """After a device has died: do not stop PortAudio at exit, since it may wait for it for ever.
+
+    (Seen with a JACK server that was killed: `Pa_Terminate` never returns. The system frees all.)
+    """
+    sounddevice = sounddevice_module()
+    atexit.unregister(sounddevice._exit_handler)
 
 
 def find_device(wanted: str | int | None, kind: Kind) -> AudioDevice:

@@ -12,6 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from audio_io.devices import AudioDevice, rtmixer_module, sounddevice_module
+from audio_io.priority import raise_thread_priority
 from lmdm.errors import InputError
 
 Audio = NDArray[np.float32]
@@ -28,7 +29,8 @@ class InputStats:
     rate: int  # device samples a second
     captured_frames: int  # at the target rate, given to the sink
     dropped_frames: int  # at the target rate, that the sink did not take
-    overflows: int  # times the device had nowhere to put its frames
+    overflows: int  # times the device had nowhere to put its frames: our fault
+    device_xruns: int  # times the system itself ran the device late; known after `close`
     latency_ms: float  # from the microphone to the sink
 
 
@@ -70,7 +72,7 @@ class Input:
             if self._rate == target_rate
             else soxr.ResampleStream(self._rate, target_rate, channels)
         )
-        self._captured = self._dropped = self._overflows = 0
+        self._captured = self._dropped = self._overflows = self._xruns = 0
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -91,6 +93,7 @@ class Input:
             captured_frames=self._captured,
             dropped_frames=self._dropped,
             overflows=self._overflows,
+            device_xruns=self._xruns,
             latency_ms=1000.0 * (waiting + delay),
         )
 
@@ -103,12 +106,13 @@ class Input:
         self._thread = None
         try:
             self._recorder.stop()
-            self._overflows += int(self._recorder.stats.input_overflows)
+            self._xruns = int(self._recorder.stats.input_overflows)
             self._recorder.close()
         except sounddevice_module().PortAudioError:
             pass  # a device that is gone cannot be closed; there is nothing left to free
 
     def _run(self) -> None:
+        raise_thread_priority()
         while not self._closing.wait(_TICK_SECONDS):
             if self._action not in self._recorder.actions:  # rtmixer drops a ring that ran full
                 self._overflows += 1

@@ -32,6 +32,7 @@ from audio_io.dc_block import DCBlock
 from audio_io.gain import Fader, FaderState, amplitude
 from audio_io.limiter import Limiter, LimiterConfig, LimiterState
 from audio_io.playout import ClockPlayout, Playout
+from audio_io.priority import raise_thread_priority
 
 Audio = NDArray[np.float32]
 Source = Callable[[int], Audio]
@@ -59,7 +60,8 @@ class OutputStats:
 
     device: str
     rate: int  # device samples a second
-    underruns: int  # times the device got nothing (0 is the promise)
+    underruns: int  # times the device found nothing to play (0 is the promise)
+    device_xruns: int  # times the system itself ran the device late, whatever we had ready
     starvations: int  # times the source had nothing and a fade was heard instead
     starved_ms: float  # how much sound was made up in all
     blocks: int  # device callbacks
@@ -103,7 +105,7 @@ class Output:
         self._thread: threading.Thread | None = None
         self._next_playout: Playout | None = None
         self._device_lost = False
-        self._past_underruns = self._past_blocks = 0
+        self._past_underruns = self._past_xruns = self._past_blocks = 0
         self._past_seconds = 0.0
         self._connect(playout)
 
@@ -165,6 +167,7 @@ class Output:
             device=playout.name,
             rate=playout.rate,
             underruns=self._past_underruns + playout.underruns,
+            device_xruns=self._past_xruns + playout.device_xruns,
             starvations=self._conceal.starvations,
             starved_ms=1000.0 * self._conceal.starved_frames / self.config.source_rate,
             blocks=self._past_blocks + playout.blocks,
@@ -199,6 +202,7 @@ class Output:
     # --- feeder thread ----------------------------------------------------------------------------
 
     def _run(self) -> None:
+        raise_thread_priority()
         while not self._closing:
             if self._next_playout is not None:
                 self._replace(self._next_playout, lost=False)
@@ -218,15 +222,19 @@ class Output:
         playout, chunk = self._playout, self.config.chunk_frames
         if self._fader.state.target != self._wanted_gain():
             self._change_gain(self._wanted_gain())
-        queued = playout.queued
-        if self._ready:
-            self._lowest = min(self._lowest, queued)
+        queued = self._measure()
         while queued + chunk <= self._target and self._render_chunk(queued):
-            queued = playout.queued
+            queued = self._measure()
         filled = queued >= self._low_water
         self._ready = self._ready or filled
         playout.service(filled)
         self._deliver(playout.written - playout.queued)
+
+    def _measure(self) -> int:
+        queued = self._playout.queued
+        if self._ready:
+            self._lowest = min(self._lowest, queued)
+        return queued
 
     def _render_chunk(self, queued: int) -> bool:
         """Renders and writes one chunk; False if the source is dry and there is time to wait."""
@@ -282,6 +290,7 @@ class Output:
         closer.start()
         closer.join(timeout=0.0 if lost else 1.0)
         self._past_underruns += old.underruns
+        self._past_xruns += old.device_xruns
         self._past_blocks += old.blocks
         self._past_seconds += old.written / old.rate
         self._device_lost = lost

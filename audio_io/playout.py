@@ -13,12 +13,19 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_io.devices import AudioDevice, find_device, rtmixer_module, sounddevice_module
+from audio_io.devices import (
+    AudioDevice,
+    find_device,
+    leave_portaudio,
+    rtmixer_module,
+    sounddevice_module,
+)
 from lmdm.errors import InputError
 
 Audio = NDArray[np.float32]
 
 _STATS_PERIOD = 0.25  # seconds between two looks at the callback's counters
+_SUSPENDED_SECONDS = 5.0
 _STALL_SECONDS = 1.0  # a device that has not taken a frame for so long is gone
 
 
@@ -31,7 +38,8 @@ class Playout(Protocol):
     capacity: int  # frames that may wait
     period: int  # frames that the device takes at once
     latency: float  # seconds from the ring to the ear
-    underruns: int
+    underruns: int  # times the ring was dry when the device wanted sound: our fault
+    device_xruns: int  # times the system ran the device late: the ring was full, sound was lost
     blocks: int  # periods played
     written: int  # position of the next frame
 
@@ -65,6 +73,7 @@ class _Ring:
         self.store: Audio = np.zeros((self.capacity, channels), np.float32)
         self.written = 0
         self.underruns = 0
+        self.device_xruns = 0
         self.blocks = 0
 
     def overwrite(self, position: int, pcm: Audio) -> None:
@@ -115,9 +124,11 @@ class DevicePlayout(_Ring):
     @property
     def alive(self) -> bool:
         """False once the device is gone: stream stopped, or no frame taken for a second."""
-        if not self._mixer.active:
+        stalled = time.monotonic() - self._moved_at >= _STALL_SECONDS
+        if stalled or not self._mixer.active:
+            leave_portaudio()
             return False
-        return time.monotonic() - self._moved_at < _STALL_SECONDS
+        return True
 
     def write(self, pcm: Audio) -> None:
         """Appends frames; the caller keeps `queued` within `capacity`."""
@@ -147,12 +158,12 @@ class DevicePlayout(_Ring):
 
     def _count(self, stats: Any) -> None:
         if stats.blocks:
-            self.underruns += int(stats.output_underflows)
+            self.device_xruns += int(stats.output_underflows)
             self.blocks += int(stats.blocks)
             self.period = max(64, int(stats.max_blocksize))
 
     def close(self) -> None:
-        """Stops the device; the last counters are in `underruns` and `blocks` afterwards."""
+        """Stops the device; the last counters are in `device_xruns` and `blocks` afterwards."""
         try:
             self._mixer.stop()
             if self._request is not None and self._request not in self._mixer.actions:
@@ -165,6 +176,9 @@ class DevicePlayout(_Ring):
 
 class ClockPlayout(_Ring):
     """Plays to nowhere in real time: for machines without a device, and when a device is lost.
+
+    Nobody hears a gap, so a late feeder is counted but catches up: the take stays whole and true to
+    time. Only after `_SUSPENDED_SECONDS` (the machine slept) time starts anew.
 
     Threads: every method belongs to the feeder thread.
     """
@@ -185,17 +199,19 @@ class ClockPlayout(_Ring):
         self._clock = clock
         self._started: float | None = None
         self._played = 0
+        self._dry = False
 
     @property
     def queued(self) -> int:
         """Frames whose time has not come."""
         if self._started is not None:
             due = int((self._clock() - self._started) * self.rate)
-            if due > self.written:  # the feeder was late: one gap, then time starts anew
-                self.underruns += 1
-                self._started += (due - self.written) / self.rate
-                due = self.written
-            self._played = max(self._played, due)
+            late = due - self.written
+            self.underruns += late > 0 and not self._dry
+            self._dry = late > 0
+            if late > _SUSPENDED_SECONDS * self.rate:
+                self._started += late / self.rate
+            self._played = min(due, self.written)
             self.blocks = self._played // self.period
         return self.written - self._played
 

@@ -143,6 +143,9 @@ def test_late_feeder_is_an_underrun(stage: Stage) -> None:
     stage.now += 0.5
     stage.turn(0.1)
     assert stage.output.stats().underruns == 1
+    stage.turn(0.4)
+    assert abs(stage.output.stats().played_seconds - 2.0) < 0.02  # caught up: the take is whole
+    assert stage.output.stats().underruns == 1
 
 
 def test_source_tap_gets_what_was_pulled() -> None:
