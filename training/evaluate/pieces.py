@@ -1,0 +1,181 @@
+"""Held-out pieces and what they ask for: notes, beats, captions, and the real sound beside them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from lmdm.errors import InputError
+from lmdm.live.clock import MusicalClock, TempoMark
+from lmdm.live.messages import Message, NoteOff, NoteOn
+
+SAMPLE_RATE = 44100
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The beginning of one rendered piece.
+
+    notes: [n, 3] onset s, offset s, MIDI pitch, drums left out; beats: [n, 2] time s, beat in bar;
+    audio: [S, 2] float32 at 44.1 kHz.
+    """
+
+    name: str
+    caption: str
+    style: str
+    families: tuple[str, ...]
+    bpm: float
+    drums: bool
+    notes: Array
+    beats: Array
+    audio: Array
+
+    @property
+    def seconds(self) -> float:
+        """Length of the sound."""
+        return len(self.audio) / SAMPLE_RATE
+
+    def clock(self) -> MusicalClock:
+        """A clock that runs through the piece's own beats; before and after, at their tempo."""
+        return clock_of(self.beats, self.bpm)
+
+    def events(self) -> list[tuple[int, Message]]:
+        """The notes as control messages `(sample, message)`, in order.
+
+        A pitch that several stems play sounds until the last of them lets go.
+        """
+        return note_events(self.notes)
+
+
+def read_piece(folder: Path, seconds: float | None = None, start: float = 0.0) -> Piece:
+    """Reads a folder that `training.recipes` rendered, from `start` on, `seconds` at most.
+
+    Raises:
+        InputError: the folder holds no rendered piece at 44.1 kHz in stereo.
+    """
+    try:
+        meta: dict[str, Any] = json.loads((folder / "piece.json").read_text())
+        labels = load_file(folder / "labels.safetensors")
+        count = -1 if seconds is None else round(seconds * SAMPLE_RATE)
+        audio, rate = soundfile.read(
+            folder / "mix.flac",
+            dtype="float32",
+            always_2d=True,
+            start=round(start * SAMPLE_RATE),
+            frames=count,
+        )
+    except (OSError, ValueError, soundfile.LibsndfileError) as problem:
+        raise InputError(f"{folder} is not a rendered piece: {problem}") from None
+    if rate != SAMPLE_RATE or audio.shape[1] != 2:
+        raise InputError(f"{folder / 'mix.flac'} is not {SAMPLE_RATE} Hz stereo")
+    stems = meta["stems"]
+    drum_stems = [index for index, stem in enumerate(stems) if stem["is_drum"]]
+    notes = labels["notes"].astype(np.float32)
+    notes = notes[~np.isin(notes[:, 4], drum_stems)][:, :3]
+    notes[:, :2] -= start
+    length = len(audio) / SAMPLE_RATE
+    notes = notes[(notes[:, 1] > 0) & (notes[:, 0] < length)]
+    notes[:, :2] = notes[:, :2].clip(0, length)
+    beats = labels["beats"].astype(np.float32)
+    beats[:, 0] -= start
+    return Piece(
+        name=folder.name,
+        caption=meta["captions"][-1],
+        style=meta["style"],
+        families=tuple(stem["family"] for stem in stems),
+        bpm=float(meta["bpm"]),
+        drums=bool(drum_stems),
+        notes=notes[np.argsort(notes[:, 0], kind="stable")],
+        beats=beats,
+        audio=audio,
+    )
+
+
+def split_folders(root: Path, split: str = "test") -> list[Path]:
+    """Folders below `root` whose piece belongs to a split, in order of name.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = [
+        path.parent
+        for path in sorted(root.glob("*/piece.json"))
+        if json.loads(path.read_text())["split"] == split
+    ]
+    if not found:
+        raise InputError(f"{root} holds no piece of the split {split!r}")
+    return found
+
+
+def note_events(notes: Array) -> list[tuple[int, Message]]:
+    """[n, 3] onset s, offset s, pitch -> `(sample, message)` in order; see `Piece.events`."""
+    edges = [(round(float(on) * SAMPLE_RATE), 1, int(pitch)) for on, _, pitch in notes]
+    edges += [(round(float(off) * SAMPLE_RATE), 0, int(pitch)) for _, off, pitch in notes]
+    sounding: Counter[int] = Counter()
+    events: list[tuple[int, Message]] = []
+    for sample, down, pitch in sorted(edges):  # at one sample, keys go up before they go down
+        sounding[pitch] += 1 if down else -1
+        if down:
+            events.append((sample, NoteOn(pitch, 90)))
+        elif sounding[pitch] == 0:
+            events.append((sample, NoteOff(pitch)))
+    return events
+
+
+def clock_of(beats: Array, bpm: float) -> MusicalClock:
+    """beats [n, 2] = time s, beat in bar -> a clock with one tempo mark a beat.
+
+    A piece without two beats gets a steady clock at `bpm`.
+    """
+    if len(beats) < 2:
+        return MusicalClock.at_tempo(bpm)
+    per_bar = int(beats[:, 1].max()) + 1
+    gaps = np.diff(beats[:, 0])
+    gaps = np.append(gaps, gaps[-1])
+    marks = [
+        TempoMark(round(float(time) * SAMPLE_RATE), float(beats[0, 1]) + index, 60.0 / float(gap))
+        for index, (time, gap) in enumerate(zip(beats[:, 0], gaps, strict=True))
+    ]
+    return MusicalClock(tuple(marks), per_bar)
+
+
+def looped(piece: Piece, seconds: float) -> Piece:
+    """The piece as long as `seconds`, cut, or repeated from its last whole bar on."""
+    if piece.seconds >= seconds:
+        return _cut(piece, seconds)
+    bars = piece.beats[(piece.beats[:, 1] == 0) & (piece.beats[:, 0] < piece.seconds), 0]
+    first, last = (float(bars[0]), float(bars[-1])) if len(bars) > 1 else (0.0, piece.seconds)
+    start, period = round(first * SAMPLE_RATE), round((last - first) * SAMPLE_RATE)
+    length = period / SAMPLE_RATE
+    within = piece.notes[piece.notes[:, 0] < last].copy()
+    within[:, 1] = np.minimum(within[:, 1], last)
+    again = within[within[:, 0] >= first]
+    turn = piece.beats[(piece.beats[:, 0] >= first) & (piece.beats[:, 0] < last)]
+    repeats = int(np.ceil((seconds - first) / length))
+    shift = np.array([length, length, 0], np.float32)
+    notes = [within] + [again + n * shift for n in range(1, repeats)]
+    beats = [piece.beats[piece.beats[:, 0] < last]]
+    beats += [turn + n * np.array([length, 0], np.float32) for n in range(1, repeats)]
+    audio = [piece.audio[: start + period]] + [piece.audio[start : start + period]] * (repeats - 1)
+    whole = replace(
+        piece,
+        notes=np.concatenate(notes),
+        beats=np.concatenate(beats),
+        audio=np.concatenate(audio),
+    )
+    return _cut(whole, seconds)
+
+
+def _cut(piece: Piece, seconds: float) -> Piece:
+    notes = piece.notes[piece.notes[:, 0] < seconds].copy()
+    notes[:, 1] = np.minimum(notes[:, 1], seconds)
+    return replace(piece, notes=notes, audio=piece.audio[: round(seconds * SAMPLE_RATE)])

@@ -1,0 +1,103 @@
+"""Pictures of a report, as PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluate.codec import SPECTRUM_SIZE
+from training.evaluate.distances import decibels, magnitudes
+from training.evaluate.stream import Drift
+
+SAMPLE_RATE = 44100
+SIZE, HOP = 8192, 1024
+LOWEST, HIGHEST = 33, 96  # MIDI pitches of the picture: A1 to C7
+
+Array = NDArray[np.float32]
+Double = NDArray[np.float64]
+
+
+def piano_roll_over_spectrogram(path: Path, asked: Array, sound: Array, title: str) -> None:
+    """Notes asked [n, 3] as outlines over the spectrogram got, frequency in semitones."""
+    plt = _pyplot()
+    mono = sound if sound.ndim == 1 else sound.mean(axis=1)
+    level = decibels(magnitudes(np.pad(mono, SIZE // 2), SIZE, HOP))
+    pitches = np.arange(LOWEST, HIGHEST, 0.25)
+    bins = 440 * 2 ** ((pitches - 69) / 12) / SAMPLE_RATE * SIZE
+    by_pitch = np.stack([np.interp(bins, np.arange(level.shape[1]), row) for row in level])
+    figure, axes = plt.subplots(figsize=(12, 5), layout="constrained")
+    seconds = len(mono) / SAMPLE_RATE
+    top = float(by_pitch.max(initial=-80.0))
+    axes.imshow(
+        by_pitch.T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, seconds, LOWEST, HIGHEST),
+        cmap="magma",
+        vmin=top - 60,
+        vmax=top,
+    )
+    for onset, offset, pitch in asked:
+        axes.add_patch(
+            plt.Rectangle(
+                (onset, pitch - 0.5), offset - onset, 1.0, fill=False, color="cyan", lw=0.9
+            )
+        )
+    axes.set(xlabel="time in s", ylabel="MIDI pitch", title=title)
+    axes.set_ylim(LOWEST, HIGHEST)
+    _save(figure, path)
+
+
+def average_spectra(path: Path, spectra: Double, spacing: float, title: str) -> None:
+    """Original and codec [2, bins] in dB, their difference, and lines each `spacing` Hz."""
+    plt = _pyplot()
+    frequency = np.arange(spectra.shape[1]) * SAMPLE_RATE / SPECTRUM_SIZE
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(11, 7), sharex=True, layout="constrained", height_ratios=(2, 1)
+    )
+    upper.plot(frequency, spectra[0], lw=0.8, label="original")
+    upper.plot(frequency, spectra[1], lw=0.8, label="codec")
+    upper.set(ylabel="level in dB", title=title)
+    upper.legend()
+    lower.plot(frequency, spectra[1] - spectra[0], lw=0.6)
+    for multiple in np.arange(1, 9) * spacing:
+        lower.axvline(multiple, color="red", lw=0.5, alpha=0.5)
+    lower.set(
+        xlabel="frequency in Hz (red: multiples of the frame rate)", ylabel="codec less original"
+    )
+    lower.set(xscale="log", xlim=(18, 20000), ylim=(-12, 12))
+    _save(figure, path)
+
+
+def drift_curves(path: Path, drifts: Sequence[tuple[str, Drift]]) -> None:
+    """Loudness and latent statistics over the windows of some rollouts."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(3, 1, figsize=(9, 8), sharex=True, layout="constrained")
+    for name, each in drifts:
+        times = (np.arange(len(each.loudness)) + 0.5) * each.window_seconds
+        axes[0].plot(times, each.loudness, marker=".", label=name)
+        axes[1].plot(times, each.latent_mean, marker=".")
+        axes[2].plot(times, each.latent_std, marker=".")
+    axes[0].set_ylabel("loudness in dB RMS")
+    axes[1].set_ylabel("distance of latent mean")
+    axes[2].set(ylabel="ratio of latent deviation", xlabel="time in s")
+    axes[0].legend(fontsize=7)
+    _save(figure, path)
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, dpi=90)
+    _pyplot().close(figure)
