@@ -19,7 +19,6 @@ needs_onednn = pytest.mark.skipif(
 
 
 def single_precision() -> DiT:
-    """Each norm near 1, so that float32 is near float64."""
     return small_dit().float()
 
 
@@ -35,7 +34,7 @@ def velocity(dit: DiT, frames: int) -> torch.Tensor:
 @needs_onednn
 @pytest.mark.parametrize("frames", [1, 3, 40])
 def test_packed_network_is_the_same_function(frames: int) -> None:
-    """As near to the plain one as that one is to itself in double precision."""
+    """Up to the order of sums in float32."""
     dit = single_precision()
     plain = velocity(dit, frames)
     apart = (velocity(packed(dit, tokens=8), frames) - plain).abs().max()
