@@ -90,9 +90,9 @@ def evaluate_notes(
                     sounds[source],
                     f"{piece.name}: notes asked over the sound of the {source}",
                 )
-    summary: dict[str, dict[str, float | None]] = {
-        source: totals[source].to_dict()
-        | {
+    summary = {
+        source: {
+            **totals[source].to_dict(),
             "chance_chroma_f1": round(chances[source].chroma.f1, 4),
             "chance_onset_f1": round(chances[source].onset.f1, 4),
             "beat_f1": round(kept[source].f1, 4),

@@ -34,7 +34,8 @@ def seam_flux_ratio(sound: Array, block_samples: int) -> float:
     times, flux = spectral_flux(sound)
     block = block_samples / SAMPLE_RATE
     distance = np.abs(times - np.round(times / block) * block)
-    near = (distance < SEAM_SECONDS) & (times > block / 2)  # the beginning is no join
+    after = times > block / 2  # the beginning is no join
+    near, flux = distance[after] < SEAM_SECONDS, flux[after]
     if not near.any() or near.all():
         return float("nan")
     return float(flux[near].mean() / max(float(flux[~near].mean()), 1e-12))

@@ -118,7 +118,8 @@ class BasicPitch:
 class SpectrumJudge:
     """The fallback: semitone bands of a long spectrum, above the level around them.
 
-    It hears overtones as notes and is no match for a trained judge; reports name it.
+    It hears overtones as notes, and a note after silence up to half its window (0.19 s) early; it
+    is no match for a trained judge, and reports name it.
     """
 
     name = "semitone spectrum (fallback; basic-pitch is not installed)"
@@ -136,7 +137,7 @@ class SpectrumJudge:
             spectrum = np.abs(np.fft.rfft(padded[at * HOP : at * HOP + self.size] * window))
             level[at] = spectrum @ bands
         loudest = level.max(axis=1, keepdims=True)
-        floor = max(1e-3 * float(level.max(initial=0.0)), 1e-9)
+        floor = max(0.05 * float(level.max(initial=0.0)), 1e-9)
         share = level / np.maximum(loudest, floor)
         left, right = np.roll(share, 1, axis=1), np.roll(share, -1, axis=1)
         pitch = np.where((share >= left) & (share >= right), share, 0.0).astype(np.float32)
@@ -178,7 +179,7 @@ def notes_of(pitch: Array, onset: Array) -> Array:
         return np.zeros((0, 3), np.float32)
     strikes = inferred_onsets(pitch, onset)
     inner = strikes[1:-1]
-    peaks = (inner > strikes[:-2]) & (inner > strikes[2:]) & (inner >= ONSET_THRESHOLD)
+    peaks = (inner > strikes[:-2]) & (inner >= strikes[2:]) & (inner >= ONSET_THRESHOLD)
     starts = [(int(at) + 1, int(key)) for at, key in np.argwhere(peaks)]
     energy = pitch.copy()
     found: list[tuple[float, float, float]] = []
