@@ -84,7 +84,7 @@ def _engine(name: str, threads: int) -> tuple[dict[str, Any], dict[str, Any]]:
     except InputError as problem:
         said = {"says": str(problem), "ready": False}
         return {"says": "not measured: no model", "real_time_factor": None}, said
-    report = measure(model, [model.stream_config.steps], blocks=8, guidance=1.0)
+    report = measure(model, [model.stream_config.steps], blocks=12, guidance=1.0)
     row = next(row for row in report["rows"] if row["strategy"] == model.stream_config.strategy)
     factor = row["real_time_factor"]
     figures = {

@@ -32,7 +32,10 @@ from lmdm.live.player import ignore
 from lmdm.live.ring import AudioRing
 from lmdm.live.take import Applied
 
-STALL_SECONDS = 1.5  # no heartbeat for this long: the engine is replaced
+STALL_SECONDS = 1.5  # no heartbeat for this long, and another engine stands by: it takes over
+LONG_STALL_SECONDS = 8.0  # the same without another: a new one would take some seconds to load
+STANDBY_AFTER = 3.0  # seconds of playing before another engine is loaded beside it
+STANDBY_FACTOR = 0.7  # real-time factor above which the playing engine needs the machine for itself
 LOAD_SECONDS = 120.0
 FILL_SECONDS = 3.0  # an engine that has not filled the lead by then begins all the same
 MOST_RESTARTS = 5  # within RESTART_WINDOW seconds; then the session is given up
@@ -332,12 +335,15 @@ class Supervisor:
             standby.pipe.close()
             self._standby = None
         elif standby is None and self._standby_wanted and self._ready.is_set():
-            self._standby = self._spawn()
+            rested = time.monotonic() - max([self._went_at, *self._restarts[-1:]])
+            if rested > STANDBY_AFTER and self._snapshot.real_time_factor < STANDBY_FACTOR:
+                self._standby = self._spawn()
 
     def _check_engine(self) -> None:
         engine = self._engine
         assert engine is not None
-        limit = STALL_SECONDS + 2 * self._snapshot.block_ms / 1000.0
+        limit = STALL_SECONDS if self.standby_ready() else LONG_STALL_SECONDS
+        limit += 2 * self._snapshot.block_ms / 1000.0
         if not engine.ready:
             limit = LOAD_SECONDS
         silent = time.monotonic() - engine.last_beat
