@@ -52,7 +52,7 @@ class Controls:
 
     prompts: tuple[tuple[str, float], ...] = ()  # (text, weight)
     blend: float | None = None  # 0 first prompt .. 1 last; None: by weight
-    guidance: float = 2.5  # 1 is none; the starter follows notes best from about here on
+    guidance: float = 1.5  # 1 is none; here the starter is measured best (model card)
     steps: int | None = None  # denoising steps a block; None: the model's own
     bpm: float = 120.0  # beats a minute
     drums: bool | None = None  # None: the model decides
