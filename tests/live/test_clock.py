@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 
-tempi = st.lists(
-    st.tuples(st.integers(0, 10**7), st.floats(20, 400)), max_size=8
-).map(sorted)
+tempi = st.lists(st.tuples(st.integers(0, 10**7), st.floats(20, 400)), max_size=8).map(sorted)
 
 
 def ramped(changes):

@@ -108,8 +108,12 @@ def test_what_is_not_a_message_is_refused_by_name(values, named):
         from_dict(values)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
-                    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_any_json_is_a_message_or_an_input_error(value):
     for values in (value, {"kind": "set_prompts", "prompts": value}, {"kind": value}):
         with contextlib.suppress(InputError):

@@ -41,8 +41,14 @@ def test_all_notes_off_lifts_everything():
     assert notes.block([(1, AllNotesOff())], 4).sounding.sum(axis=0).tolist() == [2, 0, 0, 0]
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 12), st.integers(0, 127)), max_size=12,
-                unique_by=lambda note: note[2]), st.integers(1, 8))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(1, 12), st.integers(0, 127)),
+        max_size=12,
+        unique_by=lambda note: note[2],
+    ),
+    st.integers(1, 8),
+)
 def test_live_keys_agree_with_labelled_notes_whatever_the_block_length(notes, block):
     """Training reads note lists, playing reads keys: the model must see the same frames."""
     total = 64

@@ -151,9 +151,7 @@ def test_what_is_logged_replays_wherever_it_was_asked_for(model):
     again = Session(model, PROMPTS)
     for applied in [each for block in blocks for each in block.applied]:
         again.apply(applied.message, applied.sample)
-    np.testing.assert_array_equal(
-        np.concatenate([block.pcm for block in blocks]), sound(again, 4)
-    )
+    np.testing.assert_array_equal(np.concatenate([block.pcm for block in blocks]), sound(again, 4))
 
 
 def test_a_flood_of_one_control_leaves_its_last_value(model):
