@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=6, help="pieces played; 0 is all")
     parser.add_argument("--rollouts", type=int, default=2, help="long rollouts")
     parser.add_argument("--rollout-seconds", type=float, default=60.0)
-    parser.add_argument("--guidance", type=float, default=2.5)
+    parser.add_argument("--guidance", type=float, default=1.5)
     parser.add_argument("--steps", type=int, help="denoising steps (default: the model's)")
     parser.add_argument("--sampler", help="default: the model's")
     parser.add_argument("--madmom", action="store_true", help="its beat tracker as well")

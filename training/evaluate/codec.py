@@ -19,7 +19,7 @@ from training.evaluate import distances, opus
 
 SAMPLE_RATE = 44100
 OPUS_KILOBITS = (6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0)
-SPECTRUM_SIZE = 8192
+SPECTRUM_SIZE = 16384
 
 Array = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -69,6 +69,7 @@ class CodecReport:
     rows: tuple[Fidelity, ...]
     equal_opus_kilobits: float | None  # Opus of equal log-mel distance; None without ffmpeg
     grid_tone_db: tuple[float, float]
+    new_tone: tuple[float, float]  # Hz and dB of the tone that the codec most adds
     spectra: Double
 
     def to_dict(self) -> dict[str, object]:
@@ -83,6 +84,7 @@ class CodecReport:
                 "original": round(self.grid_tone_db[0], 3),
                 "codec": round(self.grid_tone_db[1], 3),
             },
+            "new_tone": {"hertz": round(self.new_tone[0]), "db": round(self.new_tone[1], 2)},
         }
 
 
@@ -168,6 +170,7 @@ def evaluate_codec(
         tuple(rows),
         equal,
         (tones[0], tones[1]),
+        distances.strongest_new_tone(spectra[0], spectra[1], SPECTRUM_SIZE),
         spectra,
     )
 

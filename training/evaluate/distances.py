@@ -133,3 +133,23 @@ def grid_tone(spectrum: Double, size: int, spacing: float) -> float:
         around = spectrum[max(0, centre - 8) : centre + 9]
         excess.append(spectrum[centre] - np.median(around))
     return float(np.mean(excess))
+
+
+def strongest_new_tone(
+    original: Double, sound: Double, size: int, above: float = 1000.0
+) -> tuple[float, float]:
+    """Frequency in Hz and excess in dB of the tone that a rendition most adds to a sound.
+
+    original, sound: average spectra of the same music in windows of `size` samples. A tone's height
+    is its level less the median within 80 Hz; the excess is how much higher it stands than before.
+    """
+    reach = max(1, round(80 * size / SAMPLE_RATE))
+    heights = []
+    for spectrum in (original, sound):
+        padded = np.pad(spectrum, reach, mode="edge")
+        around = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
+        heights.append(spectrum - np.median(around, axis=1))
+    excess = heights[1] - heights[0]
+    excess[: round(above * size / SAMPLE_RATE)] = 0.0
+    at = int(np.argmax(excess))
+    return at * SAMPLE_RATE / size, float(excess[at])

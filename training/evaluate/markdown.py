@@ -51,7 +51,8 @@ def tables(report: dict[str, Any]) -> str:
         lines += [
             "",
             f"Multiples of the frame rate stand out by {tone['codec']} dB, in the original by "
-            f"{tone['original']} dB.",
+            f"{tone['original']} dB. Tone most added: {codec['new_tone']['hertz']} Hz, "
+            f"{codec['new_tone']['db']} dB above its surroundings.",
             "",
         ]
     if report["rollouts"]:

@@ -22,14 +22,14 @@ from training.evaluate.codec import codec_round_trip
 from training.evaluate.distances import average_mel_distance
 from training.evaluate.perform import Settings, perform
 from training.evaluate.pieces import SAMPLE_RATE, Piece, read_piece, split_folders
-from training.evaluate.stream import frechet_distance, level_db, seam_flux_ratio
+from training.evaluate.stream import frechet_distance, high_share_db, level_db, seam_flux_ratio
 from training.evaluate.transcribe import Judge, best_judge
 
 Array = NDArray[np.float32]
 
 HEADER = (
     "sampler      K  cfg | chroma  chance  pitch  onset | prec   rec   | latFD  latStd "
-    "| LTAS dB  level dB  seam | RTF"
+    "| LTAS dB  level dB  treble dB  seam | RTF"
 )
 VARIED = (  # a piece each of these kinds, where the folder has them
     "player", "guitar folk", "jazz trio", "four-on-the-floor", "chiptune", "solo piano",
@@ -47,7 +47,13 @@ def default_grid() -> list[Settings]:
     """Guidance at four steps, then steps, for both plain samplers."""
     samplers = ("euler", "ping-pong")
     grid = [Settings(guidance, 4, s) for s in samplers for guidance in (1.0, 1.5, 2.5, 4.0)]
-    return grid + [Settings(2.5, steps, s) for steps in (2, 8) for s in samplers]
+    return grid + [Settings(1.5, steps, s) for steps in (2, 8) for s in samplers]
+
+
+def parse_settings(text: str) -> Settings:
+    """A word like euler,4,1.5: four Euler steps at guidance 1.5."""
+    sampler, steps, guidance = text.split(",")
+    return Settings(float(guidance), int(steps), sampler)
 
 
 def choose(folders: list[Path], count: int, seconds: float) -> list[Piece]:
@@ -66,7 +72,7 @@ def choose(folders: list[Path], count: int, seconds: float) -> list[Piece]:
 def row(label: str, sounds: list[tuple[Real, Array, Array]], judge: Judge, join: int) -> str:
     """One line of the table; sounds are (real piece, audio [S, 2], latents [C, T])."""
     total = chance = notes.NoteScores()
-    spectrum, level, seam = [], [], []
+    spectrum, level, treble, seam = [], [], [], []
     for real, audio, _ in sounds:
         heard = judge.transcribe(audio, SAMPLE_RATE)
         seconds = len(audio) / SAMPLE_RATE
@@ -74,6 +80,7 @@ def row(label: str, sounds: list[tuple[Real, Array, Array]], judge: Judge, join:
         chance += notes.chance(real.piece.notes, heard, seconds)
         spectrum.append(average_mel_distance(real.piece.audio, audio))
         level.append(level_db(audio) - level_db(real.piece.audio))
+        treble.append(high_share_db(audio) - high_share_db(real.piece.audio))
         seam.append(seam_flux_ratio(audio, join))
     want = np.concatenate([real.latents for real, _, _ in sounds], axis=1)
     got = np.concatenate([latents for _, _, latents in sounds], axis=1)
@@ -82,7 +89,7 @@ def row(label: str, sounds: list[tuple[Real, Array, Array]], judge: Judge, join:
         f"{label} | {total.chroma.f1:.3f}   {chance.chroma.f1:.3f}  {total.pitch.f1:.3f}  "
         f"{total.onset.f1:.3f} | {total.chroma.precision:.3f} {total.chroma.recall:.3f} | "
         f"{frechet_distance(want, got):5.2f}  {ratio:.3f}  | {np.mean(spectrum):5.2f}   "
-        f"{np.mean(level):+6.2f}   {np.mean(seam):.3f}"
+        f"{np.mean(level):+6.2f}    {np.mean(treble):+6.2f}     {np.mean(seam):.3f}"
     )
 
 
@@ -118,12 +125,20 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=6, help="pieces played")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each")
     parser.add_argument("--out", type=Path, help="text file for the table")
+    parser.add_argument(
+        "--settings",
+        nargs="+",
+        type=parse_settings,
+        default=default_grid(),
+        metavar="SAMPLER,STEPS,GUIDANCE",
+        help="instead of the default grid",
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     pieces = choose(split_folders(arguments.pieces), arguments.count, arguments.seconds)
     model = load(arguments.model)
     lines = [f"model {model.name} {model.sha256[:12]}; {', '.join(map(described, pieces))}"]
-    for line in sweep(model, pieces, default_grid(), arguments.seconds):
+    for line in sweep(model, pieces, arguments.settings, arguments.seconds):
         print(line, flush=True)
         lines.append(line)
         if arguments.out is not None:  # a table that grows can be read before it is whole

@@ -55,3 +55,18 @@ def test_grid_tone_is_found_and_noise_has_none():
     sound[::2048] += 4.0
     dirty = distances.average_spectrum(sound.astype(np.float32), size)
     assert distances.grid_tone(dirty, size, spacing) > 3.0
+
+
+def test_a_whistle_that_was_not_there_is_found():
+    sound = 0.05 * np.random.default_rng(2).standard_normal(44100 * 8)
+    time = np.arange(len(sound)) / 44100
+    own = 0.02 * np.sin(2 * np.pi * 3000 * time)
+    whistle = 0.005 * np.sin(2 * np.pi * 7943 * time)
+    spectra = [
+        distances.average_spectrum(each.astype(np.float32), 16384)
+        for each in (sound + own, sound + own + whistle)
+    ]
+    hertz, excess = distances.strongest_new_tone(spectra[0], spectra[1], 16384)
+    assert hertz == pytest.approx(7943, abs=3)
+    assert excess > 6.0
+    assert distances.strongest_new_tone(spectra[0], spectra[0], 16384)[1] == 0.0
