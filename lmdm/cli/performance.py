@@ -298,8 +298,8 @@ class Performance:
             self._midi.close()
         self._midi_events.put(None)
         self._stop_take()
+        last = self.snapshot()  # before the device is closed, which is no underrun
         self.output.close()
-        last = self.snapshot()
         self.supervisor.stop()
         self._ring.close()
         self._ring.unlink()

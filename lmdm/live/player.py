@@ -61,14 +61,14 @@ class Player:
         self._taps = (*self._taps, tap)
 
     def begin(self) -> None:
-        """Lets the sound begin; before, there is none to read."""
+        """Lets the sound begin; before, there is silence that counts for nothing."""
         self._playing = True
 
     def read(self, count: int) -> np.ndarray:
         """Up to `count` samples [n, channels]; fewer, or none, while there is time to wait."""
         nothing = np.zeros((0, self._channels), np.float32)
         if not self._playing:
-            return nothing
+            return np.zeros((count, self._channels), np.float32)
         if self.holding and self._ring.readable < FRESH_SECONDS * SAMPLE_RATE:
             return self._give(count, self._ring.read(0))
         fresh = self._ring.read(count)

@@ -19,7 +19,8 @@ def test_it_waits_then_loops_then_takes_fresh_sound_again(ring):
     player.add_tap(lambda pcm, position: heard.append((position, len(pcm))))
     sound = np.random.default_rng(0).standard_normal((8000, 2)).astype(np.float32)
     ring.write(sound)
-    assert len(player.read(512)) == 0  # not begun
+    assert not player.read(512).any()  # not begun
+    assert (player.position, heard) == (0, [])
     player.begin()
     np.testing.assert_array_equal(player.read(8000), sound)
     assert len(player.read(512)) == 0  # dry: patience
