@@ -5,7 +5,7 @@
     a w s e d f t g y h u j k   notes from C to C (each sounds for half a second)
 
 On a terminal the line is refreshed in place and keys act at once; into a file or a pipe a line is
-written every five seconds.
+written every five seconds of playing.
 """
 
 from __future__ import annotations
@@ -118,6 +118,8 @@ class TerminalView:
             self._send(SetBlend(max(0.0, round(blend - BLEND_STEP, 4))))
 
     def _show(self, snapshot: Snapshot, now: float) -> None:
+        if snapshot.status == "failed" or (snapshot.status == "loading" and not self._live):
+            return  # whoever owns the view ends with one line that says why
         changed = snapshot.text != self._last_text
         wait = REFRESH_SECONDS if self._live else LINE_SECONDS
         if now - self._shown_at < wait and not (changed and not self._live):

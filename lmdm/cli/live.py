@@ -63,14 +63,11 @@ def run(options: argparse.Namespace) -> int:
     )
     performance.open()
     try:
-        if reason:
-            _say(reason)
-        for notice in performance.notices:
-            _say(notice)
+        notices = [*([reason] if reason else []), *performance.notices]
         if window:
-            _play_in_window(performance, options.seconds)
+            _play_in_window(performance, notices, options.seconds)
         else:
-            _play_in_terminal(performance, options.seconds)
+            _play_in_terminal(performance, notices, options.seconds)
         performance.check()
     except KeyboardInterrupt:
         pass  # the musician ends; what was played is kept
@@ -101,21 +98,23 @@ def _window(no_gui: bool) -> tuple[bool, str]:
     return True, ""
 
 
-def _play_in_window(performance: Performance, seconds: float | None) -> None:
+def _play_in_window(performance: Performance, notices: list[str], seconds: float | None) -> None:
     from ui import app
     from ui.hearing import Hearing
 
+    _say_all(notices)
     hearing = Hearing()
     performance.add_listener(hearing.hear)
     app.run(performance.send, performance.snapshot, sound=hearing.take, seconds=seconds)
 
 
-def _play_in_terminal(performance: Performance, seconds: float | None) -> None:
+def _play_in_terminal(performance: Performance, notices: list[str], seconds: float | None) -> None:
     from ui.terminal import TerminalView
 
     view = TerminalView(performance.send, performance.snapshot)
     with view:
         _wait_playing(performance, view)
+        _say_all(notices)
         end = None if seconds is None else time.monotonic() + seconds
         while not performance.quitting.is_set() and (end is None or time.monotonic() < end):
             view.refresh()
@@ -139,6 +138,11 @@ def _wait_playing(performance: Performance, view: TerminalView) -> None:
         if performance.quitting.is_set():
             return
     performance.wait_playing()
+
+
+def _say_all(lines: list[str]) -> None:
+    for line in lines:
+        _say(line)
 
 
 def _say(line: str) -> None:

@@ -178,7 +178,8 @@ def test_bad_input_is_told_and_leaves_no_take(tiny_model, arguments, said, capsy
     assert main(["live", "--no-gui", "--seconds", "1", "--json", *model, *arguments]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert said in printed.err.splitlines()[-1]
+    assert printed.err.count("\n") == 1
+    assert said in printed.err
     assert [path for path in Path().rglob("*") if path.name != "full"] == [Path("full/log.jsonl")]
 
 
