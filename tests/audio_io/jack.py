@@ -5,8 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 
 RATE = 48000
+REGISTRY = Path("/dev/shm/jack-shm-registry")
+
+
+def jack_is_running() -> bool:
+    """Whether any JACK server lives on this machine."""
+    return (
+        subprocess.run(
+            ["pgrep", "-x", "jackd|jackdbus"], stdout=subprocess.DEVNULL, check=False
+        ).returncode
+        == 0
+    )
 
 
 class JackServer:
@@ -20,6 +32,9 @@ class JackServer:
 
     def start(self) -> None:
         """Starts the server and waits until it answers."""
+        if not jack_is_running():
+            # Killed servers fill JACK's registry of eight until nobody can start one.
+            REGISTRY.unlink(missing_ok=True)
         command = ["jackd", "-n", self.name, "-d", "dummy", "-r", str(RATE), "-p", "256"]
         self._process = subprocess.Popen(
             [*command, "-C", "2", "-P", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
