@@ -79,6 +79,7 @@ class Performance:
         self._midi: MidiInput | None = None
         self._take_wanted = False
         self._problem: InputError | None = None
+        self._silent_underruns = 0  # while the engine loaded: there was nothing to hear
         self._closed = False
 
     def open(self) -> None:
@@ -152,6 +153,7 @@ class Performance:
             try:
                 if self._take_wanted:
                     self._start_take(new_take_folder(self.settings.take))
+                self._silent_underruns = self._output_underruns()
                 self._player.begin()
             except InputError as problem:  # the disk refuses the take
                 self._problem = problem
@@ -276,7 +278,7 @@ class Performance:
             heard=heard,
             heard_beat=max(0.0, base.beat - behind * base.bpm / 60.0),
             device_ms=round(stats.latency_ms, 1),
-            underruns=stats.underruns + stats.starvations + self._player.starvations,
+            underruns=self._output_underruns() - self._silent_underruns + self._player.starvations,
             limiter_db=-stats.gain_reduction_db,
             level_db=_decibels(self._meter.rms),
             peak_db=_decibels(self._meter.peak),
@@ -286,6 +288,10 @@ class Performance:
             device=stats.device,
             midi=self._midi.port_name if self._midi is not None else "",
         )
+
+    def _output_underruns(self) -> int:
+        stats = self.output.stats()
+        return stats.underruns + stats.starvations
 
     def add_listener(self, tap: Any) -> None:
         """Lets `tap(pcm, position)` hear the stream, in the output thread."""
