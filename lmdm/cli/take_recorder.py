@@ -86,6 +86,8 @@ class TakeRecorder:
     def held(self, position: int, samples: int) -> None:
         """The last bars loop from `position` on for `samples` (pieces follow one another)."""
         with self._lock:
+            if self._closed:
+                return
             if self._hold is not None:
                 samples += self._hold.samples
                 position = self._hold.sample
@@ -116,12 +118,13 @@ class TakeRecorder:
         """Finishes both files; returns the take's length in samples."""
         with self._lock:
             self._closed = True
-            while self._waiting:
-                self._write(self._waiting.popleft())
-            self._recorder.process(self._mixed().flush())
-            if self._hold is not None:
-                self._log.write(self._hold)
-            samples = self._position - (self._start or 0)
+        # from here on nobody else touches the rest, and the output thread does not wait for it
+        while self._waiting:
+            self._write(self._waiting.popleft())
+        self._recorder.process(self._mixed().flush())
+        if self._hold is not None:
+            self._log.write(self._hold)
+        samples = self._position - (self._start or 0)
         self._recorder.close()
         self._log.close(samples)
         return samples
