@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from lmdm.diffusion import samplers
+from lmdm.diffusion.grid import logsnr_timesteps
 from lmdm.diffusion.path import interpolate, velocity
 from lmdm.diffusion.samplers import SAMPLERS, Velocities, sample, sampler_step
-from lmdm.diffusion.schedule import logsnr_timesteps
 from tests.laws.network import random
 
 MEAN, SPREAD = 1.3, 0.5

@@ -1,0 +1,56 @@
+"""Elementary functions of a time that is a number or a tensor.
+
+A Python number stays a Python number (computed in float64), so that a sampler which walks a grid of
+numbers makes no tensors for its coefficients; a tensor stays a tensor of its precision and device.
+All follow IEEE arithmetic at the ends of their domains: log 0 is -inf, 1/0 is inf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Time = float | Tensor
+
+
+def _elementwise(function: Callable[..., Tensor]) -> Callable[..., Time]:
+    def apply(*arguments: Time) -> Time:
+        if any(isinstance(each, Tensor) for each in arguments):
+            like = next(each for each in arguments if isinstance(each, Tensor))
+            return function(*(torch.as_tensor(each).to(like) for each in arguments))
+        return float(function(*(torch.tensor(each, dtype=torch.float64) for each in arguments)))
+
+    apply.__doc__ = f"{function.__name__}, elementwise."
+    return apply
+
+
+exp = _elementwise(torch.exp)
+expm1 = _elementwise(torch.expm1)
+log = _elementwise(torch.log)
+log1p = _elementwise(torch.log1p)
+sqrt = _elementwise(torch.sqrt)
+sin = _elementwise(torch.sin)
+cos = _elementwise(torch.cos)
+atan = _elementwise(torch.atan)
+sigmoid = _elementwise(torch.sigmoid)
+softplus = _elementwise(lambda x: torch.logaddexp(x, torch.zeros_like(x)))
+quotient = _elementwise(torch.true_divide)
+
+
+def rows(coefficient: Time, x: Tensor) -> Time:
+    """A coefficient that broadcasts against x: a tensor [B] becomes [B, 1, ...], of x's dtype.
+
+    Numbers, and tensors that have as many dimensions as x or none, are left as they are.
+    """
+    if not isinstance(coefficient, Tensor):
+        return coefficient
+    if coefficient.ndim == 1 and x.ndim > 1:
+        coefficient = coefficient.view(-1, *[1] * (x.ndim - 1))
+    return coefficient.to(x.device, x.dtype)
+
+
+def finite(coefficient: Time) -> bool:
+    """Whether every entry is a finite number."""
+    return bool(torch.isfinite(torch.as_tensor(coefficient)).all())
