@@ -7,6 +7,7 @@ All follow IEEE arithmetic at the ends of their domains: log 0 is -inf, 1/0 is i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -51,6 +52,29 @@ def rows(coefficient: Time, x: Tensor) -> Time:
     return coefficient.to(x.device, x.dtype)
 
 
+def combined(a: Time, x: Tensor, b: Time, y: Tensor) -> Tensor:
+    """a x + b y for coefficients that are numbers, [B], or broadcast. 0 and 1 cost nothing."""
+    if x.shape == y.shape:
+        if isinstance(a, float) and a == 0.0:
+            return _scaled(b, y)
+        if isinstance(b, float) and b == 0.0:
+            return _scaled(a, x)
+    return _scaled(a, x) + _scaled(b, y)
+
+
+def _scaled(a: Time, x: Tensor) -> Tensor:
+    if isinstance(a, float) and a == 1.0:
+        return x
+    return rows(a, x) * x
+
+
 def finite(coefficient: Time) -> bool:
     """Whether every entry is a finite number."""
-    return bool(torch.isfinite(torch.as_tensor(coefficient)).all())
+    if isinstance(coefficient, Tensor):
+        return bool(torch.isfinite(coefficient).all())
+    return math.isfinite(coefficient)
+
+
+def zero(coefficient: Time) -> bool:
+    """Whether every entry is 0."""
+    return bool((coefficient == 0.0).all()) if isinstance(coefficient, Tensor) else coefficient == 0
