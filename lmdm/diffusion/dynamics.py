@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lmdm.diffusion.elementary import Time, combined, exp, quotient, sqrt
-from lmdm.diffusion.prediction import Prediction
+from lmdm.diffusion.elementary import Time, combined, exp, finite, quotient, sqrt
+from lmdm.diffusion.prediction import Prediction, SingularTimeError
 from lmdm.diffusion.schedule import Schedule
 
 
@@ -23,12 +23,18 @@ def reverse_drift(
 ) -> Tensor:
     """Drift of the family's member ell >= 0 at (x, t), by forward time: a step back subtracts it.
 
-    For ell > 0 alpha_t must not be 0: g2 is infinite there, and the SDE has no drift to start with.
+    Raises:
+        SingularTimeError: ell > 0 where alpha is 0: g2 is infinite there. Start the SDE before it.
     """
     v = prediction.v(x, t, schedule)
     if ell == 0.0:
         return v
     noise_rate = quotient(schedule.wronskian(t), schedule.alpha(t))
+    if not finite(noise_rate):
+        raise SingularTimeError(
+            f"the SDE of {type(schedule).__name__} has no drift at t = {t}: g2 is infinite there; "
+            "begin a little earlier, or take ell = 0"
+        )
     return combined(1.0, v, ell**2 * noise_rate, prediction.eps(x, t, schedule))
 
 

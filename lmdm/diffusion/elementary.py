@@ -20,7 +20,8 @@ def _elementwise(function: Callable[..., Tensor]) -> Callable[..., Time]:
     def apply(*arguments: Time) -> Time:
         if any(isinstance(each, Tensor) for each in arguments):
             like = next(each for each in arguments if isinstance(each, Tensor))
-            return function(*(torch.as_tensor(each).to(like) for each in arguments))
+            same = {"dtype": like.dtype, "device": like.device}
+            return function(*(torch.as_tensor(each, **same) for each in arguments))
         return float(function(*(torch.tensor(each, dtype=torch.float64) for each in arguments)))
 
     apply.__doc__ = f"{function.__name__}, elementwise."

@@ -88,7 +88,8 @@ class Euler(OneCall):
 class Heun:
     """Heun's method (the explicit trapezoid) on the probability-flow ODE in t. Second order.
 
-    The last step to sigma = 0 is Euler's: networks do not know that end, nor does VP's velocity.
+    The last step to sigma = 0 is Euler's, which keeps the order: networks do not know that end, and
+    no prediction there gives VP's velocity.
     """
 
     evaluations = 2
