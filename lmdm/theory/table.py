@@ -20,7 +20,7 @@ from lmdm.theory.fitting import Fit, FitConfig
 from lmdm.theory.markov import MarkovText
 from lmdm.theory.models import ModelConfig, TokenModel
 from lmdm.theory.network import NetworkConfig
-from lmdm.weights import write_beside
+from lmdm.theory.reports import new_folder, write_report, write_text
 
 CELLS = (("loo", "elbo"), ("loo", "ce"), ("denoiser", "elbo"), ("denoiser", "ce"))
 
@@ -43,7 +43,7 @@ def trained_table(
     config: TableConfig, folder: Path, on_cell: Callable[[dict[str, Any]], None] | None = None
 ) -> dict[str, Any]:
     """Trains and measures what is not yet in `folder`; returns (and writes) the report."""
-    folder.mkdir(parents=True, exist_ok=True)
+    new_folder(folder)
     text = MarkovText()
     rows = []
     for seed in config.seeds:
@@ -53,13 +53,11 @@ def trained_table(
                 rows.append(json.loads(path.read_text(encoding="utf-8")))
             else:
                 rows.append(measured_cell(config, text, means, loss, seed))
-                line = json.dumps(rows[-1])
-                write_beside(path, lambda part, line=line: part.write_text(line, encoding="utf-8"))
+                write_text(path, json.dumps(rows[-1]))
             if on_cell is not None:
                 on_cell(rows[-1])
     report = summary(config, text, rows)
-    kept = json.dumps(report, indent=1) + "\n"
-    write_beside(folder / "report.json", lambda part: part.write_text(kept, encoding="utf-8"))
+    write_report(folder, report)
     return report
 
 
@@ -98,14 +96,16 @@ def summary(
     def over(means: str, loss: str, key: str) -> list[float]:
         return [row[key] for row in rows if (row["means"], row["loss"]) == (means, loss)]
 
+    def averaged(key: str) -> dict[tuple[str, str], float]:
+        return {cell: round(mean(over(*cell, key)), 4) for cell in CELLS}
+
+    keys = ("nelbo", "loo_sensitivity", "bigram_tv")
+    nelbo, seen, bigrams = (averaged(key) for key in keys)
     cells = [
-        {"means": means, "loss": loss}
-        | {key: round(mean(over(means, loss, key)), 4)
-           for key in ("nelbo", "loo_sensitivity", "bigram_tv")}
-        for means, loss in CELLS
-    ]  # fmt: skip
-    nelbo = {(cell["means"], cell["loss"]): cell["nelbo"] for cell in cells}
-    seen = {(cell["means"], cell["loss"]): cell["loo_sensitivity"] for cell in cells}
+        {"means": cell[0], "loss": cell[1]}
+        | dict(zip(keys, (nelbo[cell], seen[cell], bigrams[cell]), strict=True))
+        for cell in CELLS
+    ]
     unconverted = round(mean(over("denoiser", "ce", "unconverted_nelbo")), 4)
     gap = min(nelbo["denoiser", loss] for loss in ("elbo", "ce")) - max(
         nelbo["loo", loss] for loss in ("elbo", "ce")
