@@ -209,7 +209,7 @@ def run_verify(options: argparse.Namespace) -> int:
     """The enumeration table; exit status 1 where a falsifier strikes."""
     from lmdm.theory.identities import uniform_findings
 
-    findings = uniform_findings(*options.exact, seed=options.seed)
+    findings = uniform_findings(*options.exact, options.seed)
     return _told_findings(findings, options.json)
 
 
