@@ -74,14 +74,14 @@ def _claims(schedule: Schedule) -> Iterator[tuple[str, float]]:
     v = convert(eps, Kind.EPS, Kind.V, x, t, schedule)
     drift = schedule.f(t) * x - 0.5 * schedule.g2(t) * score
     yield "v = f x - g2/2 score", float((v - drift).abs().max() / (1 + v.abs().max()))
-    dlambda = schedule.dalpha(t) / schedule.alpha(t) - schedule.dsigma(t) / schedule.sigma(t)
-    g2 = float(schedule.g2(t))
-    yield "g2 = -2 sigma^2 lambda'", abs(g2 + 2 * schedule.sigma(t) ** 2 * dlambda) / (1 + g2)
+    alpha, sigma, g2 = (float(each(t)) for each in (schedule.alpha, schedule.sigma, schedule.g2))
+    dlambda = float(schedule.dalpha(t)) / alpha - float(schedule.dsigma(t)) / sigma
+    yield "g2 = -2 sigma^2 lambda'", abs(g2 + 2 * sigma**2 * dlambda) / (1 + g2)
     back_t = schedule.t_of_lambda(schedule.lambda_(t))
     yield "t(lambda(t)) = t", abs(float(back_t) - t) / noisy
-    weight = (schedule.alpha(t) / schedule.sigma(t)) ** 2
+    weight = (alpha / sigma) ** 2
     ratio = error_ratio(Kind.X0, Kind.EPS, t, schedule)
-    yield "loss weight of x0 and eps", abs(float(ratio) / float(weight) - 1.0)
+    yield "loss weight of x0 and eps", abs(float(ratio) / weight - 1.0)
     yield from _solver_claims(schedule, t)
 
 

@@ -308,8 +308,8 @@ def _convert_file(
 
 def _path_and_kind(text: str) -> tuple[Any, Any]:
     """A schedule and a kind from a word such as vp:eps."""
-    from lmdm.diffusion.prediction import Kind
     from lmdm.diffusion import schedule as schedules
+    from lmdm.diffusion.prediction import Kind
     from lmdm.errors import InputError
 
     path, _, kind = text.partition(":")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmdm.cli import options as shared
+from lmdm.cli.theory.continuous import tell_findings
 
 if TYPE_CHECKING:
     import torch
@@ -209,14 +210,8 @@ def run_verify(options: argparse.Namespace) -> int:
     """The enumeration table; exit status 1 where a falsifier strikes."""
     from lmdm.theory.identities import uniform_findings
 
-    findings = uniform_findings(*options.exact, options.seed)
-    return _told_findings(findings, options.json)
-
-
-def _told_findings(findings: list[Any], as_json: bool) -> int:
-    from lmdm.cli.theory.continuous import tell_findings
-
-    return tell_findings(findings, as_json)
+    vocabulary, length = options.exact
+    return tell_findings(uniform_findings(vocabulary, length, options.seed), options.json)
 
 
 def _model(name: str) -> TokenModel:
