@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lmdm.errors import InputError
@@ -188,7 +189,7 @@ def _drums(notes: list[PlayedNote], bars: int) -> Tensor:
 
 
 def transposed(tokens: Tensor, semitones: int) -> Tensor:
-    """Bars [..., BAR] in another key; melodies stay in range by octaves."""
+    """Tokens of bars [...] in another key; melodies stay in range by octaves."""
     pitch = tokens - FIRST_PITCH + LOWEST + semitones
     pitch = torch.where(pitch > HIGHEST, pitch - 12, torch.where(pitch < LOWEST, pitch + 12, pitch))
     chord = tokens - FIRST_CHORD
@@ -197,6 +198,30 @@ def transposed(tokens: Tensor, semitones: int) -> Tensor:
     is_chord = (tokens >= FIRST_CHORD) & (tokens < FIRST_DRUM)
     tokens = torch.where(is_pitch, FIRST_PITCH + pitch - LOWEST, tokens)
     return torch.where(is_chord, moved, tokens)
+
+
+def in_home_key(windows: Tensor) -> Tensor:
+    """Windows [N, L] each transposed by -5..6 semitones so that most of it is in C major's scale.
+
+    One key for all lets a small model spend its weights on melody and harmony; `transposed` gives
+    the other keys back.
+    """
+    pitch = (windows - FIRST_PITCH + LOWEST) % 12
+    struck = F.one_hot(pitch, 12) * ((windows >= FIRST_PITCH) & (windows < NO_CHORD))[..., None]
+    triads = torch.stack([_triad(chord) for chord in range(24)])
+    is_chord = (windows >= FIRST_CHORD) & (windows < FIRST_DRUM)
+    chords = triads[(windows - FIRST_CHORD).clamp(0, 23)] * is_chord[..., None]
+    weight = (struck + 2 * chords).sum(1)  # [N, 12]
+    scale = torch.zeros(12)
+    scale[[0, 2, 4, 5, 7, 9, 11]] = 1.0
+    shifts = sorted(range(-5, 7), key=abs)
+    fit = torch.stack([weight.roll(shift, 1) @ scale for shift in shifts])
+    best = fit.argmax(0)  # of equals the nearest
+    home = windows.clone()
+    for index, shift in enumerate(shifts):
+        rows = best == index
+        home[rows] = transposed(windows[rows], shift)
+    return home
 
 
 @dataclass

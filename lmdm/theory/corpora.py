@@ -69,13 +69,12 @@ def _characters(path: Path, length: int) -> Tokens:
 def _midi(folder: Path, length: int, seed: int) -> Tokens:
     corpus = bars.read_corpus(folder, length)
     order = torch.randperm(len(corpus.windows), generator=torch.Generator().manual_seed(seed))
-    windows = corpus.windows[order]
+    windows = bars.in_home_key(corpus.windows[order])
     cut = max(1, round(len(windows) * HELD_OUT))
     test, train = windows[:cut], windows[cut:]
     if len(train) < 1:
         raise InputError(f"{folder} has one window of {length} bars; give more MIDI files")
-    train = torch.cat([bars.transposed(train, semitones) for semitones in range(-5, 7)])
-    about = f"{corpus.files} MIDI files, {len(windows)} windows of {length} bars, in all keys"
+    about = f"{corpus.files} MIDI files, {len(windows)} windows of {length} bars, in one key"
     if corpus.skipped:
         about += f", {len(corpus.skipped)} files skipped"
     return Tokens(train, test, bars.ALPHABET, "bars", about)

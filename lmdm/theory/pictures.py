@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,6 @@ def lines(
     panels: Sequence[tuple[str, str, str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]],
     path: Path,
     log: bool = False,
-    decorate: Callable[[Any], None] | None = None,
 ) -> None:
     """Panels (title, x label, y label, curves by name), one beside the other."""
     figure, axes = _figure(len(panels))
@@ -56,8 +55,9 @@ def lines(
         axis.set(title=title, xlabel=x_label, ylabel=y_label)
         if log:
             axis.set(xscale="log", yscale="log")
+            x = next(iter(curves.values()))[0]
+            axis.set_xticks(x, [f"{each:g}" for each in x], minor=False)
+            axis.minorticks_off()
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small")
-        if decorate is not None:
-            decorate(axis)
     _write(figure, path)

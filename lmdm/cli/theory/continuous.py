@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     _add_sample(tools.add_parser("sample", help="sample data with exact scores; draws a picture"))
     _add_convert(tools.add_parser("convert", help="a prediction of one path and kind as another"))
+    plot = tools.add_parser("plot", help="pictures of the schedules and the orders")
+    plot.add_argument("--out", type=Path, required=True, metavar="DIR")
+    plot.set_defaults(tool_run=run_plot)
 
 
 def _add_sample(sample: argparse.ArgumentParser) -> None:
@@ -303,6 +306,18 @@ def _convert_file(
     result = {"x": y.contiguous(), "value": value.contiguous(), "t": s.contiguous()}
     write_beside(options.out, lambda part: save_file(result, part))
     print(json.dumps({"out": str(options.out)}) if options.json else f"written to {options.out}")
+    return 0
+
+
+def run_plot(options: argparse.Namespace) -> int:
+    """Draws schedules.png and orders.png."""
+    from lmdm.theory import plots
+    from lmdm.theory.reports import new_folder
+
+    folder = new_folder(options.out)
+    plots.schedules(folder / "schedules.png")
+    plots.orders(folder / "orders.png")
+    print(f"written to {folder}")
     return 0
 
 

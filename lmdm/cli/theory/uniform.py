@@ -31,6 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify.add_argument("--seed", type=shared.whole(0, 2**31 - 1), default=0, metavar="S")
     shared.add_json(verify)
     verify.set_defaults(tool_run=run_verify)
+    plot = tools.add_parser("plot", help="steps against distance of every sampler, exactly")
+    plot.add_argument("--out", type=Path, required=True, metavar="DIR")
+    plot.set_defaults(tool_run=run_plot)
+    table = tools.add_parser("table", help="train and measure the dossier's table; resumable")
+    table.add_argument("--out", type=Path, required=True, metavar="DIR")
+    table.add_argument("--seeds", type=shared.whole(1, 100), default=3, metavar="N")
+    table.add_argument("--steps", type=shared.whole(1, 10**6), default=1000, metavar="N")
+    shared.add_json(table)
+    table.set_defaults(tool_run=run_table)
 
 
 def _add_fit(fit: argparse.ArgumentParser) -> None:
@@ -212,6 +221,44 @@ def run_verify(options: argparse.Namespace) -> int:
 
     vocabulary, length = options.exact
     return tell_findings(uniform_findings(vocabulary, length, options.seed), options.json)
+
+
+def run_plot(options: argparse.Namespace) -> int:
+    """Draws steps.png."""
+    from lmdm.theory import plots
+    from lmdm.theory.reports import new_folder
+
+    folder = new_folder(options.out)
+    plots.steps_against_distance(folder / "steps.png")
+    print(f"written to {folder}")
+    return 0
+
+
+def run_table(options: argparse.Namespace) -> int:
+    """Trains what is missing in the folder and prints the table; exit status 1 if it falsifies."""
+    from rich.progress import track
+
+    from lmdm.theory.reports import write_report
+    from lmdm.theory.table import CELLS, TableConfig, cell, summary
+
+    config = TableConfig(seeds=tuple(range(options.seeds)), steps=options.steps)
+    wanted = [(seed, *each) for seed in config.seeds for each in CELLS]
+    shown = track(wanted, "training", disable=not sys.stderr.isatty())
+    rows = [cell(config, options.out, seed, means, loss) for seed, means, loss in shown]
+    report = summary(config, rows)
+    write_report(options.out, report)
+    if options.json:
+        print(json.dumps(report))
+    else:
+        print("means     loss  NELBO   sensitivity  bigram TV")
+        for row in report["cells"]:
+            print(f"{row['means']:9} {row['loss']:5} {row['nelbo']:.4f}  "
+                  f"{row['loo_sensitivity']:.4f}       {row['bigram_tv']:.4f}")  # fmt: skip
+        print(f"D x CE plugged in unconverted: {report['unconverted_nelbo']:.4f}; "
+              f"entropy {report['entropy']:.4f}")  # fmt: skip
+        for claim, held in report["falsifiers"].items():
+            print(f"{claim}: {'holds' if held else 'FAILS'}")
+    return 0 if all(report["falsifiers"].values()) else 1
 
 
 def _model(name: str) -> TokenModel:
