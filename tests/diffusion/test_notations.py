@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-import torch
 
 from lmdm.diffusion.gaussian import GaussianData
 from lmdm.diffusion.notations import GenerativeTime, full_log_snr, scaled, unscaled
