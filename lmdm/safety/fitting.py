@@ -46,6 +46,7 @@ def fit(
         InputError: `state` belongs to another model or optimiser.
         RuntimeError: the loss is not finite.
     """
+    state.parent.mkdir(parents=True, exist_ok=True)
     first = done = _restore(module, optimizer, state)
     losses: list[float] = []
     module.train()

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     evaluate = _action(actions, "evaluate", "figures and grids of a finished run")
     _model(evaluate)
     evaluate.add_argument("--identities", type=Path, required=True, metavar="FILE")
-    evaluate.add_argument("--run", type=Path, required=True, metavar="DIR", help="of unlearn")
+    evaluate.add_argument("folder", type=Path, help="what unlearn or baseline wrote")
     evaluate.add_argument("--samples", type=shared.whole(2, 10**5), default=25, help="(25)")
     baseline = _action(actions, "baseline", "the same target by another method")
     baseline.add_argument("method", choices=BASELINES)
@@ -193,18 +193,18 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     from lmdm.safety.piu.unlearning import changed, read_run
 
     identities = load_identities(options.identities)
-    facts = read_run(options.run)
-    chosen = load_split(options.run / "split.json", identities)
+    facts = read_run(options.folder)
+    chosen = load_split(options.folder / "split.json", identities)
     anchor = Anchor(**facts["anchor"])
     model, _ = _load(options)
-    student = changed(model.denoiser, options.run)
+    student = changed(model.denoiser, options.folder)
     examination = Examination(model, identities, chosen, anchor, options.samples, chosen.seed)
     rows = {
         "original": examination.figures(model.denoiser),
         str(facts.get("method", "PIU")): examination.figures(student),
     }
-    examination.grid(student, options.run / "grid.png")
-    write_report(options.run, rows, facts)
+    examination.grid(student, options.folder / "grid.png")
+    write_report(options.folder, rows, facts)
     return {name: asdict(row) for name, row in rows.items()}
 
 

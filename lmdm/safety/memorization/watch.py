@@ -120,7 +120,10 @@ class WatchedPNDM(PNDMScheduler):
         return self.watch(sample, proposal, denoised, float(later) ** 0.5)
 
 
-SCHEDULERS = {"ddim": (DDIMScheduler, WatchedDDIM), "pndm": (PNDMScheduler, WatchedPNDM)}
+SCHEDULERS: dict[str, tuple[Any, Any]] = {
+    "ddim": (DDIMScheduler, WatchedDDIM),
+    "pndm": (PNDMScheduler, WatchedPNDM),
+}
 
 
 def watched(scheduler: Any, watch: Watch, kind: str | None = None) -> Any:

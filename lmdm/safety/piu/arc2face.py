@@ -67,7 +67,7 @@ class Arc2Face:
             "vae": AutoencoderKL,
             "scheduler": DDPMScheduler,
         }
-        loaded = []
+        loaded: list[Any] = []
         for name, kind in parts.items():
             weights = {} if name in ("tokenizer", "scheduler") else {"use_safetensors": True}
             try:
@@ -78,7 +78,8 @@ class Arc2Face:
                     f"{folder / name} is not a {kind.__name__} with safetensors weights ({said})"
                 ) from None
             loaded.append(part)
-        return cls(*loaded, recogniser)
+        unet, text, tokenizer, vae, schedule = loaded
+        return cls(unet, text, tokenizer, vae, schedule, recogniser)
 
     def noised(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """See `IdentityModel.noised`."""

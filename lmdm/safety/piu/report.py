@@ -91,7 +91,9 @@ def save_grid(rows: list[Tensor], path: Path) -> None:
     pixels = ((whole.permute(1, 2, 0) + 1.0) * 127.5).round().to(torch.uint8).numpy()
     picture = Image.fromarray(pixels)
     factor = max(1, 96 // rows[0].shape[-1])
-    picture = picture.resize((picture.width * factor, picture.height * factor), Image.NEAREST)
+    picture = picture.resize(
+        (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
+    )
     write_beside(path, lambda part: picture.save(part, "PNG"))
 
 
