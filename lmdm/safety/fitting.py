@@ -7,6 +7,7 @@ optimiser moments and the step are the whole state, in one safetensors file.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +34,14 @@ def fit(
     state: Path,
     *,
     seed: int = 0,
+    decay: bool = False,
     after: Callable[[int, float], None] | None = None,
     quiet: bool = False,
 ) -> list[float]:
     """Trains `module` up to `steps` optimiser steps; resumes from `state` if it is there.
 
     loss(step, generator): the scalar to go down, from that step's own generator.
+    decay: lower the rate by a cosine, to a hundredth of the optimiser's own at the end.
     after(step, loss): called after each step, for logs. Ctrl-C saves before it goes through.
     Returns the losses of the steps that this call made.
 
@@ -49,6 +52,7 @@ def fit(
     state.parent.mkdir(parents=True, exist_ok=True)
     first = done = _restore(module, optimizer, state)
     losses: list[float] = []
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
     module.train()
     with _saved_at_the_end(lambda: _save(module, optimizer, done, state)):
         for step in trange(first, steps, initial=first, total=steps, disable=quiet, unit="step"):
@@ -56,6 +60,10 @@ def fit(
             value = loss(step, generator)
             if not torch.isfinite(value):
                 raise RuntimeError(f"the loss is not finite at step {step}; lower the rate")
+            if decay:
+                share = 0.505 + 0.495 * math.cos(math.pi * step / steps)
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = share * rate
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             optimizer.step()

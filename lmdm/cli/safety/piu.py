@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report.add_argument("--out", type=Path, required=True, metavar="DIR")
     faces = _action(actions, "faces", "train the model of drawn faces, and embed a gallery")
     faces.add_argument("--out", type=Path, required=True, metavar="DIR")
-    faces.add_argument("--steps", type=shared.whole(1, 10**6), default=4000, help="(4000)")
+    faces.add_argument("--steps", type=shared.whole(1, 10**6), default=5000, help="(5000)")
     experiment = _action(actions, "experiment", "the table of what each part of PIU does")
     experiment.add_argument("--out", type=Path, required=True, metavar="DIR")
     experiment.add_argument("--targets", type=shared.whole(1, 100), default=3, help="(3)")
@@ -283,13 +283,13 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
 def _faces(options: argparse.Namespace) -> dict[str, Any]:
     from safetensors.numpy import save_file
 
-    from lmdm.safety.piu import experiment
-    from lmdm.safety.piu.face_model import FaceConfig, gallery, train
+    from lmdm.safety.piu.experiment import pictures
+    from lmdm.safety.piu.face_model import FaceConfig, train
     from lmdm.safety.piu.pictures import write_pictures
     from lmdm.weights import write_beside
 
     model = train(options.out, FaceConfig(denoiser_steps=options.steps))
-    faces, embeddings, _ = gallery(model, experiment.PEOPLE, experiment.PICTURES, seed=0)
+    faces, embeddings, _ = pictures(model)
     path = options.out / "embeddings.safetensors"
     write_beside(path, lambda part: save_file({"embeddings": embeddings}, part))
     write_pictures(faces, options.out / "gallery")

@@ -26,7 +26,7 @@ from lmdm.safety.piu.report import Examination, write_report
 from lmdm.safety.piu.scope import FACES, share
 from lmdm.safety.piu.unlearning import Settings, unlearn
 
-PEOPLE, PICTURES = 160, 8
+PICTURES = 8  # of each person, none of which the model was trained on
 BASE = Settings(steps=300, batch=32, accumulation=1, rate=1e-3)
 ROWS: Mapping[str, Settings] = {
     "naive: η 0, λ 0, all attn2": replace(BASE, eta=0.0, lam=0.0, scope="cross-attention"),
@@ -45,7 +45,7 @@ def experiment(
 ) -> dict[str, Any]:
     """Runs what is not there yet; writes report.json, report.md and a grid a target."""
     model = train(folder / "model", config or FaceConfig(), quiet)
-    _, embeddings, who = gallery(model, PEOPLE, PICTURES, seed=0)
+    _, embeddings, who = pictures(model)
     people = labelled(embeddings, who)
     every: dict[str, list[Figures]] = {}
     for target in range(targets):
@@ -61,6 +61,11 @@ def experiment(
     }
     write_report(folder, {name: _mean(figures) for name, figures in every.items()}, facts)
     return json.loads((folder / "report.json").read_text())
+
+
+def pictures(model: FaceModel) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+    """New pictures of the people that the model knows: faces, embeddings, identities."""
+    return gallery(model, model.config.people, PICTURES, model.config.seed, which=1)
 
 
 def _rows(
@@ -90,7 +95,7 @@ def _rows(
 
 def _siss(model: FaceModel, people: Identities, chosen: Split, folder: Path, quiet: bool) -> Any:
     """SISS needs pictures: the gallery's, drawn again, of the target and of the others."""
-    faces, _, _ = gallery(model, PEOPLE, PICTURES, seed=0)
+    faces, _, _ = pictures(model)
     latents = model.codec.encode(faces)
     embeddings = torch.tensor(people.embeddings, dtype=torch.float32)
     gone = list(chosen.forget_train)

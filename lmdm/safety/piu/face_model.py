@@ -37,8 +37,9 @@ class FaceConfig:
     heads: int = 4
     recogniser_identities: int = 600
     recogniser_steps: int = 1500
-    denoiser_identities: int = 4000
-    denoiser_steps: int = 4000
+    people: int = 160  # identities that the denoiser is trained on, and one of which it forgets
+    pictures: int = 64  # of each in its training set
+    denoiser_steps: int = 5000
     batch: int = 64
     rate: float = 1e-3
     seed: int = 0
@@ -62,14 +63,14 @@ class Recogniser(nn.Module):
 
 
 class FaceCodec(nn.Module):
-    """Faces <-> latents [N, 16, 8]: principal components of drawn faces, scaled to variance 1."""
+    """Faces <-> latents [N, 16, 8]: principal components of drawn faces, scaled to near 1."""
 
     def __init__(self) -> None:
         super().__init__()
         pixels = 3 * SIZE * SIZE
         self.register_buffer("mean", torch.zeros(pixels))
         self.register_buffer("components", torch.zeros(TOKENS * CHANNELS, pixels))
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("scale", torch.ones(TOKENS * CHANNELS))
         self.mean: Tensor
         self.components: Tensor
         self.scale: Tensor
@@ -80,7 +81,8 @@ class FaceCodec(nn.Module):
         self.mean.copy_(flat.mean(dim=0))
         _, _, directions = torch.pca_lowrank(flat - self.mean, TOKENS * CHANNELS, center=False)
         self.components.copy_(directions.T)
-        self.scale.copy_(((flat - self.mean) @ directions).std())
+        spread = ((flat - self.mean) @ directions).std(dim=0)
+        self.scale.copy_(spread.sqrt() * spread.mean().sqrt())  # half whitened
 
     def encode(self, faces: Tensor) -> Tensor:
         """See the class."""
@@ -304,20 +306,22 @@ def _train_recogniser(model: FaceModel, folder: Path, quiet: bool) -> None:
 def _train_denoiser(model: FaceModel, folder: Path, quiet: bool) -> None:
     """ε-prediction; the condition is the embedding of another picture of the same identity."""
     config = model.config
-    people = random_identities(
-        config.denoiser_identities, torch.Generator().manual_seed(config.seed + 3)
+    faces, embeddings, _ = gallery(model, config.people, config.pictures, seed=config.seed)
+    latents = model.encode(faces).unflatten(0, (config.people, config.pictures))
+    known = torch.tensor(embeddings, dtype=torch.float32).unflatten(
+        0, (config.people, config.pictures)
     )
     both = nn.ModuleDict({"denoiser": model.denoiser, "conditioner": model.conditioner})
 
     def loss(_step: int, generator: torch.Generator) -> Tensor:
-        who = people[torch.randint(len(people), (config.batch,), generator=generator)]
-        with torch.no_grad():
-            latents = model.codec.encode(draw(who, random_nuisance(len(who), generator)))
-            embeddings = model.embed(draw(who, random_nuisance(len(who), generator)))
-        noise = torch.randn(latents.shape, generator=generator)
-        timestep = torch.randint(TRAINING_STEPS, (len(who),), generator=generator)
-        noised = model.noised(latents, noise, timestep)
-        predicted = model.predict(model.denoiser, noised, timestep, embeddings)
+        shape = (config.batch,)
+        who = torch.randint(config.people, shape, generator=generator)
+        shown, told = torch.randint(config.pictures, (2, *shape), generator=generator)
+        clean = latents[who, shown]
+        noise = torch.randn(clean.shape, generator=generator)
+        timestep = torch.randint(TRAINING_STEPS, shape, generator=generator)
+        noised = model.noised(clean, noise, timestep)
+        predicted = model.predict(model.denoiser, noised, timestep, known[who, told])
         return nn.functional.mse_loss(predicted, noise)
 
     optimizer = torch.optim.AdamW(both.parameters(), config.rate)
@@ -328,15 +332,20 @@ def _train_denoiser(model: FaceModel, folder: Path, quiet: bool) -> None:
         config.denoiser_steps,
         folder / "denoiser.state.safetensors",
         seed=config.seed + 1,
+        decay=True,
         quiet=quiet,
     )
 
 
 def gallery(
-    model: FaceModel, people: int, pictures: int, seed: int
+    model: FaceModel, people: int, pictures: int, seed: int, which: int = 0
 ) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """Pictures of new identities: faces [N, ...], embeddings [N, 32], true identities [N]."""
-    generator = torch.Generator().manual_seed(seed + 10_000)
+    """Pictures of identities: faces [N, ...], embeddings [N, 32], true identities [N].
+
+    Equal seeds give equal identities; `which` chooses other pictures of them.
+    """
+    identities = random_identities(people, torch.Generator().manual_seed(seed + 10_000))
     who = torch.arange(people).repeat_interleave(pictures)
-    faces = draw(random_identities(people, generator)[who], random_nuisance(len(who), generator))
+    generator = torch.Generator().manual_seed(seed + 20_000 + which)
+    faces = draw(identities[who], random_nuisance(len(who), generator))
     return faces, model.embed(faces).numpy().astype(np.float64), who.numpy()
