@@ -48,6 +48,7 @@ class OobleckConfig:
     bottleneck: str = "vae"
     tanh_scale: float = 1.0  # of bottlenecks "tanh" and "wasserstein"; 0: no tanh
     scale: float = 1.0  # what latents are divided by on their way out of the encoder
+    iterate_batch: bool = False  # decode one by one: the same, but for the last bit
 
     def __post_init__(self) -> None:
         if self.bottleneck not in BOTTLENECKS:
@@ -254,7 +255,8 @@ class Oobleck(nn.Module):
         latents = (latents * self.config.scale).to(self._dtype)
         if self.config.bottleneck == "l2_norm":
             latents = F.normalize(latents, dim=1)
-        audio = self.decoder(latents)
+        pieces = latents.split(1) if self.config.iterate_batch else [latents]
+        audio = torch.cat([self.decoder(piece) for piece in pieces])
         return torch.tanh(audio) if self.config.soft_clip else audio
 
     @property

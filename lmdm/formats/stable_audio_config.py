@@ -168,14 +168,10 @@ def codec_config(pretransform: Section, sample_rate: int) -> OobleckConfig:
     """The part `model.pretransform`."""
     pretransform.only("type", ("autoencoder",), None)
     scale = pretransform.take("scale", 1.0)
-    pretransform.ignore("model_half", "iterate_batch", "chunked", "enable_grad")
-    autoencoder = pretransform.section("config")
+    iterate_batch = pretransform.take("iterate_batch", False)
+    pretransform.ignore("model_half", "chunked", "enable_grad")
+    model = pretransform.section("config")
     pretransform.close()
-    return autoencoder_config(autoencoder, sample_rate, scale)
-
-
-def autoencoder_config(model: Section, sample_rate: int, scale: float = 1.0) -> OobleckConfig:
-    """An autoencoder's part `model`."""
     sides = {side: model.section(side) for side in ("encoder", "decoder")}
     bottleneck, tanh_scale = _bottleneck(model)
     latents = model.size("latent_dim")
@@ -213,6 +209,7 @@ def autoencoder_config(model: Section, sample_rate: int, scale: float = 1.0) -> 
         bottleneck=bottleneck,
         tanh_scale=tanh_scale,
         scale=scale,
+        iterate_batch=iterate_batch,
     )
     for section in (encoder, decoder, model):
         section.close()
