@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lmdm.diffusion.grid import logsnr_timesteps
 from lmdm.diffusion.samplers import NEEDS_NULL, sample
-from lmdm.diffusion.schedule import logsnr_timesteps
 from lmdm.dit.layers import KeysValues
 from lmdm.dit.model import DiT
 from lmdm.dit.packed import packed
