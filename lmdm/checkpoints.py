@@ -102,9 +102,7 @@ def parts_of(path: Path) -> Parts | None:
     return None
 
 
-def load_codec(
-    path_or_name: str | Path, device: str | torch.device = "cpu"
-) -> tuple[Codec, str]:
+def load_codec(path_or_name: str | Path, device: str | torch.device = "cpu") -> tuple[Codec, str]:
     """The codec of a model, which may have no backbone yet, and the hash of its weights."""
     path = find(path_or_name)
     parts = parts_of(path)

@@ -36,7 +36,10 @@ class ConditionerConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ConditionerConfig:
         """Raises InputError on a key that no field has."""
-        for given, kind in ((values, cls), *((n, NumberConfig) for n in values["numbers"].values())):
+        for given, kind in (
+            (values, cls),
+            *((n, NumberConfig) for n in values["numbers"].values()),
+        ):
             known = {field.name for field in fields(kind)}
             unknown = sorted(set(given) - known)
             if unknown:

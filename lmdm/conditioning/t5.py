@@ -80,7 +80,7 @@ class T5TextEncoder:
                 from transformers import AutoTokenizer, T5EncoderModel
             except ImportError:
                 raise InputError(
-                    "prompts for this model need transformers: pip install 'lmdm-live[stable-audio]'"
+                    "prompts need transformers here: pip install 'lmdm-live[stable-audio]'"
                 ) from None
             problems = []
             for source in self._sources:
@@ -108,9 +108,7 @@ def _read(source: str | Path, tokenizers: Any, networks: Any) -> tuple[Any, Any]
     if not source.is_dir():
         raise OSError(f"there is no folder {source}")
     split = (source / "tokenizer").is_dir() and (source / "text_encoder").is_dir()
-    words, network = (
-        (source / "tokenizer", source / "text_encoder") if split else (source, source)
-    )
+    words, network = (source / "tokenizer", source / "text_encoder") if split else (source, source)
     return (
         tokenizers.from_pretrained(words, local_files_only=True),
         networks.from_pretrained(network, local_files_only=True, use_safetensors=True),
@@ -118,6 +116,6 @@ def _read(source: str | Path, tokenizers: Any, networks: Any) -> tuple[Any, Any]
 
 
 def seconds(names: Sequence[str], lows: Mapping[str, float], window: float) -> dict[str, float]:
-    """What a stream says of itself: it starts at 0 s and lasts one window; other numbers are low."""
+    """What a stream says of itself: it starts at 0 s and lasts a window; other numbers are low."""
     known = {"seconds_start": 0.0, "seconds_total": window}
     return {name: known.get(name, lows[name]) for name in names}

@@ -97,7 +97,11 @@ def head_norm(config: DiTConfig) -> nn.Module:
 
 def token_norm(config: DiTConfig) -> nn.Module:
     """The norm of tokens before attention and feed-forward."""
-    return LayerNorm(config.dim, config.norm_eps) if config.norm == "layer" else DynamicTanh(config.dim)
+    return (
+        LayerNorm(config.dim, config.norm_eps)
+        if config.norm == "layer"
+        else DynamicTanh(config.dim)
+    )
 
 
 def split_heads(tokens: Tensor, head_dim: int) -> Tensor:
@@ -148,9 +152,7 @@ class CrossAttention(nn.Module):
         self.head_dim = config.head_dim
         self.groups = config.heads // config.cross_heads  # query heads per key head
         self.to_q = nn.Linear(config.dim, config.dim, bias=False)
-        self.to_kv = nn.Linear(
-            config.kv_dim, 2 * config.cross_heads * config.head_dim, bias=False
-        )
+        self.to_kv = nn.Linear(config.kv_dim, 2 * config.cross_heads * config.head_dim, bias=False)
         self.to_out = nn.Linear(config.dim, config.dim, bias=False)
         self.q_norm, self.k_norm = head_norm(config), head_norm(config)
         nn.init.zeros_(self.to_out.weight)
@@ -258,9 +260,7 @@ class TransformerLayer(nn.Module):
     def _read(self, hidden: Tensor, text: KeysValues | None) -> Tensor:
         if text is None or self.cross_attn is None:
             return hidden
-        return hidden + self.cross_attn_scale(
-            self.cross_attn(self.cross_attend_norm(hidden), text)
-        )
+        return hidden + self.cross_attn_scale(self.cross_attn(self.cross_attend_norm(hidden), text))
 
     def _modulated(
         self,

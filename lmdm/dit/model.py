@@ -154,7 +154,7 @@ class DiT(nn.Module):
         """All layers over tokens [B, N, dim] at RoPE positions [N] or [B, N].
 
         positions: or, where the same are used often, the rotation by them (from `rotation`).
-        mask: bool [N, M + N], True allows; M cached keys come first. modulation [B, 6 dim]: adaLN's.
+        mask: bool [N, M + N], True allows; M cached keys come first. modulation [B, 6 dim]: adaLN.
         Returns hidden [B, N, dim] and each layer's fresh keys (after QK-norm and RoPE) and values.
         """
         where = positions if isinstance(positions, Rotation) else self.rotation(positions)
@@ -199,7 +199,7 @@ class DiT(nn.Module):
         text: list[KeysValues] | None,
         global_condition: Tensor | None,
     ) -> Tensor:
-        """`velocity` of text whose keys and values are at hand.
+        """`velocity` of text whose keys and values are at hand; timestep and globals [B] or [1].
 
         Memory tokens and the global token come first, from position 0; frames follow. With adaLN
         there is no global token.
@@ -217,7 +217,7 @@ class DiT(nn.Module):
         if c.modulated:
             modulation = self.transformer.global_cond_embedder(token[:, 0])
         else:
-            tokens.insert(0, token)
+            tokens.insert(0, token.expand(len(latents), -1, -1))
         if c.memory_tokens:
             tokens.insert(0, self.transformer.memory_tokens.expand(len(latents), -1, -1))
         hidden = torch.cat(tokens, dim=1)

@@ -206,7 +206,9 @@ def _conditioner(c: Section, folder: Path) -> tuple[ConditionerConfig, dict[str,
     length = read_json(path).get("model_max_length") if path.exists() else None
     if isinstance(length, int) and 0 < length < 10**6:
         text["length"] = length
-    return ConditionerConfig({START: number, END: number}, ("prompt", START, END), (START, END)), text
+    return ConditionerConfig(
+        {START: number, END: number}, ("prompt", START, END), (START, END)
+    ), text
 
 
 def _dit_recipes(names: list[str], config: DiTConfig) -> dict[str, Recipe]:
@@ -269,7 +271,7 @@ def _codec_name(name: str, config: OobleckConfig) -> str:
 
 def _number_name(name: str) -> str:
     for old, new in (("start_number_conditioner", START), ("end_number_conditioner", END)):
-        name = name.replace(f"{old}.time_positional_embedding.", f"conditioners.{new}.embedder.embedding.")
+        name = name.replace(
+            f"{old}.time_positional_embedding.", f"conditioners.{new}.embedder.embedding."
+        )
     return name
-
-

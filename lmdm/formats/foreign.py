@@ -125,9 +125,11 @@ def _values(conditioner: Conditioner, window: float) -> dict[str, float]:
 def _filled(
     parts: Parts, part: str, cls: type[Any], config: Any, tensors: Mapping[str, Tensor]
 ) -> Any:
-    recipes = parts.recipes[part]
-    module = built(cls, config, f"{parts.files[0]}: {part}", on_paper=True)
-    fill(module, _made(recipes, tensors), _source(parts), parts.config, _named(recipes))
+    recipes, place = parts.recipes[part], f"{parts.files[0]}: {part}"
+    if getattr(config, "depth", 0) > len(recipes):
+        raise InputError(f"{place}: depth is {config.depth}, which is more than the weights hold")
+    module = built(cls, config, place, on_paper=True)
+    fill(module, _made(recipes, tensors), _source(parts), parts.config, _named(parts, part))
     return module.requires_grad_(False)
 
 
@@ -142,9 +144,10 @@ def _made(recipes: Mapping[str, Recipe], tensors: Mapping[str, Tensor]) -> dict[
     return made
 
 
-def _named(recipes: Mapping[str, Recipe]) -> Callable[[str], str]:
+def _named(parts: Parts, part: str) -> Callable[[str], str]:
     """Our tensor's name -> the checkpoint's, for sentences."""
-    return lambda name: " + ".join(recipes[name].names) if name in recipes else name
+    recipes, prefix = parts.recipes[part], parts.prefixes.get(part, "")
+    return lambda name: " + ".join(recipes[name].names) if name in recipes else prefix + name
 
 
 def _source(parts: Parts) -> str:
@@ -158,7 +161,7 @@ def _projection(parts: Parts, tensors: Mapping[str, Tensor]) -> nn.Linear | None
     foreign = sorted(made.keys() - {"proj_out.weight", "proj_out.bias"})
     if foreign:
         raise InputError(
-            f"{_source(parts)} has a tensor {_named(parts.recipes['text'])(foreign[0])!r} that "
+            f"{_source(parts)} has a tensor {_named(parts, 'text')(foreign[0])!r} that "
             f"{parts.config} does not ask for: its text encoder was fine-tuned, which is not built"
         )
     if weight is None:

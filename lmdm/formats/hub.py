@@ -52,9 +52,7 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         "the model elsewhere and give its folder"
     )
     try:
-        snapshot_download(
-            name, local_dir=place, allow_patterns=WANTED, ignore_patterns=REFUSED
-        )
+        snapshot_download(name, local_dir=place, allow_patterns=WANTED, ignore_patterns=REFUSED)
     except GatedRepoError:
         raise InputError(
             f"{name} is gated: accept its licence on its page of the hub, log in with "

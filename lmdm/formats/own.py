@@ -1,12 +1,12 @@
-"""This program's own form: a folder of safetensors and JSON.
+"""The program's own form: a folder of safetensors and JSON.
 
-    config.json               what the files hold; see `save`
-    dit.safetensors           the backbone, 16-bit on disk
-    codec.safetensors         the codec, 16-bit on disk
-    conditioner.safetensors   numbers as tokens, where the model hears numbers
-    text.safetensors          the matrix after the text encoder, where there is one
-    tokenizer.json            word pieces of the starter's text encoder
-    README.md                 the model card: what it was trained on, its licence, its figures
+config.json               what the files hold; see `save`
+dit.safetensors           the backbone, 16-bit on disk
+codec.safetensors         the codec, 16-bit on disk
+conditioner.safetensors   numbers as tokens, where the model hears numbers
+text.safetensors          the matrix after the text encoder, where there is one
+tokenizer.json            word pieces of the starter's text encoder
+README.md                 the model card: what it was trained on, its licence, its figures
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ class Parts:
     text: Mapping[str, Any] | None  # as `lmdm.conditioning.t5.T5Config` has it
     stream: StreamConfig
     recipes: Mapping[str, Mapping[str, Recipe]]
+    prefixes: Mapping[str, str] = field(default_factory=dict)  # part -> where its tensors stand
     unused: tuple[str, ...] = ()
 
     @property

@@ -113,6 +113,7 @@ def read(config_path: Path, weights: Path) -> Parts:
         text=text,
         stream=stream_of(dit, frames, diffusion.get("diffusion_objective") in DISTILLED),
         recipes=recipes,
+        prefixes=prefixes,
         unused=unused,
     )
 
@@ -146,9 +147,7 @@ def find_parts(names: Iterable[str], weights: Path) -> dict[str, str]:
     }
     for what, prefixes in (("backbone", dits), ("codec", codecs)):
         if len(prefixes) > 1:
-            raise InputError(
-                f"{weights} holds more than one {what}: {', '.join(sorted(prefixes))}"
-            )
+            raise InputError(f"{weights} holds more than one {what}: {', '.join(sorted(prefixes))}")
     if not dits:
         raise InputError(f"{weights} holds no backbone: no tensor is named …{DIT_ANCHOR!r}")
     if not codecs:
@@ -220,7 +219,7 @@ def _is_twin(name: str, chosen: str) -> bool:
 
 
 def _fused(names: Mapping[str, str]) -> dict[str, Recipe]:
-    """Recipes of the backbone; where self-attention is split as LMDM's fine-tunes save it, fused."""
+    """Recipes of the backbone; self-attention split as in LMDM's fine-tunes becomes fused."""
     recipes = {}
     for name, given in names.items():
         if name.endswith("self_attn.to_q.weight"):

@@ -44,7 +44,7 @@ class Section:
                 raise InputError(f"{self.place} lacks {key!r}")
             return default
         value = self._left.pop(key)
-        if default is ... or default is None or value is None and default is None:
+        if default is ... or default is None or (value is None and default is None):
             return value
         numeric = isinstance(default, int | float) and not isinstance(default, bool)
         kind: Any = (int, float) if numeric else type(default)

@@ -59,7 +59,11 @@ class BlockStream:
         gradients: leave it to the caller whether they flow, through all blocks, as a training
         rollout needs it. Without, a stream holds no graph, however it is called, and it plays the
         weights that `dit` has now, packed for speed where that can be done.
+
+        Raises:
+            InputError: a strategy or sizes that this network does not allow.
         """
+        _check_network(dit, config)
         weight = dit.transformer.project_in.weight
         self.dit = dit if gradients else packed(dit, tokens=2 * (config.block_frames + 1))
         self.config = config
@@ -228,6 +232,20 @@ class BlockStream:
             self._text = None
         elif self._text is None or not _same_text(snapshot.text, self._text):
             self._read_text(snapshot.text)
+
+
+def _check_network(dit: DiT, config: StreamConfig) -> None:
+    if config.strategy != "outpainting" and not dit.config.routed:
+        raise InputError(
+            f"the strategy {config.strategy!r} needs a model with a context stem "
+            "(to_input_add_embed), which fine-tuning adds; this model streams by outpainting"
+        )
+    patch = dit.config.patch
+    if config.context_frames % patch or config.block_frames % patch:
+        raise InputError(
+            f"this model has {patch} frames a token, so context_frames {config.context_frames} and "
+            f"block_frames {config.block_frames} must be multiples of it"
+        )
 
 
 def _same_text(one: tuple[Tensor | None, ...], other: tuple[Tensor | None, ...]) -> bool:

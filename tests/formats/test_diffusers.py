@@ -66,9 +66,7 @@ def test_the_backbone_is_diffusers_own(pipeline: tuple[Path, dict[str, torch.nn.
     dit = checkpoints.load(folder).dit
     latents, text = noise(2, 4, 9, seed=1), noise(2, 5, 20, seed=2)
     time, condition = torch.tensor([0.2, 0.9]), noise(2, 40, seed=3)
-    rotary = get_1d_rotary_pos_embed(
-        8, 10, use_real=True, repeat_interleave_real=False
-    )
+    rotary = get_1d_rotary_pos_embed(8, 10, use_real=True, repeat_interleave_real=False)
     theirs = parts["transformer"](
         latents, time, text, condition[:, None], rotary_embedding=rotary, return_dict=False
     )[0]

@@ -2,9 +2,9 @@
 
     python -m tests.formats.golden.make_stable_audio FOLDER [FOLDER …]
 
-FOLDER: where stable_audio_tools, einops and einops_exts lie (see `reference`). The golden file holds
-inputs and outputs; configurations and the shapes of all tensors lie beside it as JSON, and the
-weights are drawn again wherever the test runs.
+FOLDER: where stable_audio_tools, einops and einops_exts lie (see `reference`). The golden file
+holds inputs and outputs; configurations and the shapes of all tensors lie beside it as JSON, and
+the weights are drawn again wherever the test runs.
 """
 
 from __future__ import annotations

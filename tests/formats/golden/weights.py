@@ -15,7 +15,7 @@ def drawn(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """
     if name.endswith("inv_freq"):
         return (7000.0 ** -(np.arange(shape[0]) / shape[0])).astype(np.float32)
-    noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)  # noqa: NPY002
+    noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
     if name.endswith(("gamma", "weight_g", "norm.weight", "original0")):
         noise = 1.0 + 0.2 * noise
     elif len(shape) > 1:
