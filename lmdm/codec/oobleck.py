@@ -252,11 +252,17 @@ class Oobleck(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """latents [B, C, T] -> audio [B, 2, T · frame]."""
-        latents = (latents * self.config.scale).to(self._dtype)
-        if self.config.bottleneck == "l2_norm":
-            latents = F.normalize(latents, dim=1)
+        latents = self.prepared(latents)
         pieces = latents.split(1) if self.config.iterate_batch else [latents]
-        audio = torch.cat([self.decoder(piece) for piece in pieces])
+        return self.finished(torch.cat([self.decoder(piece) for piece in pieces]))
+
+    def prepared(self, latents: Tensor) -> Tensor:
+        """Latents [B, C, T] as the decoder wants them."""
+        latents = (latents * self.config.scale).to(self._dtype)
+        return F.normalize(latents, dim=1) if self.config.bottleneck == "l2_norm" else latents
+
+    def finished(self, audio: Tensor) -> Tensor:
+        """What the decoder gave [..., n] as sound."""
         return torch.tanh(audio) if self.config.soft_clip else audio
 
     @property
