@@ -115,6 +115,8 @@ class Controls:
         """
         if isinstance(message, m.SetControls):
             return Controls.from_dict({**self.to_dict(), **message.settings}, source="scene")
+        if isinstance(message, m.SetClock):
+            return replace(self, bpm=message.bpm)
         if type(message) not in _FIELD_OF:
             return self
         name, source = _FIELD_OF[type(message)]
@@ -176,8 +178,9 @@ class Controls:
         return values
 
     def scene(self) -> dict[str, Any]:
-        """What a scene keeps of them, in the JSON and TOML form."""
-        return {name: value for name, value in self.to_dict().items() if name not in MOMENTARY}
+        """What a scene keeps of them: the JSON form with its None, so that those return as well."""
+        values = dict.fromkeys(SETTERS) | self.to_dict()
+        return {name: value for name, value in values.items() if name not in MOMENTARY}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object], source: str = "controls") -> Controls:
