@@ -18,7 +18,6 @@ from lmdm.live.clock import EPSILON
 from lmdm.live.controls import Controls
 
 KEPT_BLOCKS = 4096  # some 12 minutes of the starter's, 1 kB of latents and 4 kB of controls each
-SLACK_BLOCKS = 512  # kept beyond, so that taking back what was generated ahead loses nothing
 
 
 @dataclass(frozen=True)
@@ -32,37 +31,37 @@ class Bar:
 
 @dataclass(frozen=True)
 class HistorySnapshot:
-    """How long a history was."""
+    """A history at one moment; what it holds is shared, not copied."""
 
-    blocks: int
-    bars: int
+    blocks: tuple[tuple[Tensor, Tensor], ...]
+    bars: tuple[Bar, ...]
+    dropped: int
 
 
 class History:
-    """Grows block by block; `restore` takes back what came after a snapshot."""
+    """Grows block by block; snapshots are exact."""
 
     def __init__(self, block_frames: int) -> None:
         self._block_frames = block_frames
         self._blocks: deque[tuple[Tensor, Tensor]] = deque()  # latents [C, o], local [L, o]
         self._bars: deque[Bar] = deque()
-        self._dropped_blocks = self._dropped_bars = 0
+        self._dropped = 0  # blocks too old to keep
 
     @property
     def frames(self) -> int:
         """Frames played, those dropped included."""
-        return (self._dropped_blocks + len(self._blocks)) * self._block_frames
+        return (self._dropped + len(self._blocks)) * self._block_frames
 
     def add(self, latents: Tensor, local: Tensor, bars: list[Bar]) -> None:
         """One block and the bars that began in it."""
         self._blocks.append((latents, local))
         self._bars.extend(bars)
-        while len(self._blocks) > KEPT_BLOCKS + SLACK_BLOCKS:
+        while len(self._blocks) > KEPT_BLOCKS:
             self._blocks.popleft()
-            self._dropped_blocks += 1
-        first = self._dropped_blocks * self._block_frames
+            self._dropped += 1
+        first = self._dropped * self._block_frames
         while self._bars and self._bars[0].frame < first:
             self._bars.popleft()
-            self._dropped_bars += 1
 
     def bars_back(self, beat: float, bars: int) -> Bar | None:
         """The beginning of the bar `bars` before the present one; None if that is forgotten.
@@ -70,15 +69,13 @@ class History:
         beat: the musical position now. A bar that began less than half a beat ago counts as the
         one before it, as a musician who goes back on the downbeat means.
         """
-        oldest = max(0, self.frames - KEPT_BLOCKS * self._block_frames)
-        begun = [bar for bar in self._bars if oldest <= bar.frame]
+        begun = list(self._bars)
         if begun and beat - begun[-1].beat < 0.5:
             begun.pop()
         return begun[-1 - bars] if len(begun) > bars else None
 
     def forget_bars(self) -> None:
         """Nobody can go back beyond this place."""
-        self._dropped_bars += len(self._bars)
         self._bars.clear()
 
     def depth(self) -> int:
@@ -88,9 +85,9 @@ class History:
     def before(self, frame: int, count: int) -> tuple[Tensor, Tensor]:
         """Latents [C, n] and local features [L, n] of the `count` frames before `frame`."""
         size = self._block_frames
-        first = max(frame - count, self._dropped_blocks * size)
+        first = max(frame - count, self._dropped * size)
         held = range(first // size, -(-frame // size))
-        pieces = [self._blocks[index - self._dropped_blocks] for index in held]
+        pieces = [self._blocks[index - self._dropped] for index in held]
         start = first - held.start * size if pieces else 0
         latents, local = (
             torch.cat([piece[kind] for piece in pieces], dim=1)[:, start : start + frame - first]
@@ -99,17 +96,13 @@ class History:
         return latents, local
 
     def snapshot(self) -> HistorySnapshot:
-        """The present length."""
-        return HistorySnapshot(
-            self._dropped_blocks + len(self._blocks), self._dropped_bars + len(self._bars)
-        )
+        """The present state."""
+        return HistorySnapshot(tuple(self._blocks), tuple(self._bars), self._dropped)
 
     def restore(self, snapshot: HistorySnapshot) -> None:
-        """Takes back what came after."""
-        while self._dropped_blocks + len(self._blocks) > snapshot.blocks:
-            self._blocks.pop()
-        while self._dropped_bars + len(self._bars) > snapshot.bars:
-            self._bars.pop()
+        """Back to a snapshot."""
+        self._blocks, self._bars = deque(snapshot.blocks), deque(snapshot.bars)
+        self._dropped = snapshot.dropped
 
 
 def bars_begun(

@@ -59,7 +59,7 @@ class Block:
     latents: np.ndarray
     start: int
     applied: tuple[Applied, ...]  # controls that took effect in this block, in order
-    waited: tuple[Waiting, ...] = ()  # those of them that had waited for a boundary
+    waited: tuple[tuple[Waiting, Applied], ...] = ()  # those that had waited for a boundary
     remarks: tuple[str, ...] = ()  # what went wrong and was mended
 
 
@@ -166,7 +166,7 @@ class Session:
             change = message.change if isinstance(message, m.Quantised) else message
             self._pending.append(Applied(at, change))
 
-    def _due(self) -> tuple[list[Applied], tuple[Waiting, ...]]:
+    def _due(self) -> tuple[list[Applied], tuple[tuple[Waiting, Applied], ...]]:
         """Takes the controls of the next block out of the queue, in order of position.
 
         Of several controls of one kind that only set a value at the same place, the last counts.
@@ -187,7 +187,7 @@ class Session:
                 for later in placed[index + 1 :]
             )
         ]
-        return kept, tuple(waiting for waiting, _ in ready)
+        return kept, tuple(ready)
 
     def _placed(self, each: Applied) -> Applied:
         """The control at the position where it will act."""

@@ -40,10 +40,14 @@ def resolved(
     ready: list[tuple[Waiting, Applied]] = []
     left: list[Waiting] = []
     for each in waiting:
-        sample = clock.sample(each.beat, since=start)
-        nearest = max(start, (sample + frame // 2) // frame * frame)
+        nearest = nearest_frame(clock.sample(each.beat, start), frame, start)
         if nearest < end:
             ready.append((each, Applied(nearest, each.change)))
         else:
             left.append(each)
     return ready, left
+
+
+def nearest_frame(sample: int, frame: int, first: int) -> int:
+    """The frame boundary nearest to a position (frames are `frame` samples), not before `first`."""
+    return max(first, (sample + frame // 2) // frame * frame)

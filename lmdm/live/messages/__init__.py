@@ -21,7 +21,16 @@ and the live input, `setup` devices and mappings, `snapshot` the way back.
 
 from __future__ import annotations
 
-from lmdm.live.messages.message import LANES, Lane, Message, from_dict, kind_of, kinds, to_dict
+from lmdm.live.messages.message import (
+    LANES,
+    Lane,
+    Message,
+    from_dict,
+    in_words,
+    kind_of,
+    kinds,
+    to_dict,
+)
 from lmdm.live.messages.music import (
     BLEND_MODES,
     KEY_MODES,
@@ -261,6 +270,7 @@ __all__ = [
     "UndoChange",
     "Waiting",
     "from_dict",
+    "in_words",
     "kind_of",
     "kinds",
     "to_dict",
