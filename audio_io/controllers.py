@@ -7,7 +7,7 @@ not decided here.
     >>> controllers = Controllers()
     >>> turns = controllers.feed(ControlChange(0.0, 0, 74, 127))
     >>> str(turns[0].source), turns[0].value
-    ('cc 74', 1.0)
+    ('cc:1:74', 1.0)
 
 Sources: MIDI 1.0 Detailed Specification 4.2, "Control Change"; MIDI Polyphonic Expression 1.0.
 """
@@ -23,6 +23,7 @@ from audio_io.midi_events import (
     NoteOff,
     NoteOn,
     PitchBend,
+    ProgramChange,
 )
 from lmdm.errors import InputError
 
@@ -34,6 +35,7 @@ KINDS = {  # kind of source -> how many numbers it has
     "note": 128,
     "bend": 1,
     "pressure": 1,
+    "program": 1,
 }
 _DATA, _DATA_LOW, _INCREMENT, _DECREMENT = 6, 38, 96, 97
 _NRPN_LOW, _NRPN, _RPN_LOW, _RPN = 98, 99, 100, 101
@@ -45,36 +47,51 @@ _TIMBRE = 74  # CC of an MPE note's third dimension
 
 @dataclass(frozen=True)
 class Source:
-    """A physical control: its kind, its number, and its channel 0-15 (None: any)."""
+    """A physical control: its kind, its channel 0-15 (None: any), and its number.
+
+    Written `kind:channel:number` with channels as musicians count them, 1 to 16, or `*` for any:
+    `cc:1:74`, `nrpn:*:300`; kinds of which a channel has one only have no number: `bend:1`.
+    """
 
     kind: str
+    channel: int | None
     number: int = 0
-    channel: int | None = None
 
     def __str__(self) -> str:
-        return self.kind if KINDS[self.kind] == 1 else f"{self.kind} {self.number}"
+        channel = "*" if self.channel is None else self.channel + 1
+        text = f"{self.kind}:{channel}"
+        return text if KINDS[self.kind] == 1 else f"{text}:{self.number}"
 
     @classmethod
-    def parse(cls, text: str, channel: int | None = None) -> Source:
-        """The source of a text such as "cc 74", "cc14 1", "nrpn 300", "note 36", "bend".
+    def parse(cls, text: str) -> Source:
+        """The source that a text names.
 
         Raises:
-            InputError: it is none of these.
+            InputError: it names none.
         """
-        kind, _, number = text.strip().partition(" ")
+        kind, *rest = text.strip().split(":")
         count = KINDS.get(kind, 0)
-        number = number.strip() or ("0" if count == 1 else "")
-        if not (number.isascii() and number.isdecimal() and int(number) < count):
+        channel = rest[0] if rest else ""
+        number = rest[1] if len(rest) == 2 else "0" if len(rest) == 1 and count == 1 else ""
+        if not (
+            (channel == "*" or _whole(channel, 1, 16))
+            and _whole(number, 0, count - 1)
+            and (count > 1 or len(rest) == 1)
+        ):
             raise InputError(
-                f"{text!r} is no MIDI control: write cc 0-127, cc14 0-31, nrpn 0-16383, "
-                "rpn 0-16383, note 0-127, bend or pressure"
+                f"{text!r} is no MIDI control: write kind:channel:number, such as cc:1:74, "
+                "cc14:1:2, nrpn:1:300, rpn:1:5, note:10:36, or bend:1, pressure:1, program:1"
             )
-        return cls(kind, int(number), channel)
+        return cls(kind, None if channel == "*" else int(channel) - 1, int(number))
 
     def matches(self, other: Source) -> bool:
         """Whether a movement of `other`, which has a channel, is one of this control."""
         same = (self.kind, self.number) == (other.kind, other.number)
         return same and self.channel in (None, other.channel)
+
+
+def _whole(text: str, low: int, high: int) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and low <= int(text) <= high
 
 
 @dataclass(frozen=True)
@@ -132,29 +149,31 @@ class Controllers:
                 return self._control(channel, control, value)
             case PitchBend(channel=channel, bend=bend) if channel not in self.note_channels:
                 place = bend / 8192 if bend < 0 else bend / 8191  # rest is exactly the middle
-                return (Turn(Source("bend", 0, channel), 0.5 + 0.5 * place),)
+                return (Turn(Source("bend", channel), 0.5 + 0.5 * place),)
             case ChannelPressure(channel=channel, pressure=raw):
                 if channel not in self.note_channels:
-                    return (Turn(Source("pressure", 0, channel), raw / 127, raw),)
+                    return (Turn(Source("pressure", channel), raw / 127, raw),)
+            case ProgramChange(channel=channel, program=raw):
+                return (Turn(Source("program", channel), raw / 127, raw),)
             case NoteOn(channel=channel, pitch=pitch, velocity=velocity):
-                return (Turn(Source("note", pitch, channel), velocity / 127, velocity),)
+                return (Turn(Source("note", channel, pitch), velocity / 127, velocity),)
             case NoteOff(channel=channel, pitch=pitch):
-                return (Turn(Source("note", pitch, channel), 0.0),)
+                return (Turn(Source("note", channel, pitch), 0.0),)
         return ()
 
     def _control(self, channel: int, control: int, value: int) -> tuple[Turn, ...]:
-        plain = Turn(Source("cc", control, channel), value / 127, value)
+        plain = Turn(Source("cc", channel, control), value / 127, value)
         state = self._channels[channel]
         if control < 32:
             state.high[control] = value
             if control in state.paired:
                 return (plain,)
-            return plain, Turn(Source("cc14", control, channel), value / 127, value)
+            return plain, Turn(Source("cc14", channel, control), value / 127, value)
         upper = control - 32
         if upper < 32 and upper in state.high:
             state.paired.add(upper)
             fine = (state.high[upper] << 7 | value) / 16383
-            return plain, Turn(Source("cc14", upper, channel), fine, value)
+            return plain, Turn(Source("cc14", channel, upper), fine, value)
         return (plain,)
 
     def _parameter(self, channel: int, control: int, value: int) -> tuple[Turn, ...] | None:
@@ -172,7 +191,7 @@ class Controllers:
         kind, number = state.parameter
         if number == _NULL:
             return None if control in (_DATA, _DATA_LOW) else ()
-        source = Source(kind, number, channel)
+        source = Source(kind, channel, number)
         if control in (_INCREMENT, _DECREMENT):
             return (Turn(source, 0.0, steps=1 if control == _INCREMENT else -1),)
         if control == _DATA_LOW:

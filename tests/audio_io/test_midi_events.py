@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict
 
 import mido
@@ -87,7 +88,7 @@ def test_encoding_is_what_others_write(sent: object) -> None:
 def test_a_stream_may_be_cut_anywhere(data: bytes, cuts: list[int]) -> None:
     parser = MidiParser()
     edges = [0, *sorted(cuts), len(data)]
-    pieces = [parser.feed(data[a:b], 0.0) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [parser.feed(data[a:b], 0.0) for a, b in itertools.pairwise(edges)]
     assert tuple(event for piece in pieces for event in piece) == parse(data[: max(edges)], 0.0)
 
 
