@@ -15,8 +15,8 @@ import rtmidi
 from audio_io.devices import find_device, list_devices
 from audio_io.input import Input, InputStats
 from audio_io.midi import MidiInput
-from audio_io.midi_ports import list_ports
 from audio_io.midi_events import ControlChange, MidiEvent, NoteOff, NoteOn
+from audio_io.midi_ports import list_ports
 from audio_io.output import Audio, Output, OutputStats
 from audio_io.playout import DevicePlayout, open_playout
 from lmdm.errors import InputError
