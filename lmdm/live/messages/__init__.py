@@ -16,11 +16,25 @@ on the next sound the engine has not committed, `scene` waits for a musical boun
     Quantised(boundary='bar', change=ResetContext())
 
 `music` is what the model hears, `transport` musical time, `scenes` scenes, `sound` the audio path
-and the live input, `setup` devices and mappings, `snapshot` the way back.
+and the live input, `setup` devices and mappings, `desk` takes and presets, `snapshot` the way back.
 """
 
 from __future__ import annotations
 
+from lmdm.live.messages.desk import (
+    CancelJob,
+    DeletePreset,
+    ExamineModel,
+    LoadMappings,
+    LoadPreset,
+    LookAround,
+    PlayTake,
+    RenderTake,
+    SaveMappings,
+    SavePreset,
+    SelectModel,
+    StopTake,
+)
 from lmdm.live.messages.message import LANES, Lane, Message, from_dict, kind_of, kinds, to_dict
 from lmdm.live.messages.music import (
     BLEND_MODES,
@@ -90,10 +104,14 @@ from lmdm.live.messages.setup import (
 from lmdm.live.messages.snapshot import (
     ControllerMapping,
     Dropout,
+    Job,
     Landed,
     Latency,
+    ModelOffer,
+    Preset,
     Snapshot,
     Status,
+    TakeSummary,
     Transport,
     Waiting,
 )
@@ -158,18 +176,26 @@ __all__ = [
     "AllNotesOff",
     "BeginLearn",
     "Boundary",
+    "CancelJob",
     "CancelLearn",
     "CancelQuantised",
     "ControllerMapping",
+    "DeletePreset",
     "DeleteScene",
     "Dropout",
+    "ExamineModel",
     "FadeOut",
     "ForgetMapping",
+    "Job",
     "Landed",
     "Lane",
     "Latency",
+    "LoadMappings",
+    "LoadPreset",
     "LoadScenes",
+    "LookAround",
     "Message",
+    "ModelOffer",
     "Mute",
     "NoteOff",
     "NoteOn",
@@ -177,6 +203,8 @@ __all__ = [
     "Panic",
     "Pause",
     "Play",
+    "PlayTake",
+    "Preset",
     "Prime",
     "PrimeFromBars",
     "Quantised",
@@ -184,12 +212,16 @@ __all__ = [
     "RecallScene",
     "RecallSceneNumber",
     "RedoChange",
+    "RenderTake",
     "ResetContext",
     "Resume",
+    "SaveMappings",
+    "SavePreset",
     "SaveScenes",
     "SelectInput",
     "SelectMidiInput",
     "SelectMidiOutput",
+    "SelectModel",
     "SelectOutput",
     "SetBassAndDrumsOnly",
     "SetBassMute",
@@ -245,8 +277,10 @@ __all__ = [
     "Status",
     "Stop",
     "StopRecording",
+    "StopTake",
     "StoreScene",
     "Sustain",
+    "TakeSummary",
     "Tap",
     "Transport",
     "UndoBars",
