@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PyQt6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PyQt6.QtWidgets import QDial, QSizePolicy, QWidget
 
 from lmdm.live.messages import Lane
@@ -21,10 +21,10 @@ class Dial(QDial):
     """One number with a name, a lane mark and its value in words.
 
     `moved` carries the value when the musician changes it, never when `show_value` does. A value of
-    None, if `absent` names it, means the model decides; it is set with `show_value(None)`.
+    None, if `absent` names it, means the model decides: double-click, or Delete, gives it.
     """
 
-    moved = pyqtSignal(float)
+    moved = pyqtSignal(object)  # float or None
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Dial(QDial):
         self.valueChanged.connect(self._changed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
-        theme.describe(self, name, what, lane, "arrows, Page Up, Page Down; double-click resets")
+        theme.describe(self, name, what, lane, "arrows, Page Up, Page Down; double-click or Delete resets")
 
     @property
     def number(self) -> float | None:
@@ -69,8 +69,10 @@ class Dial(QDial):
             self.blockSignals(False)
         self.update()
 
-    def show_ghost(self, share: float | None) -> None:
-        """Shows where a controller stands (0 to 1) that must first reach the value; None: nowhere."""
+    def show_ghost(self, number: float | None) -> None:
+        """Shows where a controller stands that must first reach the value; None: nowhere."""
+        span = self.maximum() * self._step
+        share = None if number is None else min(max((number - self._low) / span, 0.0), 1.0)
         if share != self.ghost:
             self.ghost = share
             self.update()
@@ -120,7 +122,23 @@ class Dial(QDial):
     def mouseDoubleClickEvent(self, _event: QMouseEvent | None) -> None:  # noqa: N802
         """Back to the usual value."""
         self._drag = None
-        self._place(round((self.usual - self._low) / self._step))
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the usual value; where the model can decide, it does."""
+        if self._absent:
+            if self._given is not None:
+                self.show_value(None)
+                self.moved.emit(None)
+        else:
+            self._place(round((self.usual - self._low) / self._step))
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Delete and Backspace reset; arrows and pages move; a key from None gives the dial's."""
+        if event is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self.reset()
+        else:
+            super().keyPressEvent(event)
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
         """One step a notch."""

@@ -61,8 +61,10 @@ class Fader(QSlider):
             self.blockSignals(False)
             self.update()
 
-    def show_ghost(self, share: float | None) -> None:
-        """Shows where a controller stands (0 to 1) that must first reach the value; None: nowhere."""
+    def show_ghost(self, number: float | None) -> None:
+        """Shows where a controller stands that must first reach the value; None: nowhere."""
+        span = self.maximum() * self._step
+        share = None if number is None else min(max((number - self._low) / span, 0.0), 1.0)
         if share != self.ghost:
             self.ghost = share
             self.update()
