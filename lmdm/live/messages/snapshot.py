@@ -210,6 +210,7 @@ class Snapshot:
     input_gain_db: float = 0.0
     jam_mode: str = "off"
     future_visibility: float = 0.0
+    transform: float = 0.7
     delay_beats: float = 4.0
     feedback: float = 0.0
     feedback_guard_db: float = 0.0  # what the guard takes off, 0 or below
