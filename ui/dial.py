@@ -51,7 +51,9 @@ class Dial(QDial):
         self.valueChanged.connect(self._changed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
-        theme.describe(self, name, what, lane, "arrows, Page Up, Page Down; double-click or Delete resets")
+        theme.describe(
+            self, name, what, lane, "arrows, Page Up, Page Down; double-click or Delete resets"
+        )
 
     @property
     def number(self) -> float | None:

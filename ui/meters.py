@@ -1,16 +1,12 @@
-"""Level meters: level, peak, clip and what the limiter takes away; and the output gain."""
+"""Level meters: level, peak, clip, and what the limiter takes away."""
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPixmap, QResizeEvent
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from lmdm.live.messages import SetGain, Snapshot
 from ui import theme
-from ui.fader import Fader
-from ui.lane_label import LaneLabel
-from ui.stage import Stage
 
 FLOOR_DB, CEILING_DB = -60.0, 0.0
 CLIP_DB = -0.3  # a peak at or above this lights the clip lamp; the limiter's ceiling is -1
@@ -18,7 +14,11 @@ FALL_DB = 0.35  # a frame: the peak line sinks 21 dB a second
 LEVEL_FALL_DB = 1.2  # a frame: bars sink 72 dB a second, and rise at once
 MOST_REDUCTION_DB = 12.0
 MARKS_DB = (-48, -36, -24, -12, 0)
-ZONES = ((FLOOR_DB, -12.0, theme.FRESH), (-12.0, -3.0, theme.WARNING), (-3.0, CEILING_DB, theme.ALARM))
+ZONES = (
+    (FLOOR_DB, -12.0, theme.FRESH),
+    (-12.0, -3.0, theme.WARNING),
+    (-3.0, CEILING_DB, theme.ALARM),
+)
 
 Pair = tuple[float, float]
 
@@ -42,6 +42,7 @@ class LevelMeter(QWidget):
         self._target_peak: Pair = (FLOOR_DB, FLOOR_DB)
         self._limiter = limiter
         self._ground: QPixmap | None = None
+        self._look = (1.0, False)  # pixel ratio and lamp of the ground
         self.reduction_db = 0.0
         self.clipped = False
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
@@ -137,9 +138,9 @@ class LevelMeter(QWidget):
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
         """What stands still, then the bars."""
-        lit = self._ground is not None and self._ground.devicePixelRatio()
-        if self._ground is None or lit != self.devicePixelRatioF() or self._was_lit != self.clipped:
-            self._ground, self._was_lit = self._still(), self.clipped
+        look = (self.devicePixelRatioF(), self.clipped)
+        if self._ground is None or self._look != look:
+            self._ground, self._look = self._still(), look
         painter = QPainter(self)
         painter.drawPixmap(0, 0, self._ground)
         _, boxes = self._boxes()
@@ -152,8 +153,6 @@ class LevelMeter(QWidget):
                 QRectF(box.left(), box.top(), box.width(), box.height() * taken),
                 theme.colour(theme.WARNING),
             )
-
-    _was_lit = False
 
 
 def _sunk(shown: Pair, reported: Pair, fall: float) -> Pair:

@@ -154,9 +154,7 @@ class SoundView(QWidget):
     @property
     def _head_x(self) -> float:
         """Where the play head stands, in logical pixels."""
-        ahead = min(
-            AHEAD_SECONDS * COLUMNS_PER_SECOND * self._step, self.width() * AHEAD_SHARE
-        )
+        ahead = min(AHEAD_SECONDS * COLUMNS_PER_SECOND * self._step, self.width() * AHEAD_SHARE)
         ratio = self.devicePixelRatioF()
         return round((self.width() - ahead) * ratio) / ratio
 
