@@ -98,13 +98,15 @@ def _whole(text: str, low: int, high: int) -> bool:
 class Turn:
     """A control has moved to `value`, 0 to 1; for data increments by `steps` instead.
 
-    `raw` is the 7-bit value as sent, which relative encoders need; a released note has value 0.
+    `raw` is the 7-bit value as sent, which relative encoders need; a released note has value 0. Of a
+    14-bit pair whose lower half was never seen, the movement is not `fine`.
     """
 
     source: Source
     value: float
     raw: int = 0
     steps: int = 0
+    fine: bool = True
 
 
 @dataclass
@@ -168,7 +170,7 @@ class Controllers:
             state.high[control] = value
             if control in state.paired:
                 return (plain,)
-            return plain, Turn(Source("cc14", channel, control), value / 127, value)
+            return plain, Turn(Source("cc14", channel, control), value / 127, value, fine=False)
         upper = control - 32
         if upper < 32 and upper in state.high:
             state.paired.add(upper)

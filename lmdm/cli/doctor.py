@@ -118,7 +118,7 @@ def _output() -> dict[str, Any]:
 
 
 def _midi() -> dict[str, Any]:
-    from audio_io.midi import available_apis, list_ports
+    from audio_io.midi_ports import available_apis, list_ports
 
     try:
         apis = available_apis()

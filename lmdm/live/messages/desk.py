@@ -1,4 +1,4 @@
-"""What lies around the performance: takes, presets, models, mapping files. Instant lane.
+"""What lies around the performance: takes, presets, models. Instant lane.
 
 None of these is in a take's log; the command line answers them, off the audio path.
 """
@@ -90,19 +90,3 @@ class CancelJob(Message):
 
     lane: ClassVar[Lane] = "instant"
     name: str = checked(fields.text(4096))
-
-
-@dataclass(frozen=True)
-class SaveMappings(Message):
-    """Writes the controller's mappings into a TOML file."""
-
-    lane: ClassVar[Lane] = "instant"
-    file: str = checked(fields.text(4096))
-
-
-@dataclass(frozen=True)
-class LoadMappings(Message):
-    """Reads mappings from a TOML file, in place of the controller's present ones."""
-
-    lane: ClassVar[Lane] = "instant"
-    file: str = checked(fields.text(4096))

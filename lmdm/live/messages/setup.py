@@ -125,6 +125,22 @@ class SetMapping(Message):
 
 
 @dataclass(frozen=True)
+class ExportMappings(Message):
+    """Writes the mappings of the device in use into a TOML file."""
+
+    lane: ClassVar[Lane] = "instant"
+    file: str = checked(fields.text(4096))
+
+
+@dataclass(frozen=True)
+class ImportMappings(Message):
+    """Takes the mappings of a TOML file over for the device in use."""
+
+    lane: ClassVar[Lane] = "instant"
+    file: str = checked(fields.text(4096))
+
+
+@dataclass(frozen=True)
 class SetOsc(Message):
     """OSC: the UDP port we listen on (0: none), and whom the state is sent to (empty: nobody)."""
 

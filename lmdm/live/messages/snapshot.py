@@ -51,7 +51,7 @@ class Dropout:
 
 @dataclass(frozen=True)
 class ControllerMapping:
-    """A controller's mapping; fields as in `SetMapping`."""
+    """A controller's mapping; fields as in `SetMapping`, and where the controller is."""
 
     source: str
     target: str
@@ -59,6 +59,8 @@ class ControllerMapping:
     high: float = 1.0
     takeover: str = "pickup"
     encoding: str = "absolute"
+    hand: float | None = None  # share of the target's range at which the controller is, if known
+    holds: bool = False  # False: it has yet to pass where the control stands (soft takeover)
 
 
 @dataclass(frozen=True)
@@ -236,8 +238,6 @@ class Snapshot:
     learning: str = ""  # the target that waits for a controller
     last_controller: str = ""  # the controller that moved last, such as cc:1:74 = 63
     mappings: tuple[ControllerMapping, ...] = ()
-    ghosts: Mapping[str, float] = field(default_factory=dict)  # target -> where its controller
-    # stands, 0 to 1, while it must first reach the value (soft takeover)
     osc: str = ""  # where we listen and whom we send to; empty when off
 
     # the desk
