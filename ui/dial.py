@@ -45,6 +45,7 @@ class Dial(QDial):
         self._given: float | None = usual  # may lie outside the dial's range
         self._drag: tuple[float, float] | None = None  # y and position where the drag is
         self.ghost: float | None = None  # where a controller stands that has not picked it up, 0–1
+        self.heard = True
         self.setRange(0, round((high - low) / step))
         self.setPageStep(max(1, self.maximum() // 10))
         self.setValue(round((usual - low) / step))
@@ -77,6 +78,12 @@ class Dial(QDial):
         share = None if number is None else min(max((number - self._low) / span, 0.0), 1.0)
         if share != self.ghost:
             self.ghost = share
+            self.update()
+
+    def show_heard(self, heard: bool) -> None:
+        """Whether the model hears this control itself; if not, it is asked some other way."""
+        if heard != self.heard:
+            self.heard = heard
             self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
@@ -176,7 +183,10 @@ class Dial(QDial):
         share = self.value() / max(1, self.maximum())
         start = 90.0 + SWEEP / 2
         cap = Qt.PenCapStyle.RoundCap
-        painter.setPen(QPen(theme.colour(theme.LINE), thick, cap=cap))
+        track = QPen(theme.colour(theme.LINE), thick, cap=cap)
+        if not self.heard:  # a broken ring: the model has no such control
+            track = QPen(theme.colour(theme.LINE), thick, Qt.PenStyle.DotLine)
+        painter.setPen(track)
         painter.drawArc(ring, round(start * 16), round(-SWEEP * 16))
         if self._given is not None:
             tint = theme.colour(theme.ACCENT if self.isEnabled() else theme.FAINT)

@@ -22,6 +22,7 @@ class SafetyButtons(QWidget):
         super().__init__()
         self._stage = stage
         self._played = played
+        self._locked = False
         self._began: int | None = None  # samples heard when the take was first seen
         self.undo = _icon("undo", "Undo", "Takes the last edit back.", "Ctrl+Z")
         self.undo.clicked.connect(lambda: stage.send(m.UndoChange()))
@@ -90,6 +91,11 @@ class SafetyButtons(QWidget):
         self.mute.setMinimumWidth(line.horizontalAdvance("Muted") + 2 * tall)
         self.panic.setMinimumWidth(line.horizontalAdvance("Panic") + 3 * tall)
 
+    def set_locked(self, locked: bool) -> None:
+        """While the stage is locked a take can be begun, not ended."""
+        self._locked = locked
+        self.show_snapshot(self._stage.snapshot)
+
     def press_panic(self) -> None:
         """Forgets held keys, then silence: nothing may sound after."""
         self._played.release_all()
@@ -103,6 +109,7 @@ class SafetyButtons(QWidget):
         elif self._began is None:
             self._began = snapshot.heard
         self.record.setChecked(recording)
+        self.record.setEnabled(not (self._locked and recording))
         seconds = (snapshot.heard - (self._began or 0)) / SAMPLE_RATE
         left = words.disk_words(snapshot.disk_seconds)
         told = words.seconds_words(seconds) if recording else "Record"

@@ -200,7 +200,7 @@ class SoundView(QWidget):
         """A line where each beat passed, brighter on the one."""
         for column, downbeat in self.timeline.bars:
             x = round(self._x(column)) + 0.5
-            if 0 <= x:
+            if x >= 0:
                 painter.setPen(theme.colour(theme.TEXT, 0.30 if downbeat else 0.10))
                 top = 0 if downbeat else self.height() - 8
                 painter.drawLine(QPointF(x, top), QPointF(x, self.height()))

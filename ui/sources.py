@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 PITCHES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 RANGES = {"cc14": 16383, "nrpn": 16383, "bend": 16383}  # highest value; others 127
+WHOLE = {"bend": "Pitch bend", "program": "Program change", "pressure": "Pressure"}
+NUMBERED = {"cc": "CC {}", "cc14": "CC {} (14 bit)", "nrpn": "NRPN {}", "note": "Note {}"}
 
 
 def pitch_words(pitch: int) -> str:
@@ -23,20 +25,12 @@ def source_words(source: str) -> str:
     """A controller in words; the name itself where it is of no known form."""
     kind, _, rest = source.partition(":")
     parts = rest.split(":")
-    numbers = [int(part) for part in parts if part.isdecimal()]
-    if len(numbers) != len(parts):
-        return source
-    if kind == "cc" and len(numbers) == 2:
-        return f"CC {numbers[1]}, channel {numbers[0]}"
-    if kind == "cc14" and len(numbers) == 2:
-        return f"CC {numbers[1]} (14 bit), channel {numbers[0]}"
-    if kind == "nrpn" and len(numbers) == 2:
-        return f"NRPN {numbers[1]}, channel {numbers[0]}"
-    if kind == "note" and len(numbers) == 2:
-        return f"Note {pitch_words(numbers[1])}, channel {numbers[0]}"
-    names = {"bend": "Pitch bend", "program": "Program change", "pressure": "Pressure"}
-    if kind in names and len(numbers) == 1:
-        return f"{names[kind]}, channel {numbers[0]}"
+    channel = "any channel" if parts[0] == "*" else f"channel {parts[0]}"
+    if kind in WHOLE and len(parts) == 1:
+        return f"{WHOLE[kind]}, {channel}"
+    if kind in NUMBERED and len(parts) == 2 and parts[1].isdecimal():
+        number = pitch_words(int(parts[1])) if kind == "note" else parts[1]
+        return f"{NUMBERED[kind].format(number)}, {channel}"
     return source
 
 

@@ -228,6 +228,11 @@ class Transport(QWidget):
         stage.changed.connect(self.show_snapshot)
         stage.ticked.connect(self.beat_clock.advance)
 
+    def set_narrow(self, narrow: bool) -> None:
+        """Puts away what can be reached elsewhere: the clock's source is in the set-up too."""
+        self.source.setVisible(not narrow)
+        self.downbeat.setVisible(not narrow)
+
     def tap(self) -> None:
         """One tap; from the second on the tempo follows."""
         self._stage.send(m.Tap())
