@@ -26,12 +26,17 @@ def point_of(weights: Sequence[float]) -> Point:
     return x, y
 
 
-def shares(prompts: Sequence[tuple[str, float]], blend: float | None) -> tuple[float, ...]:
+def shares(
+    prompts: Sequence[tuple[str, float]], blend: float | None, pad: Point | None = None
+) -> tuple[float, ...]:
     """What each prompt in the list contributes, summing to 1 (all 0 when there is nothing).
 
-    With a crossfade position the two prompts around it share; without, the weights decide.
+    A point on the pad decides; else, with a crossfade position, the two prompts around it share;
+    else the weights do.
     """
     count = len(prompts)
+    if pad is not None and count:
+        return weights_at(pad, count)
     if blend is None or count < 2:
         weights = [weight for _, weight in prompts]
     else:

@@ -109,6 +109,18 @@ EXAMPLES = [
     m.ForgetMapping("mute"),
     m.SetMapping("cc:1:74", "set_guidance", 1.0, 0.0, "scale", "relative-two"),
     m.SetOsc(9000, "localhost", 9001),
+    m.ExportMappings("knobs.toml"),
+    m.ImportMappings("knobs.toml"),
+    m.LookAround(),
+    m.SelectModel("starter"),
+    m.ExamineModel("starter"),
+    m.SavePreset("evening"),
+    m.LoadPreset("evening"),
+    m.DeletePreset("evening"),
+    m.PlayTake("takes/1"),
+    m.StopTake(),
+    m.RenderTake("takes/1", 16),
+    m.CancelJob("render takes/1"),
 ]
 
 
@@ -201,6 +213,10 @@ def test_a_snapshot_survives_json():
         chord=(0, 4, 7),
         key=(9, "minor"),
         pad=(0.5, 0.25),
+        presets=(m.Preset("evening", ("verse", "coda")),),
+        takes=(m.TakeSummary("takes/1", "1", 61.5, "2026-11-24T21:00:00", "starter", ("choir",)),),
+        models=(m.ModelOffer("starter", "33 MB", "plays with room to spare", True),),
+        jobs=(m.Job("render takes/1", "rendering", 0.5),),
         held=(60, 64),
         blend=0.5,
     )
