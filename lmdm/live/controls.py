@@ -55,11 +55,12 @@ SETTERS: dict[str, tuple[type[Message], str]] = {
     "transform": (m.SetTransform, "amount"),
     "delay_beats": (m.SetDelay, "beats"),
     "feedback": (m.SetFeedback, "amount"),
+    "economy": (m.SetEconomy, "level"),
 }
 _FIELD_OF = {message_type: (name, source) for name, (message_type, source) in SETTERS.items()}
 
 # what a hand does in the moment: no scene keeps it
-MOMENTARY = ("seed", "quantise", "freeze", "pitch_bend")
+MOMENTARY = ("seed", "quantise", "freeze", "pitch_bend", "economy")
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Controls:
     transform: float = 0.7  # how much of the input the model makes anew, in jam mode delay
     delay_beats: float = 4.0
     feedback: float = 0.0
+    economy: int = 0  # quality given up to keep in time; see `Governor`
 
     def __post_init__(self) -> None:
         for name, (message_type, source) in SETTERS.items():

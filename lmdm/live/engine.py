@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 from lmdm.errors import InputError
 from lmdm.live import wire
 from lmdm.live.controls import Controls
-from lmdm.live.messages import Message, SetLead, from_dict, to_dict
+from lmdm.live.governor import Governor
+from lmdm.live.messages import Message, SetEconomy, SetGovernor, SetLead, from_dict, to_dict
 from lmdm.live.ring import AudioRing
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Engine:
         self._quit = False
         self._number = 0  # of the newest control received
         self._factors: deque[float] = deque(maxlen=32)
+        self._governor = Governor()
         self._report("loading", progress=0.1, text="loading torch")
         import torch
 
@@ -170,6 +172,8 @@ class Engine:
                 self._number = request["number"]
                 if isinstance(message, SetLead):
                     self._lead = message.seconds
+                elif isinstance(message, SetGovernor):
+                    self._governor.on = message.on
                 else:
                     controls.append((self._number, message))
         return controls
@@ -186,11 +190,20 @@ class Engine:
         return self._horizon.ahead < lead and room
 
     def _extend(self) -> None:
+        self._govern()
         begun = time.perf_counter()
         with contextlib.suppress(InterruptedByControl):
             self._horizon.extend(time.perf_counter, self._look_up)
             seconds = time.perf_counter() - begun
             self._factors.append(seconds * self._session.sample_rate / self._session.block_samples)
+
+    def _govern(self) -> None:
+        newest = list(self._factors)[-6:]
+        factor = median(newest) if newest else 0.0
+        ahead = self._horizon.ahead / self._session.sample_rate
+        level = self._governor.decide(time.perf_counter(), factor, ahead, self._lead)
+        if level != self._session.controls.economy:
+            self._session.apply(SetEconomy(level))
 
     def _look_up(self) -> None:
         """Leaves a block that is not pressing when a control has come."""
@@ -224,5 +237,10 @@ class Engine:
             "generation": horizon.generation,
             "horizon": max(0, horizon.first_change - self._ring.read_total),
             "waiting": [each.to_dict() for each in horizon.waiting()],
+            "governor": self._governor.words(
+                self._session.controls.steps or self._session.model_steps
+            ),
+            "governor_level": self._governor.level,
+            "governor_on": self._governor.on,
             "undoable": self._session.history.depth(),
         }

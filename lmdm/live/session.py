@@ -27,6 +27,7 @@ from lmdm.live import turns
 from lmdm.live.clock import MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.glide import Glide
+from lmdm.live.governor import economical
 from lmdm.live.hearing import Hearing, noise_number
 from lmdm.live.history import Bar, History, HistorySnapshot, bars_begun
 from lmdm.live.loop import Loop, Looper
@@ -291,8 +292,9 @@ class Session:
         self.stream.block = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
+        steps = economical(controls.steps or self.model_steps, controls.economy)
         return self.stream.next_block(
-            conditions, steps=controls.steps, settled=known, before_step=before_step
+            conditions, steps=steps, settled=known, before_step=before_step
         )
 
     def _decoded(

@@ -344,6 +344,9 @@ class Supervisor:
                 horizon_ms=round(1000.0 * values["horizon"] / SAMPLE_RATE, 1),
                 committed=self._ring.read_total + int(values["horizon"]),
                 undoable_bars=int(values["undoable"]),
+                governor=str(values["governor"]),
+                governor_level=int(values["governor_level"]),
+                governor_on=bool(values["governor_on"]),
                 model=self.model_name,
             )
 
