@@ -91,11 +91,12 @@ class OobleckStreamingDecoder:
         self.delay_samples = min(asked, lag)
         self._certain_only = self.delay_samples == lag
         self._fade = min(round(FADE_SECONDS * codec.sample_rate), self.delay_samples)
+        self._silence = next(codec.parameters()).new_zeros(codec.config.decoder_outputs, 0)
         self.reset()
 
     def reset(self) -> None:
         """Back to silence."""
-        self._state = DecoderState(initial_states(self._steps), 0, 0, 0, torch.zeros(2, 0))
+        self._state = DecoderState(initial_states(self._steps), 0, 0, 0, self._silence)
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
@@ -103,10 +104,11 @@ class OobleckStreamingDecoder:
         state = self._state
         frames = state.frames + latents.shape[1]
         found, steps = advance(self._steps, state.steps, self.codec.prepared(latents[None]))
-        sound = _pieces(found)
+        sound = self._sound(found)
         certain = state.certain + sound.shape[1]
         if not self._certain_only:
-            sound = torch.cat([sound, _pieces(advance(self._steps, steps, None, last=True)[0])], 1)
+            tail, _ = advance(self._steps, steps, None, last=True)
+            sound = torch.cat([sound, self._sound(tail)], dim=1)
         until = max(state.given, frames * self.codec.frame_samples - self.delay_samples)
         known = sound[:, state.given - state.certain :]
         audio = _joined(state.expected.to(known), known)[:, : until - state.given]
@@ -118,8 +120,8 @@ class OobleckStreamingDecoder:
     def flush(self) -> Tensor:
         """The held-back end of the stream [2, m]."""
         state = self._state
-        rest = _pieces(advance(self._steps, state.steps, None, last=True)[0])
-        known = rest[:, state.given - state.certain :]
+        rest, _ = advance(self._steps, state.steps, None, last=True)
+        known = self._sound(rest)[:, state.given - state.certain :]
         return self._finished(_joined(state.expected.to(known), known))
 
     def snapshot(self) -> DecoderState:
@@ -129,6 +131,10 @@ class OobleckStreamingDecoder:
     def restore(self, snapshot: DecoderState) -> None:
         """Continue from a snapshot as if nothing had been decoded since."""
         self._state = snapshot
+
+    def _sound(self, found: Tensor | None) -> Tensor:
+        """[1, 2, n] -> [2, n]; nothing where nothing was found."""
+        return self._silence if found is None else found[0]
 
     def _finished(self, audio: Tensor) -> Tensor:
         audio = self.codec.finished(audio).float()
@@ -163,8 +169,9 @@ class OobleckStreamingEncoder:
         For a model that will not wait; they are less exact the nearer the end they are.
         """
         found, _ = advance(self._steps, self._state, None, last=True)
-        empty = torch.zeros(self.codec.latent_channels, 0)
-        return empty if found is None else self.codec.latents_of(found)[0]
+        if found is None:
+            return next(self.codec.parameters()).new_zeros(self.codec.latent_channels, 0)
+        return self.codec.latents_of(found)[0]
 
     def snapshot(self) -> States:
         """The state after the newest sound; nothing is copied."""
@@ -173,11 +180,6 @@ class OobleckStreamingEncoder:
     def restore(self, snapshot: States) -> None:
         """Go on from a snapshot exactly."""
         self._state = snapshot
-
-
-def _pieces(found: Tensor | None) -> Tensor:
-    """[1, 2, n] -> [2, n]; nothing where nothing was found."""
-    return torch.zeros(2, 0) if found is None else found[0]
 
 
 def _joined(expected: Tensor, audio: Tensor) -> Tensor:
