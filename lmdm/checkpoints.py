@@ -15,6 +15,9 @@ The surface that is compared with the reference implementations, and stays:
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,6 +28,8 @@ from lmdm.formats.building import device_of
 from lmdm.formats.model import Codec, Model
 from lmdm.formats.own import MINILM, STARTER, VERSION, WEIGHTS, read_config, save
 from lmdm.formats.parts import Parts
+from lmdm.stream.block_stream import check_network
+from lmdm.stream.config import StreamConfig
 from lmdm.weights import refuse_pickle
 
 __all__ = [
@@ -33,7 +38,9 @@ __all__ = [
     "VERSION",
     "WEIGHTS",
     "Model",
+    "convert",
     "find",
+    "is_model",
     "known_models",
     "load",
     "load_codec",
@@ -102,6 +109,44 @@ def parts_of(path: Path) -> Parts | None:
     return None
 
 
+def convert(
+    path_or_name: str | Path,
+    folder: Path,
+    stream: Callable[[StreamConfig], StreamConfig] = lambda config: config,
+    *,
+    name: str | None = None,
+    half: bool = False,
+) -> None:
+    """Writes a checkpoint of another program in our own form, with what lies beside it of T5.
+
+    stream: how it is to be streamed, from how it would be.
+
+    Raises:
+        InputError: the checkpoint cannot be loaded, has our form already, or a setting is wrong.
+    """
+    path = find(path_or_name)
+    parts = parts_of(path)
+    if parts is None:
+        raise InputError(f"{path} has this program's own form already")
+    parts = replace(parts, stream=stream(parts.stream))
+    check_network(parts.dit, parts.stream)
+    model = foreign.assemble(parts, torch.device("cpu"))
+    own.save(
+        folder,
+        dit=model.dit,
+        codec=model.codec,
+        stream_config=model.stream_config,
+        controls=(),
+        text=parts.text,
+        conditioner=model.conditioner,
+        projection=foreign.projection_of(model),
+        name=name or parts.name,
+        half=half,
+    )
+    for beside in foreign.text_folders(parts):
+        shutil.copytree(beside, folder / beside.name, dirs_exist_ok=True)
+
+
 def load_codec(path_or_name: str | Path, device: str | torch.device = "cpu") -> tuple[Codec, str]:
     """The codec of a model, which may have no backbone yet, and the hash of its weights."""
     path = find(path_or_name)
@@ -110,6 +155,11 @@ def load_codec(path_or_name: str | Path, device: str | torch.device = "cpu") -> 
         return own.codec_of(path, device_of(device))
     model = foreign.assemble(parts, device_of(device))
     return model.codec, model.sha256
+
+
+def is_model(path: Path) -> bool:
+    """Whether a folder holds a model's configuration, of whatever form."""
+    return _form(path) is not None
 
 
 def _form(path: Path) -> str | None:

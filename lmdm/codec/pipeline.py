@@ -47,7 +47,7 @@ def initial_states(steps: Sequence[Step]) -> States:
 def advance(
     steps: Sequence[Step], states: States, piece: Tensor | None, last: bool = False
 ) -> tuple[Tensor | None, States]:
-    """Feeds a piece [B, C, n], or none; gives the outputs that are certain by now, if there are any.
+    """Feeds a piece [B, C, n], or none; gives the outputs that are certain now, if there are any.
 
     last: nothing follows, so the rest comes out as well; the states are then spent.
     """

@@ -1,7 +1,7 @@
 """Block-by-block decoding whose pieces join into exactly what one-shot decoding gives.
 
-    decoder = streaming_decoder(codec)
-    audio = decoder.decode(latents)  # [C, n] -> [2, m]
+decoder = streaming_decoder(codec)
+audio = decoder.decode(latents)  # [C, n] -> [2, m]
 """
 
 from __future__ import annotations

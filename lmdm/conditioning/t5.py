@@ -33,7 +33,7 @@ class T5TextEncoder:
     ) -> None:
         """length: tokens of text. before, after: tokens [1, dim] around them."""
         self.dim = dim
-        self._sources, self._length, self._projection = tuple(sources), length, projection
+        self._sources, self._length, self.projection = tuple(sources), length, projection
         self._before, self._after = tuple(before), tuple(after)
         self._loaded: tuple[Any, Any] | None = None
         self.encode = lru_cache(CACHED_PROMPTS)(self._encode)
@@ -64,8 +64,8 @@ class T5TextEncoder:
         )
         mask = given["attention_mask"]
         hidden = network(input_ids=given["input_ids"], attention_mask=mask).last_hidden_state
-        if self._projection is not None:
-            hidden = self._projection(hidden.to(self._projection.weight))
+        if self.projection is not None:
+            hidden = self.projection(hidden.to(self.projection.weight))
         if hidden.shape[-1] != self.dim:
             raise InputError(
                 f"the text encoder {self._sources[0]} gives {hidden.shape[-1]} channels, but the "

@@ -117,6 +117,20 @@ def text_encoder(
     )
 
 
+def projection_of(model: Model) -> nn.Linear | None:
+    """The matrix after a model's T5, if it has one."""
+    encoder = model.text_encoder
+    return encoder.projection if isinstance(encoder, T5TextEncoder) else None
+
+
+def text_folders(parts: Parts) -> list[Path]:
+    """Folders beside a checkpoint in which its text encoder looks for T5."""
+    if parts.text is None:
+        return []
+    names = (Path(str(parts.text["model"])).name, "text_encoder", "tokenizer")
+    return [parts.folder / name for name in names if (parts.folder / name).is_dir()]
+
+
 def _values(conditioner: Conditioner, window: float) -> dict[str, float]:
     numbers = conditioner.config.numbers
     return seconds(list(numbers), {name: each.low for name, each in numbers.items()}, window)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lmdm.diffusion.grid import logsnr_timesteps
 from lmdm.diffusion.samplers import NEEDS_NULL, Velocities, sample
+from lmdm.dit.config import DiTConfig
 from lmdm.dit.layers import KeysValues
 from lmdm.dit.model import DiT
 from lmdm.dit.packed import packed
@@ -65,7 +66,7 @@ class BlockStream:
         Raises:
             InputError: a strategy or sizes that this network does not allow.
         """
-        _check_network(dit, config)
+        check_network(dit.config, config)
         weight = dit.transformer.project_in.weight
         self.dit = dit if gradients else packed(dit, tokens=2 * (config.block_frames + 1))
         self.config = config
@@ -255,13 +256,14 @@ class BlockStream:
             self._read_text(snapshot.text)
 
 
-def _check_network(dit: DiT, config: StreamConfig) -> None:
-    if config.strategy != "outpainting" and not dit.config.routed:
+def check_network(dit: DiTConfig, config: StreamConfig) -> None:
+    """Raises InputError unless a network of this structure can be streamed so."""
+    if config.strategy != "outpainting" and not dit.routed:
         raise InputError(
             f"the strategy {config.strategy!r} needs a model with a context stem "
             "(to_input_add_embed), which fine-tuning adds; this model streams by outpainting"
         )
-    patch = dit.config.patch
+    patch = dit.patch
     if config.context_frames % patch or config.block_frames % patch:
         raise InputError(
             f"this model has {patch} frames a token, so context_frames {config.context_frames} and "
