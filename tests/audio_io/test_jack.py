@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-import rtmidi
 
 from audio_io.device_keeper import DeviceKeeper
 from audio_io.devices import choose_device
 from audio_io.hosted import list_devices
 from audio_io.input import Input, InputStats
 from audio_io.midi import MidiPorts
-from audio_io.midi_events import Clock, ControlChange, MidiEvent, NoteOff, NoteOn
+from audio_io.midi_events import ControlChange, MidiEvent, NoteOff, NoteOn
 from audio_io.output import Audio, Output, OutputStats
 from audio_io.playout import open_playout
 from lmdm.errors import InputError
-from tests.audio_io.jack import RATE, JackServer
+from tests.audio_io.jack import RATE, JackServer, Keys
 
 pytestmark = pytest.mark.jack
 
@@ -278,18 +278,10 @@ class Heard:
         self.events.append((device, event))
 
 
-def keys() -> rtmidi.MidiOut:
-    """Another program's output, `keys:out`."""
-    sender = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="keys")
-    sender.open_virtual_port("out")
-    return sender
-
-
 def test_midi_over_jack(jack: JackServer) -> None:
     """Virtual port, port by name, and its return after it vanished."""
     heard = Heard()
-    sender = keys()
-    jack.wait_for("keys:out")
+    sender = Keys(jack)
     ports = MidiPorts(heard.take, wanted="KEYS", lost=heard.lost.append)
     try:
         assert _sent(sender, heard, [0xB1, 7, 99]) == ControlChange(heard.time, 1, 7, 99)
@@ -305,7 +297,7 @@ def test_midi_over_jack(jack: JackServer) -> None:
         heard.lost.clear()
         sender.delete()
         _until(lambda: "keys:out" in heard.lost)
-        sender = keys()
+        sender = Keys(jack)
         returned = time.perf_counter()
         _until(lambda: "keys:out" in ports.names)
         assert time.perf_counter() - returned < 2.0
@@ -322,24 +314,28 @@ def test_midi_over_jack(jack: JackServer) -> None:
 
 def test_midi_goes_out(jack: JackServer) -> None:
     """To a virtual port, and to a port by name that comes only later."""
-    arrived: list[list[int]] = []
     ports = MidiPorts(Heard().take)
     ports.open_output("drum")
     ports.open_output()
-    receiver = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name="drum machine")
-    receiver.ignore_types(timing=False)
-    receiver.open_virtual_port("in")
-    receiver.set_callback(lambda message, _: arrived.append(message[0]))
+    dump = [subprocess.Popen(["jack_midi_dump", "-r", name], stdout=subprocess.PIPE, text=True)
+            for name in ("drum machine", "recorder")]  # fmt: skip
     try:
-        _until(lambda: ports.outputs.get("drum") == "drum machine:in")
-        ports.send(Clock(0.0), "drum")
-        _until(lambda: arrived == [[0xF8]])
-        jack.connect(jack.wait_for("LMDM Live out:out")[0], "drum machine:in")
-        ports.send(NoteOn(0.0, 3, 60, 5))
-        _until(lambda: arrived[1:] == [[0x93, 60, 5]])
+        _until(lambda: "drum machine" in ports.outputs.get("drum", ""))
+        jack.connect(jack.wait_for("LMDM Live out:out")[0], jack.wait_for("recorder:in")[0])
+        for _ in range(3):
+            ports.send(NoteOn(0.0, 3, 60, 5), "drum")
+            ports.send(NoteOn(0.0, 4, 60, 5))
+            time.sleep(0.2)
     finally:
         ports.close()
-        receiver.delete()
+        said = [_ended(process) for process in dump]
+    assert "93 3c 05" in said[0]
+    assert "94 3c 05" in said[1]
+
+
+def _ended(process: subprocess.Popen[str]) -> str:
+    process.terminate()
+    return process.communicate(timeout=10)[0]
 
 
 def test_midi_survives_the_server(jack: JackServer) -> None:
@@ -354,7 +350,7 @@ def test_midi_survives_the_server(jack: JackServer) -> None:
         returned = time.monotonic()
         jack.wait_for("LMDM Live:in")
         assert time.monotonic() - returned < 4.0
-        sender = keys()
+        sender = Keys(jack)
         jack.connect(jack.wait_for("keys:out")[0], jack.wait_for("LMDM Live:in")[0])
         time.sleep(0.1)
         assert _sent(sender, heard, [0x90, 60, 100]) == NoteOn(heard.time, 0, 60, 100)
@@ -363,7 +359,7 @@ def test_midi_survives_the_server(jack: JackServer) -> None:
         ports.close()
 
 
-def _sent(sender: rtmidi.MidiOut, heard: Heard, message: list[int]) -> MidiEvent:
+def _sent(sender: Keys, heard: Heard, message: list[int]) -> MidiEvent:
     before = len(heard.events)
     sender.send_message(message)
     _until(lambda: len(heard.events) > before)
