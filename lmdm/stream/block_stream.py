@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lmdm.diffusion.samplers import NEEDS_NULL, sample
+from lmdm.diffusion.samplers import NEEDS_NULL, Velocities, sample
 from lmdm.diffusion.schedule import logsnr_timesteps
 from lmdm.dit.layers import KeysValues
 from lmdm.dit.model import DiT
@@ -16,6 +17,7 @@ from lmdm.dit.packed import packed
 from lmdm.errors import InputError
 from lmdm.stream.config import StreamConfig
 from lmdm.stream.context import BlockConditions, Context
+from lmdm.stream.prefix import settled_network
 from lmdm.stream.strategies import (
     BlockCausalNetwork,
     Network,
@@ -74,21 +76,37 @@ class BlockStream:
 
     # -- generation ---------------------------------------------------------------------------
 
-    def next_block(self, conditions: BlockConditions, steps: int | None = None) -> Tensor:
+    def next_block(
+        self,
+        conditions: BlockConditions,
+        steps: int | None = None,
+        settled: Tensor | None = None,
+        before_step: Callable[[], None] | None = None,
+    ) -> Tensor:
         """The next block of latents [C, o]; it becomes the newest part of the context.
 
         steps overrides the configured number of denoising steps for this block.
+        settled: its first frames [C, f], f < o, where they are known already.
+        before_step is called before every pass of the network; what it raises ends the block, and
+        the stream must then be restored from a snapshot.
 
         Raises:
             InputError: conditions whose shapes this model does not take.
         """
         with nullcontext() if self.gradients else torch.no_grad():
-            latents, self.context = self._generate(self._rows(conditions), conditions, steps)
+            latents, self.context = self._generate(
+                self._rows(conditions), conditions, steps, settled, before_step
+            )
         self.block += 1
         return latents
 
     def _generate(
-        self, rows: Rows, conditions: BlockConditions, steps: int | None
+        self,
+        rows: Rows,
+        conditions: BlockConditions,
+        steps: int | None,
+        settled: Tensor | None,
+        before_step: Callable[[], None] | None,
     ) -> tuple[Tensor, Context]:
         """The block [C, o] and the context that ends with it."""
         config = self.config
@@ -98,14 +116,17 @@ class BlockStream:
         timesteps = logsnr_timesteps(
             config.steps if steps is None else steps, config.logsnr_min, config.logsnr_max
         )
+        steered = network if settled is None else settled_network(network, settled)
         latents = sample(
-            network,
+            steered if before_step is None else _announced(steered, before_step),
             noise[None],
             timesteps.tolist(),
             config.sampler,
             conditions.guidance,
             self._generator,
         )[0]
+        if settled is not None:  # to the last bit
+            latents = torch.cat([settled, latents[:, settled.shape[1] :]], dim=1)
         context = self.context
         if isinstance(network, BlockCausalNetwork):
             context = Context(context.latents, context.local, network.cache)
@@ -228,6 +249,14 @@ class BlockStream:
             self._text = None
         elif self._text is None or not _same_text(snapshot.text, self._text):
             self._read_text(snapshot.text)
+
+
+def _announced(network: Network, before_step: Callable[[], None]) -> Network:
+    def announced(x: Tensor, t: float) -> Velocities:
+        before_step()
+        return network(x, t)
+
+    return announced
 
 
 def _same_text(one: tuple[Tensor | None, ...], other: tuple[Tensor | None, ...]) -> bool:

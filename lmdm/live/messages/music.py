@@ -43,9 +43,8 @@ class SetBlend(Message):
 class SetPad(Message):
     """XY blend: a point (x, y) in the unit square, y downwards; None leaves the pad.
 
-    One prompt lies in the middle, two at the left and right edge, three or more on a ring, the
-    first at the upper left (four of them: in the corners, clockwise). Weights fall with the squared
-    distance, so on a prompt it sounds alone.
+    One prompt lies in the middle, two at the left and right edge, four in the corners, clockwise
+    from the upper left, other numbers on a ring (`lmdm.live.pad`). On a prompt it sounds alone.
     """
 
     position: tuple[float, float] | None = checked(
@@ -83,6 +82,13 @@ class SetStyle(Message):
     """
 
     file: str = checked(fields.text(4096))
+
+
+@dataclass(frozen=True)
+class SetStylePrompts(Message):
+    """The known prompts that stand for a style file: what the engine makes of `SetStyle`."""
+
+    prompts: tuple[tuple[str, float], ...] = checked(fields.sequence(fields.prompt, 32))
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,16 @@ class SetSeedMode(Message):
     """
 
     mode: str = checked(fields.choice(SEED_MODES))
+
+
+@dataclass(frozen=True)
+class SetEconomy(Message):
+    """How much quality the governor gives up to keep in time: 0 none, each level fewer steps.
+
+    The engine sends it to itself, so that a replay gives up the same.
+    """
+
+    level: int = checked(fields.whole(0, 3))
 
 
 # --- macros -----------------------------------------------------------------------------------
@@ -268,6 +284,16 @@ class Prime(Message):
     """The music goes on from the end of an audio file, as if it had played that."""
 
     file: str = checked(fields.text(4096))
+
+
+@dataclass(frozen=True)
+class PrimeWith(Message):
+    """The music goes on from these latents: what the engine makes of `Prime`.
+
+    `latents` is base64 of little-endian float32, [channels, frames] in C order.
+    """
+
+    latents: str = checked(fields.text(1 << 19))
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,51 @@ class ControllerMapping:
 
 
 @dataclass(frozen=True)
+class TakeSummary:
+    """A take that was recorded earlier."""
+
+    folder: str
+    name: str
+    seconds: float
+    when: str  # date and time, as ISO 8601
+    model: str
+    prompts: tuple[str, ...] = ()
+    rendered: str = ""  # the file of its newest rendering, empty when none
+    whole: bool = True  # False: it was cut off, and ends where the log does
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Scenes kept under a name."""
+
+    name: str
+    scenes: tuple[str, ...]
+    words: str = ""  # its prompts, to search in
+    own: bool = True  # the musician's own, not one that came with the program
+
+
+@dataclass(frozen=True)
+class ModelOffer:
+    """A model that is on this machine."""
+
+    name: str
+    says: str  # size and licence, in a few words
+    verdict: str = ""  # the doctor's, empty when it was not asked
+    fits: bool | None = None  # whether it can be played here; None unknown
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that runs in the background."""
+
+    name: str
+    text: str
+    progress: float = 0.0  # 0 to 1
+    done: bool = False
+    failed: bool = False
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What the musician sees. All fields are plain values.
 
@@ -167,6 +212,7 @@ class Snapshot:
     input_gain_db: float = 0.0
     jam_mode: str = "off"
     future_visibility: float = 0.0
+    transform: float = 0.7
     delay_beats: float = 4.0
     feedback: float = 0.0
     feedback_guard_db: float = 0.0  # what the guard takes off, 0 or below
@@ -194,6 +240,13 @@ class Snapshot:
     mappings: tuple[ControllerMapping, ...] = ()
     osc: str = ""  # where we listen and whom we send to; empty when off
 
+    # the desk
+    models: tuple[ModelOffer, ...] = ()
+    presets: tuple[Preset, ...] = ()
+    takes: tuple[TakeSummary, ...] = ()  # newest first
+    take_playing: str = ""  # the folder of the take that is played, empty when none
+    jobs: tuple[Job, ...] = ()
+
     def to_dict(self) -> dict[str, object]:
         """The JSON form."""
         return {each.name: plain(getattr(self, each.name)) for each in fields(self)}
@@ -209,6 +262,10 @@ _RECORDS: dict[str, type[Any]] = {
     "landed": Landed,
     "underrun_history": Dropout,
     "mappings": ControllerMapping,
+    "models": ModelOffer,
+    "presets": Preset,
+    "takes": TakeSummary,
+    "jobs": Job,
 }
 
 
@@ -216,7 +273,12 @@ def _restored(name: str, value: Any) -> Any:
     if name in ("latency", "control_latency") and isinstance(value, Mapping):
         return {key: built(Latency, each, name) for key, each in value.items()}
     if name in _RECORDS and isinstance(value, (list, tuple)):
-        return tuple(built(_RECORDS[name], each, name) for each in value)
+        return tuple(built(_RECORDS[name], _tuples(each), name) for each in value)
     if name == "prompts" and isinstance(value, (list, tuple)):
         return tuple((str(text), float(weight)) for text, weight in value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples they were."""
+    return {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}

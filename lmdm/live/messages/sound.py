@@ -120,6 +120,24 @@ class SetDelay(Message):
 
 
 @dataclass(frozen=True)
+class SetTransform(Message):
+    """How much of the delayed input the model makes anew: 0 keeps it, 1 is all its own."""
+
+    amount: float = checked(fields.number(0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class HearInput(Message):
+    """Live input, encoded: latents of the frames that end where the message stands.
+
+    The engine makes it in the jam modes, so that a take's log holds all that the model heard.
+    `latents` is base64 of little-endian float32, [channels, frames] in C order.
+    """
+
+    latents: str = checked(fields.text(1 << 16))
+
+
+@dataclass(frozen=True)
 class SetFeedback(Message):
     """Share of the model's sound that goes into the delay again; a guard keeps it bounded."""
 
