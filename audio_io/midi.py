@@ -16,6 +16,7 @@ from typing import Any
 
 from audio_io.hosted import spawn
 from audio_io.midi_events import MidiEvent, MidiParser, encode
+from audio_io.midi_ports import NO_MIDI, available_apis
 from audio_io.midi_process import EVENT, serve
 from lmdm.errors import InputError
 
@@ -44,6 +45,8 @@ class MidiPorts:
         Raises:
             InputError: there is no MIDI here, or not the input wanted.
         """
+        if not available_apis():
+            raise InputError(NO_MIDI)
         self._sink, self._lost = sink, lost
         self._wanted, self._outputs = wanted, list[str]()
         self._state: dict[str, Any] = {"inputs": [], "outputs": {}, "sources": [], "sinks": []}

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from lmdm.errors import InputError
 
 CLIENT_NAME = "LMDM Live"
+NO_MIDI = "no MIDI: this machine has no ALSA sequencer, JACK server or other MIDI driver running"
 WATCH_NAME = "LMDM Live watch"  # the client that only looks
 # RtMidi's own numbers of its APIs (RtMidi.h), in order of preference.
 APIS = {"coremidi": 1, "winmm": 4, "alsa": 2, "jack": 3}

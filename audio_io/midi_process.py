@@ -22,6 +22,7 @@ from typing import Any
 from audio_io.device_process import settle
 from audio_io.midi_ports import (
     CLIENT_NAME,
+    NO_MIDI,
     MidiPort,
     PortList,
     available_apis,
@@ -40,7 +41,6 @@ SERVER_DIED = 3  # exit status
 _DIRECTIONS: tuple[Any, Any] = ("input", "output")
 OUTPUT_CLIENT, DEVICE_CLIENT = f"{CLIENT_NAME} out", f"{CLIENT_NAME} device"
 VIRTUAL_IN, VIRTUAL_OUT = f"{CLIENT_NAME}:in", f"{OUTPUT_CLIENT}:out"
-_NO_MIDI = "no MIDI: this machine has no ALSA sequencer, JACK server or other MIDI driver running"
 
 
 def serve(pipe: Connection, wanted: str | None, outputs: tuple[str, ...]) -> None:
@@ -89,11 +89,11 @@ class _Ports:
         """Why the port wanted is not open; empty if it is, or if none was wanted."""
         if self._wanted is None:
             nothing = not self._inputs and not available_apis()
-            return _NO_MIDI if nothing else ""
+            return NO_MIDI if nothing else ""
         if any(self._is_wanted(each.port.name) for each in self._inputs.values()):
             return ""
         if not available_apis():
-            return _NO_MIDI
+            return NO_MIDI
         names = "; ".join(port.name for port in self._sources)
         return (
             f"no MIDI input port {self._wanted!r}: "

@@ -51,9 +51,7 @@ def test_pieces_of_any_size_give_the_same(cuts: list[int]) -> None:
         each.cutoff = 1000.0
         each.process(np.zeros((10, 2), np.float32))
     edges = np.cumsum([0, *cuts])
-    out = np.concatenate(
-        [pieces.process(audio[a:b]) for a, b in itertools.pairwise(edges)]
-    )
+    out = np.concatenate([pieces.process(audio[a:b]) for a, b in itertools.pairwise(edges)])
     assert np.abs(whole.process(audio) - out).max() < 1e-6
 
 
