@@ -68,11 +68,15 @@ class MidiDesk:
         send: Callable[[Message], None],
         look: Callable[[], Snapshot],
         port: str | None = None,
-        store: ProfileStore | None = None,
+        folder: Path | None = None,
     ) -> None:
-        """Opens the ports (see `MidiPorts`). Raises InputError where there is no MIDI."""
+        """Opens the ports (see `MidiPorts`). `folder`: where profiles are kept; None: nowhere.
+
+        Raises:
+            InputError: there is no MIDI, or not the port.
+        """
         self._send, self._look = send, look
-        self._store = store or ProfileStore()
+        self._store = ProfileStore(folder)
         self._events: queue.SimpleQueue[tuple[str, MidiEvent | None]] = queue.SimpleQueue()
         self._lock = threading.RLock()
         self._maps: dict[str, MidiMap] = {}

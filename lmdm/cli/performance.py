@@ -138,7 +138,9 @@ class Performance:
 
     def _open_midi(self) -> None:
         try:
-            self._desk = MidiDesk(self.send, self.snapshot, self.settings.midi_port)
+            home = self.settings.home
+            folder = home / "midi" if home is not None else None
+            self._desk = MidiDesk(self.send, self.snapshot, self.settings.midi_port, folder)
         except InputError as problem:
             if self.settings.midi_port is not None:
                 raise

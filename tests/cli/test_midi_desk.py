@@ -54,7 +54,7 @@ class Stage:
         monkeypatch.setattr(midi_desk, "MidiPorts", FakePorts)
         self.sent, self.snapshot = [], Snapshot(density=0.5)
         self.store = ProfileStore(folder)
-        self.desk = MidiDesk(self.take, lambda: self.snapshot, store=self.store)
+        self.desk = MidiDesk(self.take, lambda: self.snapshot, folder=folder)
 
     def take(self, message):
         if isinstance(message, RecallSceneNumber):
