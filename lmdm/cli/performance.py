@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ import numpy as np
 
 from audio_io.clock_output import Position
 from audio_io.device_keeper import DeviceKeeper
-from audio_io.devices import sounddevice_module
+from audio_io.devices import NO_PORTAUDIO
 from audio_io.meters import Meter
 from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
@@ -121,8 +120,8 @@ class Performance:
             self._ring.unlink()
             raise
         self._devices = DeviceKeeper(self.output, self._tell)
-        midi_clock = self._desk.clock if self._desk is not None else None
-        self._clocks = Clocks(self.send, midi_clock, self._position)
+        midi = (self._desk.clock, self._desk.send) if self._desk is not None else ()
+        self._clocks = Clocks(self.send, self._position, *midi)
         self.supervisor.start()
         self.output.start()
         threading.Thread(target=self._begin, name="begin", daemon=True).start()
@@ -132,14 +131,16 @@ class Performance:
         try:
             return open_playout(wanted, CAPACITY_MS)
         except InputError as problem:
-            if wanted is not None and _has_portaudio():
+            if wanted is not None and NO_PORTAUDIO not in str(problem):
                 raise
             self.notices.append(f"{problem}; playing to a file instead")
             return ClockPlayout(SAMPLE_RATE, round(SAMPLE_RATE * CAPACITY_MS / 1000.0))
 
     def _open_midi(self) -> None:
         try:
-            self._desk = MidiDesk(self.send, self.snapshot, self.settings.midi_port)
+            home = self.settings.home
+            folder = home / "midi" if home is not None else None
+            self._desk = MidiDesk(self.send, self.snapshot, self.settings.midi_port, folder)
         except InputError as problem:
             if self.settings.midi_port is not None:
                 raise
@@ -226,8 +227,6 @@ class Performance:
                 self._clocks.select(source)
             case m.SetClockOut(on=on):
                 self._clocks.send_out(on)
-            case m.SelectMidiOutput(port=port):
-                self._clocks.send_out(self._clocks.out, port)
             case m.UndoChange() | m.RedoChange():
                 self._edit(isinstance(message, m.UndoChange))
             case _ if not self._scene(message):
@@ -386,7 +385,6 @@ class Performance:
             clock_source=clocks.source,
             clock_out=clocks.out,
             clock_text=clocks.text(),
-            midi_out=clocks.out_port,
             scenes=self._keeper.scenes.names,
             undoable=edits.undoable,
             redoable=edits.redoable,
@@ -445,13 +443,6 @@ class Performance:
             "seed": last.seed,
             "notices": self.notices,
         }
-
-
-def _has_portaudio() -> bool:
-    with contextlib.suppress(InputError):
-        sounddevice_module()
-        return True
-    return False
 
 
 def _decibels(amplitudes: tuple[float, ...]) -> tuple[float, float]:
