@@ -94,6 +94,8 @@ class SafetyButtons(QWidget):
     def set_locked(self, locked: bool) -> None:
         """While the stage is locked a take can be begun, not ended."""
         self._locked = locked
+        for button in (self.undo, self.redo, self.rewind):
+            button.setVisible(not locked)
         self.show_snapshot(self._stage.snapshot)
 
     def press_panic(self) -> None:

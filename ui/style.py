@@ -51,9 +51,12 @@ QPushButton:focus {{ border: 1px solid {ACCENT}; }}
 QPushButton:disabled {{ color: {FAINT}; background: {PANEL}; }}
 QPushButton:checked {{ background: {CHOSEN}; border-color: {ACCENT}; }}
 QPushButton:checked:focus {{ border-color: {TEXT}; }}
+QPushButton:checked:disabled {{ color: {QUIET}; background: {PANEL}; border-color: {LINE}; }}
 QPushButton#main {{ background: {CHOSEN}; border-color: {ACCENT}; }}
+QPushButton#main:disabled {{ background: {PANEL}; border-color: {LINE}; }}
 QPushButton#small {{ padding: 2px 8px; }}
 QPushButton#tight {{ padding: 2px 4px; }}
+QPushButton#scene {{ padding: 2px 6px; min-height: 1em; }}
 QPushButton#icon {{ padding: 5px 6px; }}
 QPushButton#plain {{ background: transparent; border: 1px solid transparent; padding: 2px 6px;
     color: {QUIET}; }}
@@ -90,6 +93,7 @@ QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit {{
 }}
 QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{ border-color: {ACCENT}; }}
 QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {{ color: {FAINT}; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none; }}
 QComboBox {{ padding-right: 24px; min-height: 1.4em; }}
 QComboBox::drop-down {{ border: none; width: 22px; }}
 QComboBox QAbstractItemView {{ background: {RAISED}; border: 1px solid {LINE};
