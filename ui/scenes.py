@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QAction, QPainter, QPaintEvent
 from PyQt6.QtWidgets import (
+    QBoxLayout,
     QHBoxLayout,
     QLineEdit,
     QMenu,
@@ -53,6 +54,10 @@ class SceneButton(QPushButton):
         wide = line.horizontalAdvance(f"{self.number}  {self.name}") + 2 * line.height()
         size = LARGE if self.large else 1.0
         return QSize(round(max(wide, 4 * line.height()) * size), round(2.1 * line.height() * size))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """A name is not cut; the strip scrolls."""
+        return self.sizeHint()
 
     def show_wait(self, share: float | None) -> None:
         """How much of the wait is over, 0 to 1."""
@@ -210,13 +215,21 @@ class ScenesStrip(QWidget):
         self.scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.scroll.setFixedHeight(round(self.fontMetrics().height() * 2.2))
-        line = QHBoxLayout(self)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(10)
-        line.addWidget(self.scroll, 1)
-        line.addWidget(self.quantise)
-        line.addWidget(self.countdown)
-        line.addWidget(self.cancel)
+        when = QHBoxLayout()
+        when.setSpacing(10)
+        for widget in (self.quantise, self.countdown, self.cancel):
+            when.addWidget(widget)
+        self._lines = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._lines.setContentsMargins(0, 0, 0, 0)
+        self._lines.setSpacing(10)
+        self._lines.addWidget(self.scroll, 1)
+        self._lines.addLayout(when)
+
+    def set_stacked(self, stacked: bool) -> None:
+        """Two rows where one is too wide."""
+        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        self._lines.setDirection(down if stacked else across)
+        self._lines.setSpacing(4 if stacked else 10)
 
     # --- what it shows --------------------------------------------------------------------------
 

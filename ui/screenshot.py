@@ -59,16 +59,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--size", default="1280x800")
     parser.add_argument("--scale", default="1", help="of everything, as on a dense screen")
     parser.add_argument("--text", type=float, default=1.0, help="of letters alone")
+    parser.add_argument("--page", type=int, default=0, help="of a small window, from 0")
     parser.add_argument("--show", choices=SHOWS, default="playing")
     options = parser.parse_args(arguments)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     os.environ["QT_SCALE_FACTOR"] = options.scale
     wide, tall = (int(figure) for figure in options.size.split("x"))
-    picture(options.file, wide, tall, options.show, options.text)
+    picture(options.file, wide, tall, options.show, options.text, options.page)
     return 0
 
 
-def picture(file: Path, wide: int, tall: int, show: str, text: float = 1.0) -> None:
+def picture(file: Path, wide: int, tall: int, show: str, text: float = 1.0, page: int = 0) -> None:
     """Plays a pretended session for a while and saves the window, or the dialog asked for."""
     from PyQt6.QtWidgets import QApplication
 
@@ -107,6 +108,8 @@ def picture(file: Path, wide: int, tall: int, show: str, text: float = 1.0) -> N
         window.prompts.pads[0].weight.moved.emit(0.5)
         window.scenes.call("Rain")
     frames(60)
+    if window.ground.pages is not None:
+        window.ground.pages.turn(page)
     shown = arrange(window, demo, show, frames)
     application.processEvents()
     shown.grab().save(str(file))

@@ -16,7 +16,7 @@ from ui.transport import TONES
 from ui.words import Phrase
 
 GAP = 22.0
-MARK = 14.0
+LAMP_LINES = 0.82  # width of a mark or a lamp, in lines of text
 SHORTEST = 44.0  # what is elided further is left out
 ACTIVE_SECONDS = 0.25  # the MIDI lamp stays lit so long after something came
 
@@ -95,37 +95,45 @@ class StatusLine(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         metrics = painter.fontMetrics()
+        lamp = metrics.height() * LAMP_LINES
+        end = self.width() - lamp - 6
         self._boxes = []
         x = 2.0
         for phrase in self.left:
-            wide = metrics.horizontalAdvance(phrase.text) + (MARK if phrase.lane else 0.0)
+            wide = metrics.horizontalAdvance(phrase.text) + (lamp if phrase.lane else 0.0)
+            if x + wide > end:
+                break  # the least urgent come last
             self._draw(painter, QRectF(x, 0, wide, self.height()), phrase, phrase.text)
             x += wide + GAP
         shown_right = list(self.right)
         widths = [float(metrics.horizontalAdvance(phrase.text)) for phrase in shown_right]
         while widths:
-            fitting = fitted(widths, self.width() - 8 - MARK - x - GAP * (len(widths) - 1))
+            fitting = fitted(widths, end - x - GAP * (len(widths) - 1))
             if min(fitting) >= min(SHORTEST, *widths):
                 break
             del widths[0], shown_right[0]
         else:
             fitting = []
-        x = self.width() - 8 - MARK - sum(fitting) - GAP * (len(fitting) - 1)
+        x = end - sum(fitting) - GAP * (len(fitting) - 1)
         for phrase, wide in zip(shown_right, fitting, strict=True):
             shown = metrics.elidedText(phrase.text, Qt.TextElideMode.ElideRight, round(wide + 1))
             self._draw(painter, QRectF(x, 0, wide + 1, self.height()), phrase, shown)
             x += wide + GAP
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.colour(theme.FRESH if self.active else theme.LINE))
-        painter.drawEllipse(QRectF(self.width() - MARK, self.height() / 2 - 4, 8, 8))
+        side = lamp * 0.6
+        painter.drawEllipse(QRectF(self.width() - side - 4, (self.height() - side) / 2, side, side))
 
     def _draw(self, painter: QPainter, box: QRectF, phrase: Phrase, shown: str) -> None:
         self._boxes.append((box, phrase))
         if phrase.lane is not None:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.colour(theme.LANE_COLOURS[phrase.lane]))
-            shape = theme.lane_shape(phrase.lane, box.left() + 5, box.center().y(), 8)
+            line = painter.fontMetrics().height()
+            shape = theme.lane_shape(
+                phrase.lane, box.left() + 0.3 * line, box.center().y(), 0.48 * line
+            )
             painter.drawPolygon(shape)
-            box = box.adjusted(MARK, 0, 0, 0)
+            box = box.adjusted(line * LAMP_LINES, 0, 0, 0)
         painter.setPen(theme.colour(TONES[phrase.tone]))
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, shown)

@@ -177,6 +177,10 @@ class Transport(QWidget):
         self.play.setObjectName("icon")
         self.play.setCheckable(True)
         self.play.setIcon(icons.icon("play", on=theme.FRESH))
+        fixed = QSizePolicy.Policy.Fixed
+        self.play.setSizePolicy(fixed, fixed)
+        self.stop = QPushButton()
+        self.stop.setSizePolicy(fixed, fixed)
         theme.describe(
             self.play,
             "Play, pause",
@@ -186,7 +190,6 @@ class Transport(QWidget):
         )
         self.play.clicked.connect(lambda on: stage.send(m.Play() if on else m.Pause()))
         teach(self.play, "play", "Play, pause")
-        self.stop = QPushButton()
         self.stop.setObjectName("icon")
         self.stop.setIcon(icons.icon("stop"))
         theme.describe(self.stop, "Stop", "Fades out; Play then begins afresh at bar 1.", "instant")
