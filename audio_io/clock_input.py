@@ -7,6 +7,9 @@
     >>> clock.running, round(clock.bpm, 2), round(clock.beat(at=2 * 60 / 128), 3)
     (True, 128.0, 2.0)
 
+A clock that was never started nor stopped counts as running, its first tick being the beat: some
+boxes send nothing else.
+
 Source: MIDI 1.0 Detailed Specification 4.2, "System Real Time Messages": 24 ticks a quarter note;
 the first tick after Start is the first downbeat; a song position counts sixteenths.
 """
@@ -35,7 +38,7 @@ class ClockInput:
         self._count = 0  # ticks since the beginning
         self._song_tick = 0  # of the next tick while the song runs, and where it stands otherwise
         self._offset = 0.0  # beats from the filter's position to the song's
-        self._running = self._starting = False
+        self._running, self._starting = True, False
         self._last_tick = float("-inf")
         self.starts = 0  # times the song began to run: a follower takes its position over at once
 

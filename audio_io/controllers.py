@@ -98,8 +98,8 @@ def _whole(text: str, low: int, high: int) -> bool:
 class Turn:
     """A control has moved to `value`, 0 to 1; for data increments by `steps` instead.
 
-    `raw` is the 7-bit value as sent, which relative encoders need; a released note has value 0. Of a
-    14-bit pair whose lower half was never seen, the movement is not `fine`.
+    `raw` is the 7-bit value as sent, which relative encoders need; a released note has value 0. The
+    movement of a 14-bit pair whose lower half was never seen is not `fine`.
     """
 
     source: Source

@@ -253,6 +253,11 @@ class MidiInputs:
         return tuple(each.port_name for each in self._all() if each.connected)
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """The same as the musician knows them, whatever socket they sit in."""
+        return tuple(each.device for each in self._all() if each.connected)
+
+    @property
     def ports(self) -> tuple[str, ...]:
         """Names of all ports there are to choose from."""
         return tuple(each.name for each in self._seen)

@@ -55,11 +55,12 @@ SETTERS: dict[str, tuple[type[Message], str]] = {
     "transform": (m.SetTransform, "amount"),
     "delay_beats": (m.SetDelay, "beats"),
     "feedback": (m.SetFeedback, "amount"),
+    "economy": (m.SetEconomy, "level"),
 }
 _FIELD_OF = {message_type: (name, source) for name, (message_type, source) in SETTERS.items()}
 
 # what a hand does in the moment: no scene keeps it
-MOMENTARY = ("seed", "quantise", "freeze", "pitch_bend")
+MOMENTARY = ("seed", "quantise", "freeze", "pitch_bend", "economy")
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Controls:
     transform: float = 0.7  # how much of the input the model makes anew, in jam mode delay
     delay_beats: float = 4.0
     feedback: float = 0.0
+    economy: int = 0  # quality given up to keep in time; see `Governor`
 
     def __post_init__(self) -> None:
         for name, (message_type, source) in SETTERS.items():
@@ -115,6 +117,8 @@ class Controls:
         """
         if isinstance(message, m.SetControls):
             return Controls.from_dict({**self.to_dict(), **message.settings}, source="scene")
+        if isinstance(message, m.SetClock):
+            return replace(self, bpm=message.bpm)
         if type(message) not in _FIELD_OF:
             return self
         name, source = _FIELD_OF[type(message)]
@@ -176,8 +180,9 @@ class Controls:
         return values
 
     def scene(self) -> dict[str, Any]:
-        """What a scene keeps of them, in the JSON and TOML form."""
-        return {name: value for name, value in self.to_dict().items() if name not in MOMENTARY}
+        """What a scene keeps of them: the JSON form with its None, so that those return as well."""
+        values = dict.fromkeys(SETTERS) | self.to_dict()
+        return {name: value for name, value in values.items() if name not in MOMENTARY}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object], source: str = "controls") -> Controls:

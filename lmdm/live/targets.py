@@ -31,9 +31,11 @@ from lmdm.live.messages import (
     SEED_MODES,
     Message,
     Pause,
+    Play,
     SetFreeze,
     SetPad,
     SetPrompts,
+    StartRecording,
     StopRecording,
 )
 
@@ -177,9 +179,9 @@ class Target:
         if self.kind == "set_freeze":
             return SetFreeze(float(self.argument or 1) if on else None)
         if self.kind == "start_recording":
-            return MESSAGES["start_recording"]() if on else StopRecording()
+            return StartRecording() if on else StopRecording()
         if self.kind == "play":
-            return MESSAGES["play"]() if on else Pause()
+            return Play() if on else Pause()
         return _build(self.kind, on)
 
     def _triggered(self) -> Message:
@@ -251,17 +253,24 @@ def fields_set(message: Message) -> dict[str, Any]:
     >>> fields_set(SetGuidance(2.0))
     {'guidance': 2.0}
     """
-    kind = next(k for k, each in MESSAGES.items() if each is type(message))
-    if kind in ("stop_recording", "pause"):
-        return {"recording": ""} if kind == "stop_recording" else {"transport": "paused"}
-    if kind in ("start_recording", "play"):
-        return {"recording": "new"} if kind == "start_recording" else {"transport": "playing"}
-    simple = {"set_prompts": "prompts", "set_pad": "pad"} | SWITCHES
-    simple |= {k: each.field for k, each in RANGES.items()}
-    simple |= {k: field for k, (field, _) in CHOICES.items()}
-    if kind not in simple:
-        return {}
-    return {simple[kind]: getattr(message, fields(message)[0].name)}
+    if isinstance(message, (StartRecording, StopRecording)):
+        return {"recording": "new" if isinstance(message, StartRecording) else ""}
+    if isinstance(message, (Play, Pause)):
+        return {"transport": "playing" if isinstance(message, Play) else "paused"}
+    field = _FIELD_OF.get(type(message))
+    return {} if field is None else {field: getattr(message, fields(message)[0].name)}
+
+
+_FIELD_OF = {
+    MESSAGES[kind]: field
+    for kind, field in (
+        ("set_prompts", "prompts"),
+        ("set_pad", "pad"),
+        *SWITCHES.items(),
+        *((kind, each.field) for kind, each in RANGES.items()),
+        *((kind, field) for kind, (field, _) in CHOICES.items()),
+    )
+}
 
 
 def _need(name: str, true: bool, what: str) -> None:

@@ -33,6 +33,7 @@ def run(clock: ClockInput, ticks: int, start: float = 0.0) -> float:
 
 def test_start_stop_continue_and_song_position() -> None:
     clock = ClockInput()
+    clock.feed(Stop(0.0))
     now = run(clock, 50)  # ticks before the start tell the tempo
     assert (clock.running, clock.beat(now)) == (False, 0.0)
     assert clock.bpm == pytest.approx(125.0)
@@ -53,6 +54,13 @@ def test_start_stop_continue_and_song_position() -> None:
     now = run(clock, 6, now)
     assert clock.beat(now) == pytest.approx(16.75)
     assert clock.starts == 3
+
+
+def test_ticks_alone_are_a_clock_too() -> None:
+    clock = ClockInput()
+    now = run(clock, 36)
+    assert clock.running
+    assert clock.beat(now) == pytest.approx(1.5)
 
 
 def test_a_start_out_of_phase_moves_the_position_and_keeps_the_tempo() -> None:

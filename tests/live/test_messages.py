@@ -52,6 +52,7 @@ EXAMPLES = [
     m.HearInput("AAAAAA=="),
     m.SetTransform(0.5),
     m.SetSeedMode("drift"),
+    m.SetEconomy(2),
     m.SetBassMute(True),
     m.SetBassAndDrumsOnly(True),
     m.SetDensity(0.75),

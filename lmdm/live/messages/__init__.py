@@ -33,7 +33,16 @@ from lmdm.live.messages.desk import (
     SelectModel,
     StopTake,
 )
-from lmdm.live.messages.message import LANES, Lane, Message, from_dict, kind_of, kinds, to_dict
+from lmdm.live.messages.message import (
+    LANES,
+    Lane,
+    Message,
+    from_dict,
+    in_words,
+    kind_of,
+    kinds,
+    to_dict,
+)
 from lmdm.live.messages.music import (
     BLEND_MODES,
     KEY_MODES,
@@ -56,6 +65,7 @@ from lmdm.live.messages.music import (
     SetChord,
     SetDensity,
     SetDrums,
+    SetEconomy,
     SetFreeze,
     SetGlide,
     SetGuidance,
@@ -246,6 +256,7 @@ __all__ = [
     "SetDensity",
     "SetDrums",
     "SetDry",
+    "SetEconomy",
     "SetFeedback",
     "SetFreeze",
     "SetFutureVisibility",
@@ -295,6 +306,7 @@ __all__ = [
     "UndoChange",
     "Waiting",
     "from_dict",
+    "in_words",
     "kind_of",
     "kinds",
     "to_dict",

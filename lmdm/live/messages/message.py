@@ -54,6 +54,27 @@ def kind_of(message_type: type) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", message_type.__name__).lower()
 
 
+def in_words(message: Message) -> str:
+    """What a message says, in a few words: its values.
+
+    >>> from lmdm.live.messages import NoteOn, SetPrompts
+    >>> in_words(NoteOn(60)), in_words(SetPrompts((("choir", 1.0),)))
+    ('60 100', 'choir 1')
+    """
+    words = " ".join(_words(getattr(message, each.name)) for each in fields(message))
+    return words if len(words) <= 60 else words[:59] + "…"
+
+
+def _words(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_words, value))
+    if isinstance(value, Mapping):
+        return str(value.get("scene", ", ".join(value)))
+    return "–" if value is None else str(value)
+
+
 def kinds() -> dict[str, type[Message]]:
     """Kind -> class of every message there is."""
     return {kind_of(each): each for each in Message.__subclasses__()}

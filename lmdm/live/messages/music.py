@@ -133,6 +133,16 @@ class SetSeedMode(Message):
     mode: str = checked(fields.choice(SEED_MODES))
 
 
+@dataclass(frozen=True)
+class SetEconomy(Message):
+    """How much quality the governor gives up to keep in time: 0 none, each level fewer steps.
+
+    The engine sends it to itself, so that a replay gives up the same.
+    """
+
+    level: int = checked(fields.whole(0, 3))
+
+
 # --- macros -----------------------------------------------------------------------------------
 
 
