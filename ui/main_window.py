@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from PyQt6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent, QSho
 from PyQt6.QtWidgets import QApplication, QDialog, QMainWindow, QMenu, QPushButton
 
 from lmdm.live import messages as m
-from ui import icons, preferences, theme
+from ui import icons, theme
 from ui.arrangement import arrangement
 from ui.banner import Banner
 from ui.blend_surface import BlendSurface
@@ -29,7 +30,7 @@ from ui.letters import Letters
 from ui.lock import LockButton, StageLock
 from ui.macros import Macros
 from ui.output_strip import OutputStrip
-from ui.preferences import Preferences
+from ui.preferences import Preferences, load, save
 from ui.prompts import PromptPads
 from ui.safety import SafetyButtons
 from ui.scenes import ScenesStrip
@@ -50,28 +51,37 @@ class MainWindow(QMainWindow):
         stage: the view-model.
         sound: PCM heard since the last call; None draws levels only.
         file: where preferences are kept; None keeps them for this session only.
+        clock: seconds, as the beat and the sound's picture go by them.
+        preferences: those to begin with, where there is no file.
     """
 
-    def __init__(self, stage: Stage, sound: Sound | None = None, file: Path | None = None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        sound: Sound | None = None,
+        file: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        preferences: Preferences | None = None,
+    ) -> None:
         super().__init__()
         self.stage = stage
         self._closed = False
         self._file = file
-        self.preferences = preferences.load(file) if file is not None else Preferences()
+        self.preferences = load(file) if file is not None else preferences or Preferences()
         self.played = PlayedKeys(stage.send)
         self.setWindowTitle("LMDM Live")
-        self.transport = Transport(stage)
+        self.transport = Transport(stage, clock)
         self.safety = SafetyButtons(stage, self.played)
         self.scenes = ScenesStrip(stage)
         self.banner = Banner(stage)
         self.prompts = PromptPads(stage)
         self.blend = BlendSurface(stage, self.prompts)
         self.macros = Macros(stage)
-        self.sound = SoundView(stage, sound)
+        self.sound = SoundView(stage, sound, clock)
         self.output = OutputStrip(stage)
         self.key_row = KeyRow(stage, self.played)
         self.keys = PianoKeys(stage, self.played)
-        self.status = StatusLine(stage)
+        self.status = StatusLine(stage, clock)
         self.lock = LockButton()
         self.menu_button = QPushButton()
         self.menu_button.setObjectName("icon")
@@ -191,11 +201,10 @@ class MainWindow(QMainWindow):
             self.lock.set_locked(True)
 
     def _bind_lock(self) -> None:
-        transport, macros = self.transport, self.macros
+        macros = self.macros
         self._stage_lock = StageLock((
-            transport.tempo, transport.source, transport.stop, self.menu_button,
-            self.prompts.extras, self.prompts.add, macros.chance, macros.memory.from_bars,
-            macros.memory.from_file, macros.shape.key, self.scenes.keep,
+            self.menu_button, macros.chance, macros.memory.from_bars, macros.memory.from_file,
+            macros.shape.key,
         ))  # fmt: skip
         self.lock.changed.connect(self._lock)
 
@@ -204,6 +213,8 @@ class MainWindow(QMainWindow):
         self.learn.enabled = not locked
         self.prompts.set_locked(locked)
         self.safety.set_locked(locked)
+        self.transport.set_locked(locked)
+        self.scenes.set_locked(locked)
         self.ground.set_locked(locked)
         self.keys.setFocus()
         if locked:
@@ -221,7 +232,7 @@ class MainWindow(QMainWindow):
         self._apply_preferences()
         if self._file is not None:
             try:
-                preferences.save(chosen, self._file)
+                save(chosen, self._file)
             except OSError as problem:
                 self.stage.problem.emit(f"The preferences cannot be kept: {problem}")
 

@@ -223,14 +223,27 @@ class SoundView(QWidget):
             painter.setPen(theme.colour(theme.FRESH, 0.9))
             edge = round(x + final) + 0.5
             painter.drawLine(QPointF(edge, 0), QPointF(edge, self.height()))
-            painter.setFont(theme.font(0.78))
-            painter.setPen(theme.colour(theme.TEXT, 0.85))
-            base = self.height() - 6.0
-            if rest.width() > painter.fontMetrics().horizontalAdvance("can change") + 10:
-                painter.drawText(QPointF(edge + 6, base), "can change")
-            if final > painter.fontMetrics().horizontalAdvance("final") + 10:
-                painter.drawText(QPointF(x + 6, base), "final")
+            self._draw_legend(painter, x + 6, hatch)
         painter.fillRect(QRectF(x - 1, 0, 2, self.height()), theme.colour(theme.TEXT))
+
+    def _draw_legend(self, painter: QPainter, x: float, hatch: QBrush) -> None:
+        """What the two grounds mean, at the foot, where there is room."""
+        painter.setFont(theme.font(0.78))
+        metrics = painter.fontMetrics()
+        side, line = metrics.ascent() * 0.75, metrics.height()
+        if x + 2 * side + metrics.horizontalAdvance("can change") > self.width():
+            return
+        base = self.height() - 6.0 - line
+        for words, brush in (
+            ("final", QBrush(theme.colour(theme.FRESH, 0.55))),
+            ("can change", hatch),
+        ):
+            box = QRectF(x, base - side, side, side)
+            painter.fillRect(box, theme.colour(theme.WELL))
+            painter.fillRect(box, brush)
+            painter.setPen(theme.colour(theme.TEXT, 0.85))
+            painter.drawText(QPointF(x + side + 5, base), words)
+            base += line
 
     def _draw_marks(self, painter: QPainter) -> None:
         """Where changes landed, and, ahead, where those that wait will."""

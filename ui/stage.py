@@ -62,6 +62,7 @@ ECHOES: dict[type[Message], tuple[str, str]] = {
     m.SetFutureVisibility: ("beats", "future_visibility"),
     m.SetDelay: ("beats", "delay_beats"),
     m.SetFeedback: ("amount", "feedback"),
+    m.SetTransform: ("amount", "transform"),
     m.SetDry: ("amount", "dry"),
     m.SetWet: ("amount", "wet"),
     m.SetGovernor: ("on", "governor_on"),
