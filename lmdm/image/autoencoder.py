@@ -22,10 +22,14 @@ READS = ("intermediate", "last-layer", "nothing")
 
 
 class Latents(NamedTuple):
-    """One picture's tokens in both groups."""
+    """Pictures' tokens in both groups."""
 
     z: Tensor  # patch tokens [B, N, D], untouched from the backbone
     q: Tensor | None  # detail tokens [B, Q, D]; None for a plain RAE
+
+    def to(self, device: torch.device) -> Latents:
+        """On a device, in float32."""
+        return Latents(*(None if t is None else t.to(device, torch.float32) for t in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class AutoencoderConfig:
     queries: int = 8
     taps: tuple[int, ...] = (0, 2, 4)
     read: str = "intermediate"
+    condenser_multiplier: int = 4  # width within the condenser's MLP, over its own
     self_attention: bool = False
     gate: bool = False
     decoder_dim: int = 128
@@ -93,6 +98,7 @@ class RepresentationAutoencoder(nn.Module):
                 backbone.dim,
                 tap_dims,
                 condenser_heads(backbone.dim),
+                config.condenser_multiplier,
                 config.self_attention,
                 config.gate,
             )

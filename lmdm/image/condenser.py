@@ -22,7 +22,13 @@ class CondenserBlock(nn.Module):
     """Queries read one tap; optionally they then read one another."""
 
     def __init__(
-        self, dim: int, tap_dim: int, heads: int, self_attention: bool, gate: bool
+        self,
+        dim: int,
+        tap_dim: int,
+        heads: int,
+        multiplier: int,
+        self_attention: bool,
+        gate: bool,
     ) -> None:
         super().__init__()
         self.query_norm, self.tap_norm = nn.LayerNorm(dim), nn.LayerNorm(tap_dim)
@@ -30,7 +36,8 @@ class CondenserBlock(nn.Module):
         self.gate = nn.Parameter(torch.zeros(())) if gate else None
         self.self_norm = nn.LayerNorm(dim) if self_attention else None
         self.exchange = Attention(dim, heads) if self_attention else None
-        self.feedforward_norm, self.feedforward = nn.LayerNorm(dim), FeedForward(dim)
+        self.feedforward_norm = nn.LayerNorm(dim)
+        self.feedforward = FeedForward(dim, multiplier)
 
     def forward(self, queries: Tensor, tap: Tensor) -> Tensor:
         """queries [B, Q, dim], tap [B, N, tap_dim] -> [B, Q, dim]."""
@@ -55,13 +62,15 @@ class DetailCondenser(nn.Module):
         dim: int,
         tap_dims: Sequence[int],
         heads: int,
+        multiplier: int = 4,
         self_attention: bool = False,
         gate: bool = False,
     ) -> None:
         super().__init__()
         self.queries = nn.Parameter(torch.randn(queries, dim) / dim**0.5)
         self.blocks = nn.ModuleList(
-            CondenserBlock(dim, tap_dim, heads, self_attention, gate) for tap_dim in tap_dims
+            CondenserBlock(dim, tap_dim, heads, multiplier, self_attention, gate)
+            for tap_dim in tap_dims
         )
 
     def forward(self, taps: Sequence[Tensor], batch: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Configuration as data: JSON files that map to frozen dataclasses, unknown keys refused by name."""
+"""Configuration as data: JSON that maps to frozen dataclasses, unknown keys refused by name."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def from_dict(kind: type[Config], values: Mapping[str, Any], place: str) -> Conf
         raise InputError(f"{place} has unknown key {unknown[0]!r}; known: {', '.join(fields)}")
     try:
         return kind(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+            **{
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in values.items()
+            }
         )
     except (TypeError, ValueError) as problem:
         if isinstance(problem, InputError):

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ LARGEST = 120_000_000  # pixels of one picture; more is taken for a decompressio
 Pixels = NDArray[np.uint8]
 
 
-class BadImage(ValueError):  # noqa: N818: it is about the image, as in zipfile.BadZipFile
+class BadImage(ValueError):  # noqa: N818 -- named as zipfile.BadZipFile is
     """A picture that cannot be read, and why."""
 
 
@@ -119,7 +120,7 @@ def read_images(
     yield from loader
 
 
-def _as_it_is(item: tuple[Path, Pixels | str]) -> tuple[Path, Pixels | str]:
+def _as_it_is(item: Any) -> Any:
     return item
 
 

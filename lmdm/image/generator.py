@@ -1,7 +1,7 @@
 """Stage 2 as mathematics: the training loss on joint latents, and sampling back to them.
 
-    x_t = (1 - t) x + t eps,  v = eps - x,  t = s u / (1 + (s - 1) u),  u logit-normal(0, 1)
-    s = sqrt(tokens * channels / 4096)                              (RAE; DecQ counts its queries)
+x_t = (1 - t) x + t eps,  v = eps - x,  t = s u / (1 + (s - 1) u),  u logit-normal(0, 1)
+s = sqrt(tokens * channels / 4096)                              (RAE; DecQ counts its queries)
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lmdm.diffusion.path import interpolate, velocity
 from lmdm.diffusion.samplers import Velocities, sample
+from lmdm.image.dataset import seeded
 from lmdm.image.joint_dit import JointDiT
 
 SHIFT_BASE = 4096  # latent dimensions that need no shift
@@ -57,30 +58,37 @@ def velocity_loss(
 @torch.no_grad()
 def generate_latents(
     dit: JointDiT,
+    noise: Tensor,
     labels: Tensor,
     steps: int,
     shift: float,
-    generator: torch.Generator,
     guidance: float = 1.0,
     guide: JointDiT | None = None,
 ) -> Tensor:
-    """Normalised joint latents [len(labels), N + Q, D] from noise, by Euler steps.
+    """Normalised joint latents from noise, both [B, N + Q, D], by Euler steps; labels [B].
 
     guidance: above 1 steers away from what `guide`, a weaker generator, would do at the same label
     (AutoGuidance, arXiv 2406.02507); without a guide, from what no label would give.
     """
-    device = labels.device
-    tokens = dit.patches + dit.queries
-    noise = torch.randn(
-        len(labels), tokens, dit.token_dim, generator=generator, device=generator.device
-    ).to(device)
-    grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
     other = guide if guide is not None else dit
     other_labels = labels if guide is not None else torch.full_like(labels, dit.no_class)
 
     def network(x: Tensor, t: float) -> Velocities:
-        times = torch.full((len(x),), t, device=device)
+        times = torch.full((len(x),), t, device=x.device)
         main = dit(x, times, labels)
         return main, other(x, times, other_labels) if guidance != 1.0 else None
 
-    return sample(network, noise, shifted(grid, shift).tolist(), "euler", guidance, generator)
+    grid = shifted(torch.linspace(1, 0, steps + 1, dtype=torch.float64), shift)
+    unused = torch.Generator()  # an ODE: Euler draws nothing
+    return sample(network, noise, grid.tolist(), "euler", guidance, unused)
+
+
+def starting_noise(dit: JointDiT, seed: int, first: int, count: int) -> Tensor:
+    """Noise [count, N + Q, D] of pictures `first` and on: each has its own, whatever the batch."""
+    shape = (dit.patches + dit.queries, dit.token_dim)
+    return torch.stack(
+        [
+            torch.randn(shape, generator=seeded(seed, number))
+            for number in range(first, first + count)
+        ]
+    )

@@ -58,7 +58,9 @@ class FeedForward(nn.Sequential):
     """Linear, GELU, linear; four times as wide within."""
 
     def __init__(self, dim: int, multiplier: int = 4) -> None:
-        super().__init__(nn.Linear(dim, multiplier * dim), nn.GELU(), nn.Linear(multiplier * dim, dim))
+        super().__init__(
+            nn.Linear(dim, multiplier * dim), nn.GELU(), nn.Linear(multiplier * dim, dim)
+        )
 
 
 class SelfAttentionBlock(nn.Module):

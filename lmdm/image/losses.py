@@ -73,7 +73,7 @@ def discriminator_hinge(real: Tensor, made: Tensor) -> Tensor:
 def adaptive_weight(
     reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor, largest: float = 1e4
 ) -> Tensor:
-    """Ratio of the two losses' gradient norms at the decoder's last weights (VQGAN), at most 1e4."""
+    """Ratio of both losses' gradient norms at the decoder's last weights (VQGAN), at most 1e4."""
     wanted = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)[0]
     found = torch.autograd.grad(adversarial, last_layer, retain_graph=True)[0]
     return (wanted.norm() / (found.norm() + 1e-6)).clamp(0, largest).detach()

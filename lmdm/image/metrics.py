@@ -68,7 +68,9 @@ def frechet_distance(one: Array, two: Array) -> float:
     return float(shift @ shift + np.trace(first) + np.trace(second) - 2 * crossed)
 
 
-def linear_probe(features: Array, labels: NDArray[np.int64], folds: int = 5, seed: int = 0) -> Array:
+def linear_probe(
+    features: Array, labels: NDArray[np.int64], folds: int = 5, seed: int = 0
+) -> Array:
     """Accuracy of a logistic regression on each of `folds` stratified folds, [folds].
 
     Raises:

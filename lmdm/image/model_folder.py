@@ -1,7 +1,7 @@
 """Trained models on disk: config.json and model.safetensors, one folder each.
 
-    RUN/autoencoder   condenser and decoder; names its backbone, and the hash of its weights
-    RUN/generator     joint DiT; names the autoencoder's hash, and holds the latents' statistics
+RUN/autoencoder   condenser and decoder; names its backbone, and the hash of its weights
+RUN/generator     joint DiT; names the autoencoder's hash, and holds the latents' statistics
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from torch import nn
 
 from lmdm.errors import InputError
 from lmdm.image.autoencoder import AutoencoderConfig, RepresentationAutoencoder
@@ -25,7 +23,7 @@ from lmdm.weights import load_into, save_module, sha256
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
-def save_autoencoder(folder: Path, autoencoder: nn.Module) -> None:
+def save_autoencoder(folder: Path, autoencoder: RepresentationAutoencoder) -> None:
     """Writes config.json and the weights."""
     save_module(autoencoder, folder / WEIGHTS, half=False)
     write_json(folder / CONFIG, {"type": "decq-autoencoder", **asdict(autoencoder.config)})
@@ -54,7 +52,7 @@ def load_autoencoder(
     backbone: one that is loaded already; None loads the one that config.json names.
 
     Raises:
-        InputError: the folder is no autoencoder, or the backbone has other weights than in training.
+        InputError: the folder is no autoencoder, or the backbone has other weights than then.
     """
     values = read_config(folder, "decq-autoencoder")
     config = from_dict(AutoencoderConfig, values, str(folder / CONFIG))
@@ -71,14 +69,12 @@ def load_autoencoder(
 
 
 def save_generator(
-    folder: Path, dit: nn.Module, statistics: LatentStatistics, about: Mapping[str, Any]
+    folder: Path, dit: JointDiT, statistics: LatentStatistics, about: Mapping[str, Any]
 ) -> None:
     """Writes the generator's weights, the statistics and config.json, the config last."""
     save_module(dit, folder / WEIGHTS, half=False)
     save_module(statistics, folder / "statistics.safetensors", half=False)
-    write_json(
-        folder / CONFIG, {"type": "decq-generator", "dit": asdict(dit.config), **about}
-    )
+    write_json(folder / CONFIG, {"type": "decq-generator", "dit": asdict(dit.config), **about})
 
 
 def load_generator(
@@ -93,9 +89,7 @@ def load_generator(
     config = from_dict(JointDiTConfig, about["dit"], f"{folder / CONFIG}: dit")
     if about["autoencoder_sha256"] != sha256(autoencoder_folder / WEIGHTS):
         raise InputError(f"{folder} was trained on another autoencoder than {autoencoder_folder}")
-    dit = JointDiT(
-        config, autoencoder.token_dim, autoencoder.grid, autoencoder.config.queries
-    )
+    dit = JointDiT(config, autoencoder.token_dim, autoencoder.grid, autoencoder.config.queries)
     load_into(dit, folder / WEIGHTS)
     statistics = LatentStatistics.empty(autoencoder)
     load_into(statistics, folder / "statistics.safetensors")

@@ -1,4 +1,4 @@
-"""One training run in a folder: what it is (plan.json), where it stands (state.safetensors), its log.
+"""One training run in a folder: its plan (plan.json), its state (state.safetensors), its log.
 
 The state is written beside and renamed, and everything random in a step follows from the step's
 number, so a run that was killed goes on as if it never had been.
@@ -65,10 +65,10 @@ def accelerator_for(device: str, precision: str) -> Accelerator:
     Raises:
         InputError: the device is not there.
     """
-    found = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device not in DEVICES:
         raise InputError(f"device {device!r} is none of {', '.join(DEVICES)}")
-    if device in found and not found[device]():
+    if device in found and not found[device]:
         raise InputError(f"this machine has no {device} device; give --device cpu")
     try:
         return Accelerator(cpu=device == "cpu", mixed_precision=precision)
@@ -83,7 +83,7 @@ def begin(folder: Path, plan: Mapping[str, Any], accelerator: Accelerator) -> No
         InputError: the folder holds a run of another plan; names the first difference.
     """
     path = folder / "plan.json"
-    document = json.loads(json.dumps(plan | {"processes": accelerator.num_processes}))
+    document = json.loads(json.dumps({**plan, "processes": accelerator.num_processes}))
     if path.exists():
         before = read_json(path)
         for key in [*document, *before]:
@@ -228,5 +228,7 @@ def train(
 def as_plan(**parts: Any) -> dict[str, Any]:
     """One flat dictionary of several dataclasses, for plan.json."""
     return {
-        f"{part}.{key}": value for part, values in parts.items() for key, value in asdict(values).items()
+        f"{part}.{key}": value
+        for part, values in parts.items()
+        for key, value in asdict(values).items()
     }

@@ -140,7 +140,7 @@ def _write_shard(
             images = as_tensor(waiting).to(accelerator.device)
             with accelerator.autocast():
                 made = encode(autoencoder, backbone, images)
-            parts.append(Latents(*(None if t is None else t.float().cpu() for t in made)))
+            parts.append(made.to(torch.device("cpu")))
             waiting.clear()
 
     for picture, pixels in read_images(paths, autoencoder.config.resolution, workers):
@@ -214,7 +214,7 @@ class LatentShards:
             safe_open(folder / name, "pt") for name, count in index["shards"].items() if count
         ]
         self._ends = np.cumsum(counts)
-        self._queries = "q" in self._files[0].keys()  # noqa: SIM118: the handle is no mapping
+        self._queries = "q" in set(self._files[0].keys())
 
     def __len__(self) -> int:
         return len(self.names)

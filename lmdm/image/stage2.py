@@ -90,12 +90,11 @@ def fit_generator(
             accelerator.process_index,
             accelerator.num_processes,
         )
-        batch = latents.rows(rows)
-        on_device = Latents(*(None if t is None else t.to(accelerator.device) for t in batch))
+        batch = latents.rows(rows).to(accelerator.device)
         with accelerator.autocast():
             loss = velocity_loss(
                 prepared,
-                statistics.normalize(on_device),
+                statistics.normalize(batch),
                 told[rows].to(accelerator.device),
                 shift,
                 statistics.patches,

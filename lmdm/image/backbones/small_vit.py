@@ -64,7 +64,8 @@ class SmallViTBackbone:
                 f"the small ViT cuts patches of {vit.config.patch} pixels, so its size must be a "
                 f"multiple of that, not {image_size}"
             )
-        self.vit = protocol.frozen(vit)
+        self.vit = vit
+        protocol.frozen(vit)
         self.name, self.image_size = name, image_size
         self.grid = image_size // vit.config.patch
         self.dim, self.depth = vit.config.dim, vit.config.depth
@@ -101,5 +102,3 @@ def save_small_vit(vit: SmallViT, folder: Path) -> None:
     save_module(vit, folder / "model.safetensors", half=True)
     document = json.dumps({"type": "small-vit", **asdict(vit.config)}, indent=2) + "\n"
     write_beside(folder / "config.json", lambda part: part.write_text(document))
-
-

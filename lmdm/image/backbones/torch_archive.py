@@ -69,7 +69,7 @@ def read_tensors(path: str | Path, sha256: str) -> dict[str, Tensor]:
 def follow(file: io.BytesIO) -> Any:
     """The value that one pickle stream describes, out of plain values, `Name` and `Call`."""
     stack: list[Any] = []
-    memo: dict[int, Any] = {}
+    memo: dict[Any, Any] = {}
 
     def since_mark() -> list[Any]:
         at = len(stack) - 1 - next(i for i, each in enumerate(reversed(stack)) if each is MARK)
@@ -90,7 +90,7 @@ def follow(file: io.BytesIO) -> Any:
         elif name == "MARK":
             stack.append(MARK)
         elif name == "GLOBAL":
-            stack.append(Name(argument.replace(" ", ".")))
+            stack.append(Name(str(argument).replace(" ", ".")))
         elif name in ("BINPUT", "LONG_BINPUT"):
             memo[argument] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
@@ -113,7 +113,9 @@ def follow(file: io.BytesIO) -> Any:
             stack.append(Call("storage", stack.pop()))
         elif name == "REDUCE":
             arguments, called = stack.pop(), stack.pop()
-            stack.append({} if called == Name("collections.OrderedDict") else Call(*called, arguments))
+            stack.append(
+                {} if called == Name("collections.OrderedDict") else Call(called.name, arguments)
+            )
         elif name == "BUILD":  # attributes of the dictionary, such as its _metadata
             stack.pop()
         elif name not in IGNORED:

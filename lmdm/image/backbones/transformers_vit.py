@@ -79,8 +79,7 @@ class TransformersBackbone:
         def catch(_: nn.Module, __: Any, output: Any) -> None:
             states.append(output[0] if isinstance(output, tuple) else output)
 
-        layers = [self.model.embeddings, *_layers(self.model)]
-        hooks = [layer.register_forward_hook(catch) for layer in layers]
+        hooks = [layer.register_forward_hook(catch) for layer in _layers(self.model)]
         try:
             seen = protocol.resized(images, self.image_size)
             self._run(protocol.normalized(seen, self.mean, self.std))
@@ -110,10 +109,10 @@ class TransformersBackbone:
         return self
 
 
-def _layers(model: nn.Module) -> nn.ModuleList:
+def _layers(model: Any) -> list[nn.Module]:
+    """The embedding, then the blocks, by whichever of the library's two names they have."""
     encoder = model.encoder
-    layers = getattr(encoder, "layer", None)
-    return layers if layers is not None else encoder.layers
+    return [model.embeddings, *(encoder.layer if hasattr(encoder, "layer") else encoder.layers)]
 
 
 def load_transformers(name: str, image_size: int | None) -> TransformersBackbone:

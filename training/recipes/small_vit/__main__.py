@@ -76,12 +76,11 @@ def crops(folders: list[Path], each: int, seed: int) -> Tensor:
 def targets(pixels: Tensor) -> tuple[Tensor, Tensor]:
     """The teacher's pooled features and map of every crop, each channel standardised."""
     teacher = load_efficientnet(2 * SIZE)
-    net = teacher.network
     pooled, mapped = [], []
     for batch in tqdm(pixels.split(64), desc="teacher"):
         last = teacher.maps(batch.float() / 255)[-1]
         mapped.append(last)
-        pooled.append(net._swish(net._bn1(net._conv_head(last))).mean(dim=(2, 3)))
+        pooled.append(teacher.head(last))
     first, second = torch.cat(pooled), torch.cat(mapped)
     first = (first - first.mean(0)) / (first.std(0) + 0.05)
     second = (second - second.mean((0, 2, 3), True)) / (second.std((0, 2, 3), keepdim=True) + 0.05)
@@ -110,7 +109,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, nargs="+", required=True)
     parser.add_argument("--run", type=Path, required=True, help="cache and checkpoints")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
-    parser.add_argument("--crops", type=int, default=60, help="of each photo")
+    parser.add_argument("--crops", type=int, default=40, help="of each photo")
     parser.add_argument("--minutes", type=float, default=1e9)
     options = parser.parse_args()
     options.run.mkdir(parents=True, exist_ok=True)
@@ -120,7 +119,8 @@ def main() -> None:
     if not cache.exists():
         cut = crops(options.photos, options.crops, seed=1)
         names = ("pixels", "pooled", "mapped")
-        tensors = dict(zip(names, (cut, *targets(cut)), strict=True))
+        parts = (part.contiguous() for part in (cut, *targets(cut)))
+        tensors = dict(zip(names, parts, strict=True))
         write_beside(cache, lambda part: save_file(tensors, part))
     held = load_file(cache)
     pixels, pooled, mapped = held["pixels"], held["pooled"], held["mapped"]

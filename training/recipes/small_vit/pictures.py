@@ -1,6 +1,6 @@
-"""The pictures of `docs/image.md`: photos, and crops of photos beside stamps, split once for all.
+r"""The pictures of `docs/image.md`: photos, and crops of photos beside stamps, split once for all.
 
-    apt-get download gnome-backgrounds mate-backgrounds plasma-workspace-wallpapers \\
+    apt-get download gnome-backgrounds mate-backgrounds plasma-workspace-wallpapers \
         ukui-wallpapers lxqt-themes tuxpaint-stamps-default
     for package in *.deb; do dpkg-deb -x $package debian; done
     python -m training.recipes.small_vit.pictures --debian debian --out pictures
@@ -69,13 +69,17 @@ def crop(photo: Image.Image, numbers: np.random.Generator) -> Image.Image:
     side = int(min(photo.size) * numbers.uniform(0.3, 1.0))
     left = int(numbers.integers(0, photo.width - side + 1))
     top = int(numbers.integers(0, photo.height - side + 1))
-    return photo.resize((CROP, CROP), Image.Resampling.LANCZOS, (left, top, left + side, top + side))
+    return photo.resize(
+        (CROP, CROP), Image.Resampling.LANCZOS, (left, top, left + side, top + side)
+    )
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="pictures for docs/image.md")
-    parser.add_argument("--debian", type=Path, required=True, help="where the packages are unpacked")
+    parser.add_argument(
+        "--debian", type=Path, required=True, help="where the packages are unpacked"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--train-crops", type=int, default=36, help="of each photo")
     parser.add_argument("--test-crops", type=int, default=16)
