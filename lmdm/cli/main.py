@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "what this machine can do: devices, MIDI, model, speed, and a verdict",
     "bench": "figures beside their baselines",
     "models": "list and describe models",
+    "image": "pictures: DecQ, representation autoencoders with detail queries",
     "safety": "forget an identity, find memorised prompts",
 }
 
