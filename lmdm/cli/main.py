@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "what this machine can do: devices, MIDI, model, speed, and a verdict",
     "bench": "figures beside their baselines",
     "models": "list and describe models",
+    "video": "offline video tools: long videos, token budgets, world memory, planned edits",
 }
 
 

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from lmdm.diffusion.path import interpolate, velocity
 from lmdm.video import checkpoint, words
 from lmdm.video.dit import VideoDiT, VideoDiTConfig
+from lmdm.video.scenes import GROUND, draw, random_scene
 from lmdm.video.timesteps import shifted
-from lmdm.video.scenes import draw, random_scene
 
 KIND = "base"
 CONFIG = VideoDiTConfig(vocabulary=len(words.VOCABULARY))
 FRAMES, SIZE = 13, 16  # the full clip
-CLASSIFIER_FREE = 0.15  # share of examples without their prompt
+UNPROMPTED = 0.1  # share of examples without any word
+UNSAID = 0.2  # share of the other examples' words that are left out
+SPREAD = 0.4  # of the pictures around their dark ground: latents have about unit variance
 GRIDS = ((13, 16), (13, 16), (10, 16), (7, 16), (8, 12), (5, 8), (6, 12), (10, 8))  # frames, size
 
 
@@ -36,8 +38,18 @@ def load(folder: Path | None = None) -> VideoDiT:
     return checkpoint.load(checkpoint.shipped_or(folder, KIND), KIND, build)
 
 
+def to_latents(video: Tensor) -> Tensor:
+    """Pictures in -1..1 as the network has them: the ground at 0."""
+    return (video - (2 * GROUND - 1)) / SPREAD
+
+
+def to_pictures(latents: Tensor) -> Tensor:
+    """Undoes `to_latents`, clamped to -1..1."""
+    return (latents * SPREAD + (2 * GROUND - 1)).clamp(-1, 1)
+
+
 def batch(step: int, size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Videos [B, 3, T, H, W] of one grid and their prompts [B, words]; a function of step and seed.
+    """Latents [B, 3, T, H, W] of one grid and their prompts [B, words], from step and seed.
 
     Every other grid than the full one shows the same 13 frames' time by fewer frames, as DVG's
     early stages do, or, half of the time, a shorter clip at full rate.
@@ -48,12 +60,15 @@ def batch(step: int, size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     times = torch.linspace(0, FRAMES - 1, frames) if stretched else torch.arange(float(frames))
     scenes = [random_scene(generator) for _ in range(size)]
     videos = torch.stack([draw(scene, times, height, height) for scene in scenes])
-    dropped = generator.random(size) < CLASSIFIER_FREE
-    prompts = [
-        words.encode("" if drop else scene.prompt)
-        for scene, drop in zip(scenes, dropped, strict=True)
-    ]
-    return videos, torch.stack(prompts)
+    prompts = torch.stack([words.encode(_said(scene.prompt, generator)) for scene in scenes])
+    return to_latents(videos), prompts
+
+
+def _said(prompt: str, generator: np.random.Generator) -> str:
+    """The prompt, or a part of it, or nothing: the model must be able to choose what is unsaid."""
+    if generator.random() < UNPROMPTED:
+        return ""
+    return " ".join(word for word in prompt.split() if generator.random() >= UNSAID)
 
 
 def loss_of(network: nn.Module, step: int, size: int = 16, seed: int = 0) -> Tensor:

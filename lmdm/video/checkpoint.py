@@ -44,9 +44,7 @@ def read_config(folder: Path, kind: str) -> dict[str, Any]:
     return config["network"]
 
 
-def load(
-    folder: Path, kind: str, build: Callable[[dict[str, Any]], Network]
-) -> Network:
+def load(folder: Path, kind: str, build: Callable[[dict[str, Any]], Network]) -> Network:
     """The trained network of a folder, in evaluation mode. `build` makes it from its settings.
 
     Raises:

@@ -1,7 +1,7 @@
 """Procedural videos: one shape that moves over a dark ground and bounces off the walls.
 
-A scene is defined in continuous coordinates (picture height 1, frames of a clip 0 .. frames - 1), so
-it can be drawn on a grid of any resolution and any subset of its frames.
+A scene is defined in continuous coordinates (picture height 1, frame times of a clip from 0), so it
+can be drawn on a grid of any resolution and any subset of its frames.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lmdm.video.words import COLOURS, DIRECTIONS, SHAPES, SPEEDS
 
-SIZE = 0.17  # half the side of a shape
+SIZE = 0.2  # half the side of a shape
 GROUND = 0.08
 
 

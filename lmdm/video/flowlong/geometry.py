@@ -6,6 +6,7 @@ grid is kept whole: the timeline is padded at its end and the surplus trimmed af
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,7 +97,7 @@ def prompts_of_windows(
     if not timeline or timeline[0][0] != 0:
         raise InputError("a prompt timeline must have an entry that starts at 0")
     starts = [start for start, _ in timeline]
-    if any(later <= earlier for earlier, later in zip(starts, starts[1:], strict=False)):
+    if any(later <= earlier for earlier, later in itertools.pairwise(starts)):
         raise InputError("the starts of a prompt timeline must rise")
     if starts[-1] >= geometry.frames:
         raise InputError(

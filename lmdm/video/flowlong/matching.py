@@ -28,9 +28,7 @@ def aggregate(windows: Tensor, geometry: WindowGeometry) -> Tensor:
     windows meet, the last pair's blend stands (paper, appendix A.4), not a mean of three.
     """
     stride, overlap = geometry.stride, geometry.overlap
-    timeline = windows.new_empty(
-        windows.shape[1], geometry.timeline, *windows.shape[3:]
-    )
+    timeline = windows.new_empty(windows.shape[1], geometry.timeline, *windows.shape[3:])
     for start, window in zip(geometry.starts, windows, strict=True):
         timeline[:, start : start + geometry.window] = window
     share = ramp(overlap).to(windows).view(-1, *[1] * (windows.dim() - 3))

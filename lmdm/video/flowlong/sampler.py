@@ -217,7 +217,5 @@ def sample(
     The last one's `timeline` is the video. A state may be kept and gone on from.
     """
     for index in range(state.step, len(timesteps) - 1):
-        state = step(
-            network, state, timesteps[index], timesteps[index + 1], geometry, config
-        )
+        state = step(network, state, timesteps[index], timesteps[index + 1], geometry, config)
         yield state
