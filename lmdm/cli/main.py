@@ -21,6 +21,7 @@ COMMANDS = {
     "bench": "figures beside their baselines",
     "models": "list and describe models",
     "image": "pictures: DecQ, representation autoencoders with detail queries",
+    "video": "offline video tools: long videos, token budgets, world memory, planned edits",
     "safety": "forget an identity, find memorised prompts",
 }
 
