@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "what this machine can do: devices, MIDI, model, speed, and a verdict",
     "bench": "figures beside their baselines",
     "models": "list and describe models",
+    "train": "from folders of music to a model: encode, codec, finetune, arc-forcing, evaluate",
 }
 
 
