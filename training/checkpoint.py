@@ -1,8 +1,8 @@
 """The state of a run in one safetensors file: weights, averages, optimisers, step. No pickle.
 
-Files are written beside and renamed, so a kill at any moment leaves the last whole one. States are
-gathered by `torch.distributed.checkpoint.state_dict`, which names optimiser moments by parameter
-and makes no difference between one process, DDP and FSDP.
+Files are written beside and renamed, so a kill at any moment leaves the last whole one. Moments are
+named by their parameter. Weights and moments that FSDP has sharded are gathered, and shared out
+again when they are read, so a run may go on with another number of processes.
 """
 
 from __future__ import annotations
@@ -17,24 +17,36 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from lmdm.errors import InputError
 from lmdm.weights import write_beside
 
 FILE = re.compile(r"step-(\d+)\.safetensors")
-WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, flatten_optimizer_state_dict=True)
+
+
+def bare(module: nn.Module) -> nn.Module:
+    """The module inside of DDP."""
+    return module.module if isinstance(module, DistributedDataParallel) else module
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor that may be sharded, in one piece. Collective if it is."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def like(tensor: Tensor, example: Tensor) -> Tensor:
+    """A whole tensor, sharded as `example` is, on its device."""
+    tensor = tensor.to(example.device)
+    if isinstance(example, DTensor):
+        return distribute_tensor(tensor, example.device_mesh, example.placements)
+    return tensor
 
 
 def whole_weights(module: nn.Module) -> dict[str, Tensor]:
-    """Every parameter and buffer on the CPU, gathered from all processes. Collective."""
-    return dict(get_model_state_dict(module, options=WHOLE))
+    """Every parameter and buffer by name, gathered from all processes. Collective."""
+    return {name: whole(tensor) for name, tensor in bare(module).state_dict().items()}
 
 
 class Checkpoints:
@@ -53,7 +65,7 @@ class Checkpoints:
         return self.folder / f"step-{step:07d}.safetensors"
 
     def write(self, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
-        """Write one state, then leave out the oldest."""
+        """Write one state, then remove the oldest."""
         self.folder.mkdir(parents=True, exist_ok=True)
         apart = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
         metadata = {"facts": json.dumps({**facts, "step": step})}
@@ -83,48 +95,49 @@ class Checkpoints:
 class State:
     """What a run trains: named modules, their averages, optimisers.
 
-    modules are as prepared by Accelerate; averages are plain modules; each optimiser belongs to the
-    module of the same name.
+    modules are as prepared by Accelerate; averages are plain modules. optimizers: name -> the name
+    of the module whose parameters it has, and itself.
     """
 
     def __init__(
         self,
         modules: Mapping[str, nn.Module],
-        optimizers: Mapping[str, torch.optim.Optimizer],
+        optimizers: Mapping[str, tuple[str, torch.optim.Optimizer]],
         averages: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.modules, self.optimizers = dict(modules), dict(optimizers)
         self.averages = dict(averages or {})
 
-    def gather(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and optimiser settings, gathered from all processes. Collective."""
+    def gather(self) -> dict[str, Tensor]:
+        """All tensors by name, in one piece. Collective."""
         tensors: dict[str, Tensor] = {}
-        settings: dict[str, Any] = {}
         for name, module in self.modules.items():
             tensors |= {f"{name}.weights.{k}": v for k, v in whole_weights(module).items()}
         for name, module in self.averages.items():
             tensors |= {f"{name}.average.{k}": v for k, v in module.state_dict().items()}
-        for name, optimizer in self.optimizers.items():
-            flat = get_optimizer_state_dict(self.modules[name], optimizer, options=WHOLE)
-            for key, value in flat.items():
-                if isinstance(value, Tensor):
-                    tensors[f"{name}.optimizer.{key}"] = value
-                else:
-                    settings[f"{name}.optimizer.{key}"] = value
-        return tensors, settings
+        for name, (of, optimizer) in self.optimizers.items():
+            for key, parameter in bare(self.modules[of]).named_parameters():
+                for kind, value in optimizer.state.get(parameter, {}).items():
+                    tensors[f"{name}.optimizer.{kind}.{key}"] = whole(torch.as_tensor(value))
+        return tensors
 
-    def restore(self, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Fill everything from what `gather` gave. Every process reads the file for itself."""
         for name, module in self.modules.items():
+            own = bare(module).state_dict()
             weights = under(tensors, f"{name}.weights.")
-            set_model_state_dict(module, weights, options=WHOLE)
+            bare(module).load_state_dict({k: like(v, own[k]) for k, v in weights.items()})
         for name, module in self.averages.items():
             module.load_state_dict(under(tensors, f"{name}.average."))
-        for name, optimizer in self.optimizers.items():
-            prefix = f"{name}.optimizer."
-            flat: dict[str, Any] = {**under(tensors, prefix), **under(settings, prefix)}
-            if any(key.startswith("state.") for key in flat):
-                set_optimizer_state_dict(self.modules[name], optimizer, flat, options=WHOLE)
+        for name, (of, optimizer) in self.optimizers.items():
+            parameters = dict(bare(self.modules[of]).named_parameters())
+            optimizer.state.clear()
+            for entry, value in under(tensors, f"{name}.optimizer.").items():
+                kind, _, key = entry.partition(".")
+                parameter = parameters[key]
+                placed = like(value, parameter) if value.dim() else value.clone()
+                optimizer.state[parameter][kind] = placed
 
 
 def under(entries: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -21,11 +21,10 @@ from typing import Any, Literal, Protocol
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from lmdm.errors import InputError
-from training.checkpoint import State, whole_weights
+from training.checkpoint import State, bare
 from training.config import MAY_CHANGE, check_range
 from training.run import Run
 
@@ -182,6 +181,7 @@ def descend(
         group["lr"] = rate
     optimizer.zero_grad()
     totals: dict[str, Tensor] = {}
+    bare(module).train()
     for index, rows in enumerate(batches):
         last = index == len(batches) - 1
         with nullcontext() if last else accelerator.no_sync(module):
@@ -211,12 +211,9 @@ def update_average(
             slow.copy_(fast)
 
 
-def current_weights(module: nn.Module) -> Mapping[str, Tensor]:
-    """Weights by plain name; gathered where FSDP has sharded them (then collective)."""
-    if isinstance(module, DistributedDataParallel):
-        return module.module.state_dict()
-    sharded = any(hasattr(each, "full_tensor") for each in module.parameters())
-    return whole_weights(module) if sharded else module.state_dict()
+def trained_parameters(module: nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(each.numel() for each in module.parameters() if each.requires_grad)
 
 
 def checkpointed_layers(module: nn.Module) -> None:
@@ -276,8 +273,7 @@ def fit(
     done = run.checkpoints.steps()
     step = done[-1] if done else 0
     if done:
-        tensors, settings = run.checkpoints.read(step)
-        trainer.state.restore(tensors, settings)
+        trainer.state.restore(run.checkpoints.read(step)[0])
     run.begin({**facts, "processes": accelerator.num_processes, "from_step": step})
     run.forget_after(step)
     started = saved = time.monotonic()
@@ -327,9 +323,9 @@ def _any(accelerator: Accelerator, flag: bool) -> bool:
 
 
 def _save(run: Run[Any], trainer: Trainer, step: int) -> None:
-    tensors, settings = trainer.state.gather()
+    tensors = trainer.state.gather()
     if run.writes:
-        run.checkpoints.write(step, tensors, settings)
+        run.checkpoints.write(step, tensors, {})
 
 
 def _refuse_nan(figures: Mapping[str, float], step: int) -> None:

@@ -142,15 +142,16 @@ def encode(source: Path, out: Path, plan: Encoding) -> Outcome:
 _codec: Any = None  # one a process: loading it costs seconds
 
 
-def _begin(model: str) -> None:
+def _begin(model: str, deaf: bool = True) -> None:
     """A worker: one thread, its own codec, deaf to Ctrl-C (the main process stops it)."""
     global _codec
     import torch
 
     from lmdm import checkpoints
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
+    if deaf:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        torch.set_num_threads(1)
     _codec = checkpoints.load_codec(model)[0]
 
 
@@ -233,6 +234,11 @@ class _Workers:
 
     def __init__(self, plan: Encoding) -> None:
         self._plan = plan
+        self._pool: ProcessPoolExecutor | None
+        if plan.workers == 1:  # here, without a process of its own
+            self._pool = None
+            _begin(plan.model, deaf=False)
+            return
         # Spawned: a fork of a process that has used torch can hang.
         self._pool = ProcessPoolExecutor(
             plan.workers,
@@ -245,10 +251,15 @@ class _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def results(self, tracks: list[Track], staged: Path) -> Iterator[tuple[Track, str, bool]]:
         """(track, "" or why it was skipped, whether it was encoded now) of each track."""
+        if self._pool is None:
+            for track in tracks:
+                yield (track, *_encode_to(staged, track, self._plan.stems))
+            return
         waiting: dict[int, Future[tuple[str, bool]]] = {}
         handed = 0
         for index, track in enumerate(tracks):

@@ -28,7 +28,7 @@ class NetworkConfig:
 class ContextDropoutConfig:
     """Shares of rows whose context is taken away (dossier §3).
 
-    whole: all of it. oldest: one to all but one of its oldest blocks (chunks in LMDM's words).
+    whole: all of it. oldest: one to all of its oldest blocks (chunks in LMDM's words).
     mask, latents: that group of channels of the context stem is zeros.
     """
 

@@ -94,7 +94,7 @@ def window_loss(
     is added to the clean context.
     """
     latents, local, text = examples
-    batch, _, frames = latents.shape
+    frames = latents.shape[-1]
     context = frames - block
     t = t[:, None] if t.dim() == 1 else t
     noise = noise[:, None] if noise.dim() == 3 else noise
@@ -104,11 +104,9 @@ def window_loss(
         past = past + context_noise
     tokens = [context_tokens(dit, past, local[..., :context], dropped, zeros)]
     for copy in range(copies):
-        noisy = interpolate(target, noise[:, copy], t[:, copy].view(-1, 1, 1))
-        tokens += [
-            dit.embed_target(noisy, local[..., context:]),
-            dit.embed_global(t[:, copy], None),
-        ]
+        own = t[:, copy]
+        noisy = interpolate(target, noise[:, copy], own.view(-1, 1, 1))
+        tokens += [dit.embed_target(noisy, local[..., context:]), dit.embed_global(own, None)]
     if strategy == "encoder-decoder":
         mask = encoder_decoder_mask(context, block, copies)
     elif copies == 1:
@@ -119,8 +117,8 @@ def window_loss(
     mask = mask.to(latents.device)
     if not zeros and bool(dropped.absent.any()):
         mask = without_absent(mask, dropped.absent.to(latents.device))
-    own = torch.cat([torch.arange(context + 1, frames + 1), torch.zeros(1, dtype=torch.long)])
-    positions = torch.cat([torch.arange(1, context + 1), own.repeat(copies)]).to(latents.device)
+    after = torch.cat([torch.arange(context + 1, frames + 1), torch.zeros(1, dtype=torch.long)])
+    positions = torch.cat([torch.arange(1, context + 1), after.repeat(copies)]).to(latents.device)
     hidden, _ = dit.transform(torch.cat(tokens, dim=1), positions, dit.text_keys_values(text), mask)
     hidden = hidden[:, context:].unflatten(1, (copies, block + 1))[:, :, :block]
     guess = dit.project(hidden.flatten(1, 2)).float().unflatten(-1, (copies, block))

@@ -67,9 +67,8 @@ class FinetuneStep(nn.Module):
             return losses.mean()
         dropped = drop_context(c, step, rows, self.context, self.block)
         if strategy == "outpainting":
-            losses = outpainting_loss(
-                self.dit, examples, self.block, t[:, 0], noise, dropped, zeros
-            )
+            given = (examples, self.block, t[:, 0], noise, dropped, zeros)
+            losses = outpainting_loss(self.dit, *given)
             return losses.mean()
         target = latents[:, None, :, self.context :].expand(-1, copies, -1, -1)
         losses = window_loss(
@@ -101,7 +100,7 @@ def drop_context(
         if drawn[0] < rates.whole:
             dropped.absent[place] = True
         elif drawn[1] < rates.oldest and blocks > 1:
-            missing = 1 + int(drawn[2] * (blocks - 1))  # at least one block stays
+            missing = 1 + int(drawn[2] * blocks)
             dropped.absent[place, : missing * block] = True
         dropped.no_mask[place] = drawn[3] < rates.mask
         dropped.no_latents[place] = drawn[4] < rates.latents
@@ -151,7 +150,9 @@ class FinetuneTrainer:
         self.module, self.optimizer = accelerator.prepare(step, optimizer)
         averages = {} if average is None else {"finetune": average.to(accelerator.device)}
         self.state = State(
-            {"finetune": self.module}, {"finetune": self.optimizer.optimizer}, averages
+            {"finetune": self.module},
+            {"finetune": ("finetune", self.optimizer.optimizer)},
+            averages,
         )
 
     def _sources(self) -> tuple[ExampleSource, ExampleSource | None]:
@@ -212,7 +213,7 @@ class FinetuneTrainer:
             self.rows.microbatches(),
         )
         for average in self.state.averages.values():
-            weights = under(engine.current_weights(self.module), "dit.")
+            weights = under(whole_weights(self.module), "dit.")
             engine.update_average(average, weights, step, c.ema)
         return {**figures, f"loss/{strategy}": figures["loss"], "learning_rate": rate}
 

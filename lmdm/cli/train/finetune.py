@@ -25,6 +25,6 @@ def run(options: argparse.Namespace) -> int:
     from training.finetune.train import finetune
 
     settings = settings_of(options, "model", "latents", "strategy")
-    outcome = finetune(options.run, options.config, settings, options.minutes)
+    outcome = finetune(options.run_folder, options.config, settings, options.minutes)
     say(outcome, options.json)
     return 0

@@ -19,6 +19,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     """--run, --config, --set, --steps, --minutes, --json."""
     parser.add_argument(
         "--run",
+        dest="run_folder",
         type=Path,
         required=True,
         metavar="DIR",

@@ -16,10 +16,10 @@ import torch
 
 from lmdm.checkpoints import load_codec
 from lmdm.errors import InputError
+from tests.training.conftest import tone, write_tone
 from training.data.encode import Encoding, encode
 from training.data.shards import read_manifest, read_shard
 from training.data.sound import encode_sound, read_sound
-from tests.training.conftest import tone, write_tone
 
 
 def content(out: Path) -> dict[str, dict[str, np.ndarray]]:
