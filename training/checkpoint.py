@@ -49,6 +49,12 @@ def whole_weights(module: nn.Module) -> dict[str, Tensor]:
     return {name: whole(tensor) for name, tensor in bare(module).state_dict().items()}
 
 
+def named_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Parameters by the names that `state_dict` gives them, whatever wraps their modules."""
+    wrapper = "_checkpoint_wrapped_module."
+    return {name.replace(wrapper, ""): each for name, each in bare(module).named_parameters()}
+
+
 class Checkpoints:
     """The newest `kept` states of one run, as FOLDER/step-0000100.safetensors."""
 
@@ -116,7 +122,7 @@ class State:
         for name, module in self.averages.items():
             tensors |= {f"{name}.average.{k}": v for k, v in module.state_dict().items()}
         for name, (of, optimizer) in self.optimizers.items():
-            for key, parameter in bare(self.modules[of]).named_parameters():
+            for key, parameter in named_parameters(self.modules[of]).items():
                 for kind, value in optimizer.state.get(parameter, {}).items():
                     tensors[f"{name}.optimizer.{kind}.{key}"] = whole(torch.as_tensor(value))
         return tensors
@@ -131,7 +137,7 @@ class State:
         for name, module in self.averages.items():
             module.load_state_dict(under(tensors, f"{name}.average."))
         for name, (of, optimizer) in self.optimizers.items():
-            parameters = dict(bare(self.modules[of]).named_parameters())
+            parameters = named_parameters(self.modules[of])
             optimizer.state.clear()
             for entry, value in under(tensors, f"{name}.optimizer.").items():
                 kind, _, key = entry.partition(".")

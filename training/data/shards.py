@@ -143,7 +143,10 @@ def read_shard(location: str, name: str) -> Iterator[tuple[dict[str, Any], Array
     """
     where = place(location, name)
     try:
-        data = webdataset.WebDataset(where, shardshuffle=False, empty_check=False)
+        # Which process reads what is decided above: every one may read every shard.
+        data = webdataset.WebDataset(
+            where, shardshuffle=False, nodesplitter=None, empty_check=False
+        )
         for sample in data:
             yield json.loads(sample["json"]), parse_tensors(sample["safetensors"])
     except (OSError, ValueError, KeyError, EOFError) as problem:
