@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Callable
+=======
+from collections.abc import Sequence
+>>>>>>> refs/heads/training
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -27,7 +32,9 @@ from lmdm.stream.strategies import (
     outpainting_network,
 )
 
-__all__ = ["BlockConditions", "BlockStream", "StreamSnapshot"]
+__all__ = ["BlockConditions", "BlockStream", "Gradients", "StreamSnapshot"]
+
+Gradients = Literal["none", "last-step", "all"]
 
 
 @dataclass(frozen=True)
@@ -54,21 +61,29 @@ class BlockStream:
         seed: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        gradients: bool = False,
+        gradients: Gradients = "none",
     ) -> None:
         """device, dtype: of latents and conditions; by default the network's, no coarser than
         float32, since errors of small steps add up in half precision.
 
+<<<<<<< HEAD
         gradients: leave it to the caller whether they flow, through all blocks, as a training
         rollout needs it. Without, a stream holds no graph, however it is called, and it plays the
         weights that `dit` has now, packed for speed where that can be done.
 
         Raises:
             InputError: a strategy or sizes that this network does not allow.
+=======
+        gradients: "none": a stream holds no graph, however it is called, and plays the weights that
+        `dit` has now, packed for speed where that can be done. "all": they flow through all steps
+        and blocks. "last-step": the training rollout of ARC-Forcing (dossier §4): each block
+        carries the gradient of its last denoising step alone; earlier steps, keys and values of
+        text and context, and the context that a block leaves behind are constants.
+>>>>>>> refs/heads/training
         """
         check_network(dit.config, config)
         weight = dit.transformer.project_in.weight
-        self.dit = dit if gradients else packed(dit, tokens=2 * (config.block_frames + 1))
+        self.dit = packed(dit, 2 * (config.block_frames + 1)) if gradients == "none" else dit
         self.config = config
         self.device = torch.device(device) if device is not None else weight.device
         self.dtype = dtype or torch.promote_types(weight.dtype, torch.float32)
@@ -85,6 +100,7 @@ class BlockStream:
         self,
         conditions: BlockConditions,
         steps: int | None = None,
+<<<<<<< HEAD
         settled: Tensor | None = None,
         before_step: Callable[[], None] | None = None,
     ) -> Tensor:
@@ -94,18 +110,37 @@ class BlockStream:
         settled: its first frames [C, f], f < o, where they are known already.
         before_step is called before every pass of the network; what it raises ends the block, and
         the stream must then be restored from a snapshot.
+=======
+        timesteps: Sequence[float] | None = None,
+    ) -> Tensor:
+        """The next block of latents [C, o]; it becomes the newest part of the context.
+
+        steps overrides the configured number of denoising steps for this block; timesteps, falling
+        from 1 to 0, the whole grid.
+>>>>>>> refs/heads/training
 
         Raises:
             InputError: conditions whose shapes this model does not take.
         """
+<<<<<<< HEAD
         with nullcontext() if self.gradients else torch.no_grad():
             latents, self.context = self._generate(
                 self._rows(conditions), conditions, steps, settled, before_step
             )
+=======
+        if timesteps is None:
+            steps = self.config.steps if steps is None else steps
+            low, high = self.config.logsnr_min, self.config.logsnr_max
+            timesteps = logsnr_timesteps(steps, low, high).tolist()
+        with torch.no_grad() if self.gradients == "none" else nullcontext():
+            latents, context = self._generate(conditions, timesteps)
+        self.context = context if self.gradients == "all" else context.detached()
+>>>>>>> refs/heads/training
         self.block += 1
         return latents
 
     def _generate(
+<<<<<<< HEAD
         self,
         rows: Rows,
         conditions: BlockConditions,
@@ -132,10 +167,23 @@ class BlockStream:
         )[0]
         if settled is not None:  # to the last bit
             latents = torch.cat([settled, latents[:, settled.shape[1] :]], dim=1)
+=======
+        self, conditions: BlockConditions, timesteps: Sequence[float]
+    ) -> tuple[Tensor, Context]:
+        """The block [C, o] and the context that ends with it."""
+        config, guidance = self.config, conditions.guidance
+        with torch.no_grad() if self.gradients == "last-step" else nullcontext():
+            rows = self._rows(conditions)
+            self._generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
+            x = self._noise(config.block_frames)[None]
+            network = self._network(rows)
+            x = sample(network, x, timesteps[:-1], config.sampler, guidance, self._generator)
+        x = sample(network, x, timesteps[-2:], config.sampler, guidance, self._generator)
+>>>>>>> refs/heads/training
         context = self.context
         if isinstance(network, BlockCausalNetwork):
             context = Context(context.latents, context.local, network.cache)
-        return latents, context.extended(latents, rows.local[0], config.context_frames)
+        return x[0], context.extended(x[0], rows.local[0], config.context_frames)
 
     def _network(self, rows: Rows) -> Network:
         dit, config, context = self.dit, self.config, self.context
