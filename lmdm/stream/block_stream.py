@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Callable
-=======
-from collections.abc import Sequence
->>>>>>> refs/heads/training
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -66,20 +62,14 @@ class BlockStream:
         """device, dtype: of latents and conditions; by default the network's, no coarser than
         float32, since errors of small steps add up in half precision.
 
-<<<<<<< HEAD
-        gradients: leave it to the caller whether they flow, through all blocks, as a training
-        rollout needs it. Without, a stream holds no graph, however it is called, and it plays the
-        weights that `dit` has now, packed for speed where that can be done.
-
-        Raises:
-            InputError: a strategy or sizes that this network does not allow.
-=======
         gradients: "none": a stream holds no graph, however it is called, and plays the weights that
         `dit` has now, packed for speed where that can be done. "all": they flow through all steps
         and blocks. "last-step": the training rollout of ARC-Forcing (dossier §4): each block
         carries the gradient of its last denoising step alone; earlier steps, keys and values of
         text and context, and the context that a block leaves behind are constants.
->>>>>>> refs/heads/training
+
+        Raises:
+            InputError: a strategy or sizes that this network does not allow.
         """
         check_network(dit.config, config)
         weight = dit.transformer.project_in.weight
@@ -100,75 +90,37 @@ class BlockStream:
         self,
         conditions: BlockConditions,
         steps: int | None = None,
-<<<<<<< HEAD
+        timesteps: Sequence[float] | None = None,
         settled: Tensor | None = None,
         before_step: Callable[[], None] | None = None,
     ) -> Tensor:
         """The next block of latents [C, o]; it becomes the newest part of the context.
 
-        steps overrides the configured number of denoising steps for this block.
+        steps overrides the configured number of denoising steps for this block; timesteps, falling
+        from 1 to 0, the whole grid.
         settled: its first frames [C, f], f < o, where they are known already.
         before_step is called before every pass of the network; what it raises ends the block, and
         the stream must then be restored from a snapshot.
-=======
-        timesteps: Sequence[float] | None = None,
-    ) -> Tensor:
-        """The next block of latents [C, o]; it becomes the newest part of the context.
-
-        steps overrides the configured number of denoising steps for this block; timesteps, falling
-        from 1 to 0, the whole grid.
->>>>>>> refs/heads/training
 
         Raises:
             InputError: conditions whose shapes this model does not take.
         """
-<<<<<<< HEAD
-        with nullcontext() if self.gradients else torch.no_grad():
-            latents, self.context = self._generate(
-                self._rows(conditions), conditions, steps, settled, before_step
-            )
-=======
         if timesteps is None:
             steps = self.config.steps if steps is None else steps
             low, high = self.config.logsnr_min, self.config.logsnr_max
             timesteps = logsnr_timesteps(steps, low, high).tolist()
         with torch.no_grad() if self.gradients == "none" else nullcontext():
-            latents, context = self._generate(conditions, timesteps)
+            latents, context = self._generate(conditions, timesteps, settled, before_step)
         self.context = context if self.gradients == "all" else context.detached()
->>>>>>> refs/heads/training
         self.block += 1
         return latents
 
     def _generate(
-<<<<<<< HEAD
         self,
-        rows: Rows,
         conditions: BlockConditions,
-        steps: int | None,
+        timesteps: Sequence[float],
         settled: Tensor | None,
         before_step: Callable[[], None] | None,
-    ) -> tuple[Tensor, Context]:
-        """The block [C, o] and the context that ends with it."""
-        config = self.config
-        self._generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
-        noise = self._noise(config.block_frames)
-        network = self._network(rows)
-        timesteps = logsnr_timesteps(
-            config.steps if steps is None else steps, config.logsnr_min, config.logsnr_max
-        )
-        steered = network if settled is None else settled_network(network, settled)
-        latents = sample(
-            steered if before_step is None else _announced(steered, before_step),
-            noise[None],
-            timesteps.tolist(),
-            config.sampler,
-            conditions.guidance,
-            self._generator,
-        )[0]
-        if settled is not None:  # to the last bit
-            latents = torch.cat([settled, latents[:, settled.shape[1] :]], dim=1)
-=======
-        self, conditions: BlockConditions, timesteps: Sequence[float]
     ) -> tuple[Tensor, Context]:
         """The block [C, o] and the context that ends with it."""
         config, guidance = self.config, conditions.guidance
@@ -177,13 +129,18 @@ class BlockStream:
             self._generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
             x = self._noise(config.block_frames)[None]
             network = self._network(rows)
-            x = sample(network, x, timesteps[:-1], config.sampler, guidance, self._generator)
-        x = sample(network, x, timesteps[-2:], config.sampler, guidance, self._generator)
->>>>>>> refs/heads/training
+            steered = network if settled is None else settled_network(network, settled)
+            if before_step is not None:
+                steered = _announced(steered, before_step)
+            x = sample(steered, x, timesteps[:-1], config.sampler, guidance, self._generator)
+        x = sample(steered, x, timesteps[-2:], config.sampler, guidance, self._generator)
+        latents = x[0]
+        if settled is not None:  # to the last bit
+            latents = torch.cat([settled, latents[:, settled.shape[1] :]], dim=1)
         context = self.context
         if isinstance(network, BlockCausalNetwork):
             context = Context(context.latents, context.local, network.cache)
-        return x[0], context.extended(x[0], rows.local[0], config.context_frames)
+        return latents, context.extended(latents, rows.local[0], config.context_frames)
 
     def _network(self, rows: Rows) -> Network:
         dit, config, context = self.dit, self.config, self.context

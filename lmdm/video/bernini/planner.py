@@ -98,7 +98,7 @@ def attention_mask(present: Tensor) -> Tensor:
 class Planner(nn.Module):
     """Hidden states of a sequence, and the three heads that read them."""
 
-    def __init__(self, config: PlannerConfig = PlannerConfig()) -> None:  # noqa: B008
+    def __init__(self, config: PlannerConfig = PlannerConfig()) -> None:
         super().__init__()
         self.config = config
         dim = config.dim

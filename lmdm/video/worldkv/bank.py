@@ -47,7 +47,9 @@ class MemoryBank:
         if self.place != "disk":
             self._held[chunk] = copies
             return
-        tensors = {f"{i}.{n}": x for i, kv in enumerate(copies) for n, x in zip("kv", kv, strict=True)}
+        tensors = {
+            f"{i}.{n}": x for i, kv in enumerate(copies) for n, x in zip("kv", kv, strict=True)
+        }
         write_beside(self._file(chunk), lambda part: save_file(tensors, part))
 
     def fetch(self, chunk: int, device: torch.device | str = "cpu") -> list[KeysValues]:

@@ -64,7 +64,7 @@ def revisits(latents: Tensor, positions: Tensor, unseen: int) -> list[Revisit]:
                     errors[cell].append(float((value - first[cell]).square().mean()))
         for frame in range(chunk * CHUNK, (chunk + 1) * CHUNK):
             for cell in cells[frame].tolist():
-                if cell in errors and errors[cell]:
+                if errors.get(cell):
                     found.append(Revisit(chunk, chunk - last[cell], float(np.mean(errors[cell]))))
                     errors[cell] = []
                 last[cell] = chunk
