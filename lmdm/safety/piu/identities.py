@@ -227,9 +227,10 @@ def read_embeddings(path: Path) -> Array:
     """
     if path.suffix == ".npy":
         try:
-            found = np.load(path)
-        except (OSError, ValueError, EOFError) as problem:
-            raise InputError(f"{path} is not a plain .npy array ({problem})") from None
+            found = np.array(np.load(path, mmap_mode="r"))  # a false size fails, allocating nothing
+        except Exception as problem:  # numpy's header parser raises what it likes
+            said = " ".join(str(problem).split())
+            raise InputError(f"{path} is not a plain .npy array ({said})") from None
     else:
         if "embeddings" not in read_header(path):
             raise InputError(f"{path} has no tensor 'embeddings'")
