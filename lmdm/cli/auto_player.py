@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
 from lmdm.live.messages import Message, NoteOff, NoteOn, Snapshot
+
+if TYPE_CHECKING:
+    from lmdm.cli.performance import Performance
 
 BEATS = 4  # a bar
 NFE = 24  # network evaluations a bar
@@ -125,6 +129,17 @@ class AutoPlayer:
                 return True
             self._stopping.wait(min(max(left, 0.001), LONGEST_WAIT))
         return False
+
+
+@contextmanager
+def playing(performance: Performance, seed: int) -> Iterator[None]:
+    """The auto-player at the keys of a performance, as long as the context lasts."""
+    player = AutoPlayer(performance.send, performance.snapshot, seed)
+    player.start()
+    try:
+        yield
+    finally:
+        player.stop()
 
 
 def generate(bars: Connection, seed: int) -> None:

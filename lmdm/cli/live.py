@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from lmdm.cli import options as shared
 
 if TYPE_CHECKING:
-    from lmdm.cli.auto_player import AutoPlayer
     from lmdm.cli.performance import Performance
     from ui.terminal import TerminalView
 
@@ -31,9 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--midi", metavar="PORT", help="MIDI input: part of a port's name (default: a virtual port)"
     )
-    parser.add_argument(
-        "--auto-player", action="store_true", help="let the bar generator play notes, as MIDI would"
-    )
     parser.add_argument("--take", type=Path, metavar="DIR", help="record a take into this folder")
     parser.add_argument(
         "--lead",
@@ -44,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     shared.add_controls(parser)
     shared.add_model(parser)
+    parser.add_argument(
+        "--auto-player", action="store_true", help="let the bar generator play notes, as MIDI would"
+    )
     shared.add_json(parser)
 
 
@@ -52,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     controls = shared.controls_from(options, {})
     window, reason = _window(options.no_gui)
 
+    from lmdm.cli.auto_player import playing
     from lmdm.cli.performance import Performance, PerformanceSettings
 
     performance = Performance(
@@ -66,19 +66,17 @@ def run(options: argparse.Namespace) -> int:
         )
     )
     performance.open()
-    player = _auto_player(performance, controls.seed) if options.auto_player else None
     try:
         notices = [*([reason] if reason else []), *performance.notices]
-        if window:
-            _play_in_window(performance, notices, options.seconds)
-        else:
-            _play_in_terminal(performance, notices, options.seconds)
+        with playing(performance, controls.seed) if options.auto_player else nullcontext():
+            if window:
+                _play_in_window(performance, notices, options.seconds)
+            else:
+                _play_in_terminal(performance, notices, options.seconds)
         performance.check()
     except KeyboardInterrupt:
         pass  # the musician ends; what was played is kept
     finally:
-        if player is not None:
-            player.stop()
         report = performance.close()
     if options.json:
         print(json.dumps(report))
@@ -89,15 +87,6 @@ def run(options: argparse.Namespace) -> int:
             + (f", take in {report['take']}" if report["take"] else "")
         )
     return 0
-
-
-def _auto_player(performance: Performance, seed: int) -> AutoPlayer:
-    """The bar generator at the keys, started."""
-    from lmdm.cli.auto_player import AutoPlayer
-
-    player = AutoPlayer(performance.send, performance.snapshot, seed)
-    player.start()
-    return player
 
 
 def _window(no_gui: bool) -> tuple[bool, str]:
