@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +51,6 @@ def run(options: argparse.Namespace) -> int:
     controls = shared.controls_from(options, {})
     window, reason = _window(options.no_gui)
 
-    from lmdm.cli.auto_player import playing
     from lmdm.cli.performance import Performance, PerformanceSettings
 
     performance = Performance(
@@ -68,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     performance.open()
     try:
         notices = [*([reason] if reason else []), *performance.notices]
-        with playing(performance, controls.seed) if options.auto_player else nullcontext():
+        with _auto_player(performance, controls.seed, options.auto_player):
             if window:
                 _play_in_window(performance, notices, options.seconds)
             else:
@@ -101,6 +100,13 @@ def _window(no_gui: bool) -> tuple[bool, str]:
         if not any(os.environ.get(name) for name in displays):
             return False, "no window: there is no display; playing in the terminal"
     return True, ""
+
+
+def _auto_player(performance: Performance, seed: int, wanted: bool) -> AbstractContextManager[None]:
+    """The bar generator at the keys while the context lasts, if it is wanted."""
+    from lmdm.cli.auto_player import playing
+
+    return playing(performance, seed) if wanted else nullcontext()
 
 
 def _play_in_window(performance: Performance, notices: list[str], seconds: float | None) -> None:
