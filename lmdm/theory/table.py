@@ -7,6 +7,7 @@ both of D; D plugged into the bridge unconverted is far worse; R nets hardly see
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ class TableConfig:
     """Sizes of every run, the same for all cells."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 1000
+    steps: int = 600
     batch: int = 128
     width: int = 64
     layers: int = 2
@@ -46,24 +47,28 @@ def cell(config: TableConfig, folder: Path, seed: int, means: str, loss: str) ->
     Raises:
         InputError: the folder cannot be written, or holds a damaged row.
     """
-    path = new_folder(folder) / f"{means}-{loss}-{config.steps}-{seed}.json"
+    name = f"{means}-{loss}-{config.steps}-{seed}"
+    path, state = new_folder(folder) / f"{name}.json", folder / f"{name}-training"
     if not path.exists():
-        write_text(path, json.dumps(measured_cell(config, means, loss, seed)) + "\n")
+        write_text(path, json.dumps(measured_cell(config, means, loss, seed, state)) + "\n")
+        shutil.rmtree(state, ignore_errors=True)
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         raise InputError(f"{path} is damaged; delete it to measure it anew") from None
 
 
-def measured_cell(config: TableConfig, means: str, loss: str, seed: int) -> dict[str, Any]:
-    """One network, trained and measured."""
+def measured_cell(
+    config: TableConfig, means: str, loss: str, seed: int, state: Path
+) -> dict[str, Any]:
+    """One network, trained (from where `state` was left) and measured."""
     text = MarkovText()
     network = NetworkConfig(
         text.vocabulary, text.length, width=config.width, layers=config.layers, kernel=5
     )
     model = TokenModel(ModelConfig(network, means, loss, tuple("abcdefgh")))
     tokens = text.draw(config.training_sequences, 1)
-    Fit(model, tokens, FitConfig(config.steps, config.batch, seed=seed)).run()
+    Fit(model, tokens, FitConfig(config.steps, config.batch, seed=seed)).run(state)
     test = text.draw(config.test_sequences, 2)
     samples = model.sample(
         config.test_sequences, config.sampling_steps, torch.Generator().manual_seed(seed)
