@@ -163,6 +163,7 @@ def run_sample(options: argparse.Namespace) -> int:
         "solver": options.solver,
         "steps": options.steps,
         "nfe": sampling.evaluations(solver, times, schedule),
+        "alpha_at_the_start": float(schedule.alpha(float(times[0]))),  # 0: the prior is exact
         "sliced_w2": round(mixtures.sliced_w2(end, fresh), 5),
         "sliced_w2_of_two_fresh_samples": round(mixtures.sliced_w2(fresh, another), 5),
     }
