@@ -266,7 +266,9 @@ def run_table(options: argparse.Namespace) -> int:
 def _model(name: str) -> TokenModel:
     from lmdm.theory import models, player
 
-    return player.bundled() if name == "bars" else models.load(Path(name))
+    if name == "bars" and not Path(name).is_dir():
+        return player.bundled()
+    return models.load(Path(name))
 
 
 def _sampled(
