@@ -23,6 +23,25 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_compute(parser: argparse.ArgumentParser) -> None:
+    """--device, --precision and --threads, for what brings its own network."""
+    parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda (cpu)")
+    add_precision(parser)
+    parser.add_argument(
+        "--threads", type=whole(0, 256), default=0, metavar="N", help="torch threads (0: automatic)"
+    )
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """--precision."""
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="of the weights (auto: bfloat16 for a large model where that is faster)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json."""
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
