@@ -150,12 +150,15 @@ class DiT(nn.Module):
         mask: Tensor | None = None,
         cache: KVCache | None = None,
         modulation: Tensor | None = None,
+        wanted: int | None = None,
     ) -> tuple[Tensor, list[KeysValues]]:
         """All layers over tokens [B, N, dim] at RoPE positions [N] or [B, N].
 
         positions: or, where the same are used often, the rotation by them (from `rotation`).
         mask: bool [N, M + N], True allows; M cached keys come first. modulation [B, 6 dim]: adaLN.
         Returns hidden [B, N, dim] and each layer's fresh keys (after QK-norm and RoPE) and values.
+        wanted: how many tokens, the last, hidden is wanted of; of the others, which the last layer
+        so need not finish, there are keys and values alone.
         """
         where = positions if isinstance(positions, Rotation) else self.rotation(positions)
         rotation = where if self.transformer.rotary_pos_emb is not None else None
@@ -163,7 +166,8 @@ class DiT(nn.Module):
         for index, layer in enumerate(self.transformer.layers):
             past = cache.layer(index) if cache is not None else None
             layer_text = text[index] if text is not None else None
-            hidden, keys_values = layer(hidden, rotation, mask, past, layer_text, modulation)
+            last = wanted if index == self.config.depth - 1 else None
+            hidden, keys_values = layer(hidden, rotation, mask, past, layer_text, modulation, last)
             fresh.append(keys_values)
         return hidden, fresh
 

@@ -21,6 +21,7 @@ from lmdm.dit.layers import (
     Past,
     SelfAttention,
     TransformerLayer,
+    last_tokens,
     merge_heads,
     split_heads,
 )
@@ -92,6 +93,20 @@ class PackedLinear(nn.Module):
         )
 
 
+def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention [B, heads, n, head_dim].
+
+    In bfloat16 two products and a softmax: for a few hundred keys they take a third of what torch's
+    flash kernel for CPUs takes (Zen 5, 49 queries, 241 keys: 0.23 ms, not 0.62).
+    """
+    if query.dtype != torch.bfloat16:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2))
+    if mask is not None:
+        scores.masked_fill_(~mask, -torch.inf)
+    return torch.matmul(scores.softmax(dim=-1), value)
+
+
 class PackedSelfAttention(nn.Module):
     """`SelfAttention` and the residual sum."""
 
@@ -109,6 +124,7 @@ class PackedSelfAttention(nn.Module):
         rotation: Rotation | None,
         mask: Tensor | None,
         past: Past | None,
+        wanted: int | None,
     ) -> tuple[Tensor, KeysValues]:
         """The norm of hidden, and hidden [B, n, dim] -> hidden and fresh keys and values."""
         qkv = self.to_qkv(normal)
@@ -119,8 +135,12 @@ class PackedSelfAttention(nn.Module):
         fresh = (key, value)
         if past is not None:
             key, value = past.followed_by(key, value)
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        return self.to_out.plus(merge_heads(attended), hidden), fresh
+        if wanted == 0:
+            return hidden[:, :0], fresh
+        if wanted is not None:
+            query, mask = last_tokens(query, mask, wanted)
+            hidden = hidden[:, hidden.shape[1] - wanted :].contiguous()
+        return self.to_out.plus(merge_heads(attention(query, key, value, mask)), hidden), fresh
 
 
 class PackedCrossAttention(nn.Module):
@@ -143,8 +163,7 @@ class PackedCrossAttention(nn.Module):
         if text[0].shape[2] == 1:  # one key draws all attention whatever the query is
             return hidden + self.to_out(merge_heads(text[1]))
         query = self.q_norm(split_heads(self.to_q(normal), self.head_dim))
-        attended = F.scaled_dot_product_attention(query, *text)
-        return self.to_out.plus(merge_heads(attended), hidden)
+        return self.to_out.plus(merge_heads(attention(query, *text)), hidden)
 
 
 class PackedFeedForward(nn.Module):
@@ -187,10 +206,14 @@ class PackedLayer(nn.Module):
         past: Past | None,
         text: KeysValues | None,
         modulation: None = None,
+        wanted: int | None = None,
     ) -> tuple[Tensor, KeysValues]:
         """As `TransformerLayer`."""
         assert modulation is None
-        hidden, fresh = self.self_attn(self.pre_norm(hidden), hidden, rotation, mask, past)
+        normal = self.pre_norm(hidden)
+        hidden, fresh = self.self_attn(normal, hidden, rotation, mask, past, wanted)
+        if wanted == 0:
+            return hidden, fresh
         if text is not None and self.cross_attn is not None:
             hidden = self.cross_attn(self.cross_attend_norm(hidden), hidden, text)
         return self.ff(self.ff_norm(hidden), hidden), fresh
