@@ -24,13 +24,19 @@ def at_precision(network: Network, precision: str) -> Network:
     Raises:
         InputError: an unknown precision.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"precision is {precision!r}; known: {', '.join(PRECISIONS)}")
     if precision == "auto":
         weight = next(network.parameters())
         large = sum(each.numel() for each in network.parameters()) >= LARGE
         return network.to(torch.bfloat16) if large and fast_bfloat16(weight.device) else network
-    return network.to(getattr(torch, precision))
+    return network.to(dtype_of(precision))
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """The torch type of a precision by name, "auto" aside. Raises InputError on another name."""
+    if precision not in PRECISIONS or precision == "auto":
+        raise InputError(f"precision is {precision!r}; known: {', '.join(PRECISIONS)}")
+    dtype: torch.dtype = getattr(torch, precision)
+    return dtype
 
 
 def fast_bfloat16(device: torch.device) -> bool:

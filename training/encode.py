@@ -18,10 +18,10 @@ import torch
 from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
-from lmdm.codec.spectral import SpectralCodec
 from lmdm.codec.spectrum import FRAME_SAMPLES, SAMPLE_RATE
 from lmdm.conditioning.loudness import SILENCE_LEVEL, level_of_rms
 from lmdm.errors import InputError
+from lmdm.formats.model import Codec
 
 FRAME_RATE = SAMPLE_RATE / FRAME_SAMPLES
 
@@ -36,7 +36,7 @@ def loudness_frames(audio: np.ndarray, frames: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def encode_piece(codec: SpectralCodec, folder: Path) -> dict[str, np.ndarray]:
+def encode_piece(codec: Codec, folder: Path) -> dict[str, np.ndarray]:
     """Latents and labels of one rendered piece, as arrays.
 
     latents [64, T] float16; notes [n, 5] = first frame, end frame, pitch, velocity, stem (frames
@@ -64,7 +64,7 @@ def encode_piece(codec: SpectralCodec, folder: Path) -> dict[str, np.ndarray]:
     }
 
 
-def encode(source: Path, out: Path, codec: SpectralCodec, codec_hash: str) -> dict[str, str]:
+def encode(source: Path, out: Path, codec: Codec, codec_hash: str) -> dict[str, str]:
     """Encode every piece below `source`; returns what was skipped and why."""
     out.mkdir(parents=True, exist_ok=True)
     skipped: dict[str, str] = {}

@@ -56,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
             controls=controls,
             lead=options.lead,
             threads=options.threads,
+            precision=options.precision,
             audio_device=options.audio_device,
             midi_port=options.midi,
             take=options.take,

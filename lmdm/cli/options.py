@@ -16,8 +16,12 @@ LONGEST_SECONDS = 24 * 3600.0
 def add_model(parser: argparse.ArgumentParser) -> None:
     """--model and --threads."""
     parser.add_argument(
-        "--model", default="starter", metavar="M", help="a known model or a model folder (starter)"
+        "--model",
+        default="starter",
+        metavar="M",
+        help="a known model, a checkpoint's folder or file, or owner/name of the hub (starter)",
     )
+    add_precision(parser)
     parser.add_argument(
         "--threads", type=whole(0, 256), default=0, metavar="N", help="torch threads (0: automatic)"
     )

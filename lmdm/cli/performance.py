@@ -51,6 +51,7 @@ class PerformanceSettings:
     controls: Controls
     lead: float = 1.5  # seconds
     threads: int = 0
+    precision: str = "auto"
     audio_device: str | None = None  # None: the default, or none if there is none
     midi_port: str | None = None  # None: a virtual port
     take: Path | None = None  # None: no take, unless there is no device
@@ -111,6 +112,7 @@ class Performance:
             settings.controls,
             lead=settings.lead,
             threads=settings.threads,
+            precision=settings.precision,
             on_applied=self._applied,
             on_remark=self._remarked,
         )

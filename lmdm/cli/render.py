@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     from lmdm.live.session import Session
 
     torch.set_num_threads(torch_threads(options.threads))
-    model = load(plan.model)
+    model = load(plan.model, precision=options.precision)
     _check_asked(options, plan, model)
     controls = plan.controls
     session = Session(model, controls)

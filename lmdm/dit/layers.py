@@ -107,7 +107,7 @@ def token_norm(config: DiTConfig) -> nn.Module:
 def last_tokens(
     query: Tensor, mask: Tensor | None, wanted: int | None
 ) -> tuple[Tensor, Tensor | None]:
-    """The last `wanted` queries of [B, heads, N, head_dim] and their rows of the mask; None: all."""
+    """The last `wanted` queries of [B, heads, N, head_dim], their rows of the mask; None: all."""
     if wanted is None:
         return query, mask
     first = query.shape[2] - wanted

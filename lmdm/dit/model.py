@@ -128,7 +128,7 @@ class DiT(nn.Module):
         text = self.to_cond_embed(text_tokens.to(self.preprocess_conv.weight.dtype))
         readers = [layer.cross_attn for layer in self.transformer.layers]
         unread = (text[:, :0], text[:, :0])  # of a layer that has no cross-attention
-        return [unread if each is None else each.keys_values(text) for each in readers]  # type: ignore[operator]
+        return [unread if each is None else each.keys_values(text) for each in readers]  # type: ignore[operator, union-attr]
 
     def rotation(self, positions: Tensor) -> Rotation:
         """The rotation of queries and keys that stand at RoPE positions [N] or [B, N].

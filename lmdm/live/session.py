@@ -92,7 +92,7 @@ class Session:
         self._model = model
         self._config = model.stream_config
         self.stream = BlockStream(model.dit, self._config, controls.seed)
-        self._decoder = streaming_decoder(model.codec)
+        self._decoder: Any = streaming_decoder(model.codec, model.decoder_dtype)
         self._hearing = Hearing(model, self.tensor)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)

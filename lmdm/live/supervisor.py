@@ -102,12 +102,15 @@ class Supervisor:
         lead: float = 1.5,
         threads: int = 0,
         device: str = "cpu",
+        precision: str = "auto",
         standby: bool = True,
         on_applied: Callable[[Applied], None] = ignore,
         on_remark: Callable[[int, str], None] = ignore,
     ) -> None:
         self._ring = ring
-        self._settings = EngineSettings(model, ring.name, controls.to_dict(), lead, threads, device)
+        self._settings = EngineSettings(
+            model, ring.name, controls.to_dict(), lead, threads, device, precision
+        )
         self._standby_wanted = standby
         self._on_applied = on_applied
         self._on_remark = on_remark

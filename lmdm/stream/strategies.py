@@ -185,9 +185,7 @@ class BlockCausalNetwork:
         mask[:block, kept.context + block :] = False  # context never sees target or timestep
         mask = mask.to(x.device)
         mask[:, : kept.context] &= kept.slots_allowed()
-        hidden, fresh = dit.transform(
-            tokens, positions, rows.text, mask, kept, wanted=block + 1
-        )
+        hidden, fresh = dit.transform(tokens, positions, rows.text, mask, kept, wanted=block + 1)
         self.cache = kept.after(fresh, block)
         self._cached = cached_network(dit, config, self.cache, rows)
         return velocities(dit, hidden[:, :block], x, t)

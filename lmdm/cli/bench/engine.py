@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
     threads = torch_threads(options.threads)
     torch.set_num_threads(threads)
-    model = load(options.model)
+    model = load(options.model, precision=options.precision)
     report = measure(model, options.steps, options.blocks, options.guidance)
     report["threads"] = threads
     if options.json:
@@ -142,7 +142,7 @@ def _decoding(model: Model) -> Callable[[], object]:
 
     from lmdm.codec.streaming import streaming_decoder
 
-    decoder = streaming_decoder(model.codec)
+    decoder = streaming_decoder(model.codec, model.decoder_dtype)
     latents = torch.randn(
         model.codec.latent_channels,
         model.stream_config.block_frames,

@@ -19,6 +19,16 @@ def milliseconds(work: Callable[[], object], device: str = "cpu") -> float:
     return 1000.0 * (time.perf_counter() - begun)
 
 
+def wall_and_processor(work: Callable[[], object], device: str = "cpu") -> tuple[float, float]:
+    """Milliseconds that one call takes by the clock, and of this process's processors.
+
+    The second says what a call costs where other programs take their share of the clock.
+    """
+    spent = time.process_time()
+    wall = milliseconds(work, device)
+    return wall, 1000.0 * (time.process_time() - spent)
+
+
 def _wait(device: str) -> None:
     if device != "cpu":
         import torch
