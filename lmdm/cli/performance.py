@@ -17,7 +17,9 @@ from audio_io.meters import Meter
 from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
 from lmdm.cli.clocks import Clocks
+from lmdm.cli.instant import Instant
 from lmdm.cli.keeper import Keeper
+from lmdm.cli.live_input import LiveInput
 from lmdm.cli.midi_desk import MidiDesk
 from lmdm.cli.takes import Takes, versions
 from lmdm.errors import InputError
@@ -72,8 +74,7 @@ class Performance:
         self._takes = Takes(lambda: self.supervisor.settle())
         self._edits, self._taps = Edits(), TapTempo()
         self._desk: MidiDesk | None = None
-        self._gain_db, self._muted = 0.0, False
-        self._instant = LatencyMeter()
+        self._latency = LatencyMeter()  # of the instant lane
         self._transport: m.Transport = "playing"
         self._playing = threading.Event()
         self._take_wanted = False
@@ -112,16 +113,21 @@ class Performance:
             on_remark=self._takes.remarked,
             saved=saved,
         )
+        self._live_input = LiveInput(self._heard_position, self._tell)
+        self.output.listen_to(self._live_input.monitor)
+        self._instant = Instant(self.output, self._live_input)
+        self._devices = DeviceKeeper(self.output, self._tell)
+        self._clocks = Clocks(self.send, self._position)
         try:
             self._open_midi()
         except InputError:
+            self._clocks.close()
+            self._devices.close()
+            self._live_input.close()
             playout.close()
             self._ring.close()
             self._ring.unlink()
             raise
-        self._devices = DeviceKeeper(self.output, self._tell)
-        midi = (self._desk.clock, self._desk.send) if self._desk is not None else ()
-        self._clocks = Clocks(self.send, self._position, *midi)
         self.supervisor.start()
         self.output.start()
         threading.Thread(target=self._begin, name="begin", daemon=True).start()
@@ -141,6 +147,7 @@ class Performance:
             home = self.settings.home
             folder = home / "midi" if home is not None else None
             self._desk = MidiDesk(self.send, self.snapshot, self.settings.midi_port, folder)
+            self._clocks.use_midi(self._desk.clock, self._desk.send)
         except InputError as problem:
             if self.settings.midi_port is not None:
                 raise
@@ -202,9 +209,13 @@ class Performance:
             self._desk.observe(message)
             if self._desk.handle(message):
                 return
+        if self._now(message):
+            return
+        if isinstance(message, m.SetTempo):
+            self._clocks.set_bpm(message.bpm)
         match message:
-            case m.SetGain() | m.Mute() | m.Panic():
-                self._now(message)
+            case m.SelectInput(device=device):
+                self._live_input.select(device)
             case m.FadeOut(seconds=seconds):
                 self._fade_out(seconds)
             case m.Play() | m.Pause() | m.Stop():
@@ -241,25 +252,21 @@ class Performance:
         if message.lane != "instant" or isinstance(message, (m.SetLead, m.SetGovernor)):
             self.supervisor.send(message, heard=heard)
 
-    def _now(self, message: Message) -> None:
-        """Gain and mute, in the audio path."""
-        if isinstance(message, m.SetGain):
-            self._gain_db = message.gain_db
-            self.output.set_gain_db(message.gain_db)
-        else:
-            panic = isinstance(message, m.Panic)
-            self._muted = panic or (isinstance(message, m.Mute) and message.on)
-            self.output.set_mute(self._muted)
-            if panic:
-                self.supervisor.send(m.AllNotesOff())
+    def _now(self, message: Message) -> bool:
+        """Does what acts in the audio path; False if the message is about something else."""
+        if not self._instant.do(message):
+            return False
+        if isinstance(message, m.Panic):
+            self.supervisor.send(m.AllNotesOff())
         stats = self.output.stats()
         buffered = round(stats.buffered_ms * SAMPLE_RATE / 1000.0)
-        self._instant.add(round((stats.latency_ms - stats.buffered_ms) * SAMPLE_RATE / 1000.0))
+        self._latency.add(round((stats.latency_ms - stats.buffered_ms) * SAMPLE_RATE / 1000.0))
         self._takes.applied(Applied(max(0, self._player.position - buffered), message))
+        return True
 
     def _fade_out(self, seconds: float) -> None:
         def fade() -> None:
-            begun, first = time.monotonic(), self._gain_db
+            begun, first = time.monotonic(), self._instant.gain_db
             while (share := (time.monotonic() - begun) / max(seconds, 1e-3)) < 1.0:
                 self.send(m.SetGain(max(-90.0, first - 60.0 * share)))
                 if self.quitting.wait(0.05):
@@ -371,7 +378,7 @@ class Performance:
             heard=heard,
             heard_beat=max(0.0, self.supervisor.beat(heard)),
             horizon_ms=round(base.horizon_ms + stats.latency_ms, 1),
-            latency={**base.latency, "instant": self._instant.summary()},
+            latency={**base.latency, "instant": self._latency.summary()},
             device_ms=round(stats.latency_ms, 1),
             underruns=self._output_underruns() - self._silent_underruns + self._player.starvations,
             underrun_history=tuple(self.output.dropouts),
@@ -379,8 +386,6 @@ class Performance:
             limiter_db=-stats.gain_reduction_db,
             level_db=_decibels(self._meter.rms),
             peak_db=_decibels(self._meter.peak),
-            gain_db=self._gain_db,
-            muted=self._muted,
             transport=self._transport,
             clock_source=clocks.source,
             clock_out=clocks.out,
@@ -396,6 +401,8 @@ class Performance:
             buffer_ms=stats.buffer_ms,
             outputs=tuple(d.name for d in self._devices.devices if d.output_channels > 0),
             inputs=tuple(d.name for d in self._devices.devices if d.input_channels > 0),
+            **self._instant.fields(),
+            **self._live_input.fields(),
             **(self._desk.fields() if self._desk is not None else {}),
         )
 
@@ -417,6 +424,7 @@ class Performance:
         if self._desk is not None:
             self._desk.close()
         self._devices.close()
+        self._live_input.close()
         self.output.close()
         self.supervisor.stop()
         self._ring.close()
