@@ -55,6 +55,7 @@ class PerformanceSettings:
     take: Path | None = None  # None: no take, unless there is no device
     buffer_ms: float = BUFFER_MS
     home: Path | None = None  # where scenes and the session are kept; None: nowhere
+    rewinds: bool = True  # False: no commit horizon, to measure what it gains
     restore: bool | None = None  # go on with the kept session; None: if it broke off
 
 
@@ -112,6 +113,7 @@ class Performance:
             on_applied=self._takes.applied,
             on_remark=self._takes.remarked,
             saved=saved,
+            rewinds=settings.rewinds,
         )
         self._live_input = LiveInput(self._heard_position, self._tell)
         self.output.listen_to(self._live_input.monitor)

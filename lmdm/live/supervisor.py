@@ -101,6 +101,7 @@ class Supervisor:
         device: str = "cpu",
         standby: bool = True,
         saved: Saved | None = None,
+        rewinds: bool = True,
         on_applied: Callable[[Applied], None] = ignore,
         on_remark: Callable[[int, str], None] = ignore,
     ) -> None:
@@ -108,7 +109,9 @@ class Supervisor:
         self._ring = ring
         self._saved = saved
         self.restored = ""  # what was gone on with, in words
-        self._settings = EngineSettings(model, ring.name, controls.to_dict(), lead, threads, device)
+        self._settings = EngineSettings(
+            model, ring.name, controls.to_dict(), lead, threads, device, rewinds
+        )
         self._standby_wanted = standby
         self._on_applied = on_applied
         self._on_remark = on_remark
