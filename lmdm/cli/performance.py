@@ -21,6 +21,7 @@ from lmdm.cli.instant import Instant
 from lmdm.cli.keeper import Keeper
 from lmdm.cli.live_input import LiveInput
 from lmdm.cli.midi_desk import MidiDesk
+from lmdm.cli.osc_door import LOOPBACK, OscDoor
 from lmdm.cli.takes import Takes, versions
 from lmdm.errors import InputError
 from lmdm.live import messages as m
@@ -54,6 +55,8 @@ class PerformanceSettings:
     midi_port: str | None = None  # None: a virtual port
     take: Path | None = None  # None: no take, unless there is no device
     buffer_ms: float = BUFFER_MS
+    osc: tuple[str, int] | None = None  # host and port to listen on
+    osc_to: tuple[str, int] | None = None  # whom the state is sent to
     home: Path | None = None  # where scenes and the session are kept; None: nowhere
     rewinds: bool = True  # False: no commit horizon, to measure what it gains
     restore: bool | None = None  # go on with the kept session; None: if it broke off
@@ -120,9 +123,13 @@ class Performance:
         self._instant = Instant(self.output, self._live_input)
         self._devices = DeviceKeeper(self.output, self._tell)
         self._clocks = Clocks(self.send, self._position)
+        self._osc = OscDoor(self.send, self.snapshot, self._tell)
         try:
             self._open_midi()
+            self._osc.open(settings.osc, settings.osc_to)
         except InputError:
+            if self._desk is not None:
+                self._desk.close()
             self._clocks.close()
             self._devices.close()
             self._live_input.close()
@@ -234,6 +241,9 @@ class Performance:
                 self._devices.select(device or None)
             case m.SetBuffer(milliseconds=milliseconds):
                 self.output.set_buffer_ms(milliseconds)
+            case m.SetOsc(port=port, reply_host=host, reply_port=reply_port):
+                reply = (host, reply_port) if host else None
+                self._osc.open((LOOPBACK, port) if port else None, reply)
             case m.LookAround():
                 self._devices.scan()
             case m.SetClockSource(source=source):
@@ -403,6 +413,7 @@ class Performance:
             buffer_ms=stats.buffer_ms,
             outputs=tuple(d.name for d in self._devices.devices if d.output_channels > 0),
             inputs=tuple(d.name for d in self._devices.devices if d.input_channels > 0),
+            osc=self._osc.text,
             **self._instant.fields(),
             **self._live_input.fields(),
             **(self._desk.fields() if self._desk is not None else {}),
@@ -422,6 +433,7 @@ class Performance:
         self._takes.stop()
         last = self.snapshot()  # before the device is closed, which is no underrun
         self._keeper.close()
+        self._osc.close()
         self._clocks.close()
         if self._desk is not None:
             self._desk.close()
