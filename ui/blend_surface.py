@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import (
     QAction,
@@ -163,19 +164,15 @@ class BlendSurface(QWidget):
     def _blended(self) -> QImage:
         """A small picture of the prompts' colours, mixed by weight at each place."""
         if self._ground is None or self._ground[0] != self._letters:
-            side, tints = GROUND_PIXELS, [theme.PROMPT_COLOURS[i] for i in self._letters]
-            picture = QImage(side, side, QImage.Format.Format_RGB32)
-            colours = [theme.colour(tint) for tint in tints]
-            for row in range(side):
-                for column in range(side):
-                    place = (column / (side - 1), row / (side - 1))
-                    weights = blend.weights_at(place, self.count)
-                    pairs = list(zip(weights, colours, strict=True))
-                    red = sum(w * c.redF() for w, c in pairs)
-                    green = sum(w * c.greenF() for w, c in pairs)
-                    blue = sum(w * c.blueF() for w, c in pairs)
-                    level = [round(255 * (0.05 + 0.42 * each)) for each in (red, green, blue)]
-                    picture.setPixel(column, row, level[0] << 16 | level[1] << 8 | level[2])
+            side = GROUND_PIXELS
+            place = np.linspace(0.0, 1.0, side)
+            points = np.stack(np.meshgrid(place, place), axis=-1).reshape(-1, 2)
+            tints = [theme.colour(theme.PROMPT_COLOURS[index]) for index in self._letters]
+            colours = np.array([[c.redF(), c.greenF(), c.blueF()] for c in tints])
+            mixed = 0.05 + 0.42 * blend.weights_over(points, self.count) @ colours
+            levels = np.round(255 * mixed).astype(np.uint32) << np.array([16, 8, 0], np.uint32)
+            pixels = np.ascontiguousarray(levels.sum(axis=1, dtype=np.uint32))
+            picture = QImage(pixels.tobytes(), side, side, QImage.Format.Format_RGB32).copy()
             self._ground = (self._letters, picture)
         return self._ground[1]
 

@@ -80,8 +80,9 @@ class Ground(QWidget):
         self._column.setSpacing(0)
         self._held: QWidget | None = None  # what holds the present arrangement
 
-    def arrange(self, wanted: Arrangement) -> None:
-        """Lays the views out in another way; they stay the same widgets."""
+    def arrange(self, wanted: Arrangement, lines: float) -> None:
+        """Lays the views out in another way, `lines` wide; they stay the same widgets."""
+        self.views.transport.set_width(lines)
         if wanted == self.arrangement:
             return
         self.arrangement = wanted
@@ -104,7 +105,6 @@ class Ground(QWidget):
             former.deleteLater()
         self.views.key_row.set_stacked(wanted == "paged")
         self.views.scenes.set_stacked(wanted == "paged")
-        self.views.transport.set_narrow(wanted == "paged")
 
     def set_locked(self, locked: bool) -> None:
         """Shows that the stage is locked, and puts away what it shuts."""

@@ -155,7 +155,7 @@ class PromptPad(QWidget):
 
     def show_share(self, share: float) -> None:
         """Shows the prompt's part of the blend."""
-        words = f"{share * 100:.0f} %" if self._committed else ""
+        words = f"{abs(share) * 100:.0f} %" if self._committed else ""
         if words != self.share.text():
             self.share.setText(words)
 

@@ -43,7 +43,7 @@ def _buttons(points: float) -> str:
     return f"""
 QPushButton {{
     background: {RAISED}; border: 1px solid {LINE}; border-radius: 6px;
-    padding: 5px 12px; min-height: 1.4em; icon-size: {round(points * 1.9)}px;
+    padding: 5px 10px; min-height: 1.4em; icon-size: {round(points * 1.9)}px;
 }}
 QPushButton:hover {{ border-color: {QUIET}; }}
 QPushButton:pressed {{ background: {LINE}; }}
