@@ -1,4 +1,8 @@
-"""`lmdm bench engine`: milliseconds a block by steps and strategy, decoding, memory."""
+"""`lmdm bench`: figures beside their baselines.
+
+`engine`: milliseconds a block by steps and strategy, decoding, memory. `latency`: see
+`lmdm.cli.bench_latency`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from itertools import product
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from lmdm.cli import bench_latency
 from lmdm.cli import options as shared
 
 if TYPE_CHECKING:
@@ -24,7 +29,7 @@ WARM_UP = 2  # turns that are not counted
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the subcommands."""
-    figures = parser.add_subparsers(dest="figure", metavar="engine", required=True)
+    figures = parser.add_subparsers(dest="figure", metavar="FIGURE", required=True)
     engine = figures.add_parser("engine", help="generation and decoding, by strategy and steps")
     shared.add_model(engine)
     engine.add_argument(
@@ -42,10 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--guidance", type=shared.number(0, 20), default=1.0, metavar="G", help="1: one pass a step"
     )
     shared.add_json(engine)
+    engine.set_defaults(measure=_run_engine)
+    latency = figures.add_parser("latency", help="from a MIDI key to changed sound, through JACK")
+    bench_latency.add_arguments(latency)
+    latency.set_defaults(measure=bench_latency.run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measures and prints a table, or one JSON object."""
+    return int(options.measure(options))
+
+
+def _run_engine(options: argparse.Namespace) -> int:
     import torch
 
     from lmdm.checkpoints import load

@@ -50,6 +50,7 @@ class EngineSettings:
     lead: float = 1.5  # seconds generated ahead of what is heard
     threads: int = 0  # torch threads; 0: one on up to 2 cores, else half of them, at most 4
     device: str = "cpu"
+    rewinds: bool = True  # see `Horizon`
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -107,7 +108,7 @@ class Engine:
         model = load(settings.model, device=settings.device)
         self._ring = AudioRing.attach(settings.ring)
         self._session = Session(model, Controls.from_dict(settings.controls))
-        self._horizon = Horizon(self._session, self._ring, self._report_block)
+        self._horizon = Horizon(self._session, self._ring, self._report_block, settings.rewinds)
         self._report("loading", progress=0.8, text="warming up")
         self._warm_up()
         self._report(

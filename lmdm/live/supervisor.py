@@ -24,15 +24,13 @@ import numpy as np
 from lmdm.errors import InputError
 from lmdm.live import engine as engine_module
 from lmdm.live import waiting, wire
+from lmdm.live.autosave import Saved
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.engine import EngineSettings
-from lmdm.live.latency import LatencyMeter
+from lmdm.live.landings import Landings
 from lmdm.live.ledger import Ledger, Report
 from lmdm.live.messages import (
-    LANES,
-    Landed,
-    Latency,
     Message,
     Quit,
     Resume,
@@ -57,7 +55,6 @@ LOAD_SECONDS = 120.0
 FILL_SECONDS = 3.0  # an engine that has not filled the lead by then begins all the same
 MOST_RESTARTS = 5  # within RESTART_WINDOW seconds; then the session is given up
 RESTART_WINDOW = 30.0
-MARKERS = 64  # newest controls whose place in the sound is shown
 MOST_IN_FLIGHT = 200  # controls sent and not yet read by the engine; more wait here, coalesced
 
 
@@ -103,11 +100,18 @@ class Supervisor:
         threads: int = 0,
         device: str = "cpu",
         standby: bool = True,
+        saved: Saved | None = None,
+        rewinds: bool = True,
         on_applied: Callable[[Applied], None] = ignore,
         on_remark: Callable[[int, str], None] = ignore,
     ) -> None:
+        """`saved`: a session to go on with, if the model is the same."""
         self._ring = ring
-        self._settings = EngineSettings(model, ring.name, controls.to_dict(), lead, threads, device)
+        self._saved = saved
+        self.restored = ""  # what was gone on with, in words
+        self._settings = EngineSettings(
+            model, ring.name, controls.to_dict(), lead, threads, device, rewinds
+        )
         self._standby_wanted = standby
         self._on_applied = on_applied
         self._on_remark = on_remark
@@ -121,8 +125,7 @@ class Supervisor:
         self._number = 0
         self._ledger = Ledger(ring, self._final, on_remark)
         self._restarts: list[float] = []
-        self._latencies: dict[str, LatencyMeter] = {}  # by lane, and by kind
-        self._landed: deque[Landed] = deque(maxlen=MARKERS)
+        self._landings = Landings()
         self._waiting: list[waiting.Waiting] = []
         self._clock: MusicalClock | None = None  # as the newest block left it
         self._snapshot = Snapshot(text="starting the engine")
@@ -176,17 +179,11 @@ class Supervisor:
                 heard=heard,
                 steps=controls.steps or self._model_steps,
                 style_text=", ".join(text for text, _ in controls.style),
-                latency={lane: self._summary(lane) for lane in ("block", "scene")},
-                control_latency={
-                    kind: self._summary(kind) for kind in self._latencies if kind not in LANES
-                },
-                landed=tuple(self._landed),
+                latency=self._landings.lanes(),
+                control_latency=self._landings.kinds(),
+                landed=self._landings.markers(),
                 waiting=self._waits(heard),
             )
-
-    def _summary(self, name: str) -> Latency:
-        meter = self._latencies.get(name)
-        return meter.summary() if meter is not None else Latency()
 
     def _waits(self, heard: int) -> tuple[Waiting, ...]:
         beat = self.beat(heard)
@@ -200,6 +197,16 @@ class Supervisor:
     def beat(self, sample: int) -> float:
         """The musical position of a stream position near what is heard."""
         return self._clock.beat(sample) if self._clock is not None else 0.0
+
+    def controls(self) -> Controls:
+        """As the musician has set them, acting or about to."""
+        with self._lock:
+            return self._controls
+
+    def landed_at(self, kind: str) -> int:
+        """Stream position at which the newest control of a kind acts; 0 if there was none."""
+        with self._lock:
+            return self._landings.last_at(kind)
 
     def settle(self) -> None:
         """Tells `on_applied` of every control that has been heard by now."""
@@ -304,6 +311,8 @@ class Supervisor:
             request |= {"state": place.state, "recent": recent, "skip": place.skip}
         with self._lock:
             try:
+                if place is None:
+                    self._restore(engine)
                 wire.send(engine.pipe, request)
             except OSError:
                 return
@@ -312,6 +321,17 @@ class Supervisor:
             self._in_flight.clear()
             self._unread = 0
             self._pump()
+
+    def _restore(self, engine: _Engine) -> None:
+        """Has the engine begin where a kept session stood, by controls, which a take keeps."""
+        saved, self._saved = self._saved, None
+        if saved is None or saved.model_sha256 != engine.facts["sha256"]:
+            return
+        self.restored = saved.in_words()
+        for message in saved.beginning():
+            self._number += 1
+            request = {"request": "control", "number": self._number, "message": to_dict(message)}
+            wire.send(engine.pipe, request)
 
     def _pump(self) -> None:
         """Sends what waits, as far as the engine keeps up. Call with the lock held."""
@@ -386,24 +406,11 @@ class Supervisor:
                 while self._in_flight and self._in_flight[0].number <= report.values["number"]:
                     sent = self._in_flight.popleft()
                     if sent.number in placed:
-                        self._measure(sent.message, placed[sent.number] - sent.heard)
+                        self._landings.landed(sent.message, sent.heard, placed[sent.number])
                 for index in report.waited:
                     each = report.applied[index]
-                    off = self._clock.beat(each.sample) % 1.0 if self._clock is not None else 0.0
-                    beats = min(off, 1.0 - off)
-                    self._meter("scene").add(round(beats * 60.0 * SAMPLE_RATE / self._snapshot.bpm))
-
-    def _measure(self, message: Message, samples: int) -> None:
-        kind = kind_of(type(message))
-        if message.lane == "block":
-            self._meter("block").add(samples)
-        self._meter(kind).add(samples)
-        latency = round(1000.0 * samples / SAMPLE_RATE, 1)
-        at = self._ring.read_total + samples
-        self._landed.append(Landed(kind, in_words(message), at, latency))
-
-    def _meter(self, name: str) -> LatencyMeter:
-        return self._latencies.setdefault(name, LatencyMeter())
+                    if self._clock is not None:
+                        self._landings.quantised(each.message, each.sample, self._clock)
 
     def _final(self, applied: Applied, report: Report, waited: bool) -> None:
         """A control has been heard."""
