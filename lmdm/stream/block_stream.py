@@ -132,7 +132,8 @@ class BlockStream:
             steered = network if settled is None else settled_network(network, settled)
             if before_step is not None:
                 steered = _announced(steered, before_step)
-            x = sample(steered, x, timesteps[:-1], config.sampler, guidance, self._generator)
+            if len(timesteps) > 2:
+                x = sample(steered, x, timesteps[:-1], config.sampler, guidance, self._generator)
         x = sample(steered, x, timesteps[-2:], config.sampler, guidance, self._generator)
         latents = x[0]
         if settled is not None:  # to the last bit
