@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> _Plan:
-    from lmdm.cli.sound_file import read_sound
+    from lmdm.live.sound_file import read_sound
 
     defaults: dict[str, Any] = {}
     events: tuple[tuple[int, Message], ...] = ()
@@ -124,7 +124,7 @@ def _plan(options: argparse.Namespace) -> _Plan:
 
 def _replay_plan(options: argparse.Namespace) -> _Plan:
     """The plan of a take; options that would make it another performance are refused."""
-    from lmdm.cli.sound_file import read_sound
+    from lmdm.live.sound_file import read_sound
     from lmdm.live.take import AUDIO_NAME, read_take
 
     fixed = [name for name in (*_SOURCES, *_SETTINGS) if name != "steps"]

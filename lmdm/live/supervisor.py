@@ -94,6 +94,7 @@ class Supervisor:
         input_offset: Callable[[], int | None] = lambda: None,
         on_applied: Callable[[Applied], None] = ignore,
         on_remark: Callable[[int, str], None] = ignore,
+        on_notice: Callable[[str], None] = ignore,
     ) -> None:
         """saved: a session to go on with, if the model is the same.
 
@@ -109,6 +110,7 @@ class Supervisor:
         )
         self._standby_wanted = standby
         self._on_applied = on_applied
+        self._on_notice = on_notice
         self._on_remark = on_remark
         self._lock = threading.Lock()
         self._engine: EngineProcess | None = None
@@ -275,6 +277,8 @@ class Supervisor:
             self._tell("failed" if self.mistake else "restarting", str(values["text"]))
         elif event == "loading" and playing and not self._went:
             self._tell("loading", str(values["text"]), progress=float(values["progress"]))
+        elif event == "notice" and playing:
+            self._on_notice(str(values["text"]))
         elif event == "beat":
             self._hear_figures(values)
             if self._went:
