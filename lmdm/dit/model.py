@@ -80,10 +80,16 @@ class DiT(nn.Module):
 
     # -- stems --------------------------------------------------------------------------------
 
-    def embed_context(self, latents: Tensor, local: Tensor | None) -> Tensor:
-        """B [1; x_clean; local]: latents [B, C, s], local [B, L, s] -> [B, s, dim]."""
+    def embed_context(
+        self, latents: Tensor, local: Tensor | None, mask: Tensor | None = None
+    ) -> Tensor:
+        """B [1; x_clean; local]: latents [B, C, s], local [B, L, s] -> [B, s, dim].
+
+        mask: [B, 1, s] instead of the ones, where training drops it.
+        """
         latents = latents.to(self.to_input_add_embed.weight.dtype)
-        return self._stem_b(torch.ones_like(latents[:, :1]), latents, local)
+        mask = torch.ones_like(latents[:, :1]) if mask is None else mask.to(latents)
+        return self._stem_b(mask, latents, local)
 
     def embed_target(self, latents: Tensor, local: Tensor | None) -> Tensor:
         """A x + B [0; 0; local]: noisy latents [B, C, o], local [B, L, o] -> [B, o, dim]."""

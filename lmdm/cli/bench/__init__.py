@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lmdm.cli.bench import cache, codec, engine
+from lmdm.cli.bench import cache, codec, engine, latency
 from lmdm.cli.bench.engine import measure
 
 __all__ = ["add_arguments", "measure", "run"]
@@ -12,10 +12,8 @@ __all__ = ["add_arguments", "measure", "run"]
 FIGURES = {
     "engine": (engine, "generation and decoding of a model, by strategy and steps"),
     "cache": (cache, "what caching the context saves, at the true size of Stable Audio Open Small"),
-    "codec": (
-        codec,
-        "decoding of Stable Audio's Oobleck: ways to make it fast, and what they cost",
-    ),
+    "codec": (codec, "decoding of Stable Audio's Oobleck, in several ways"),
+    "latency": (latency, "from a MIDI key to changed sound, through JACK"),
 }
 
 
