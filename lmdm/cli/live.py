@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +88,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     devices.add_argument("--osc-to", metavar="HOST:PORT", help="send the state there as OSC")
     shared.add_controls(parser)
     shared.add_model(parser)
+    parser.add_argument(
+        "--auto-player", action="store_true", help="let the bar generator play notes, as MIDI would"
+    )
     shared.add_json(parser)
 
 
@@ -135,10 +138,11 @@ def run(options: argparse.Namespace) -> int:
         for message in _setup(options):
             performance.send(message)
         notices = [*([reason] if reason else []), *performance.notices]
-        if window:
-            _play_in_window(performance, notices, options.seconds)
-        else:
-            _play_in_terminal(performance, notices, options.seconds)
+        with _auto_player(performance, controls.seed, options.auto_player):
+            if window:
+                _play_in_window(performance, notices, options.seconds)
+            else:
+                _play_in_terminal(performance, notices, options.seconds)
         performance.check()
     except KeyboardInterrupt:
         pass  # the musician ends; what was played is kept
@@ -167,6 +171,13 @@ def _window(no_gui: bool) -> tuple[bool, str]:
         if not any(os.environ.get(name) for name in displays):
             return False, "no window: there is no display; playing in the terminal"
     return True, ""
+
+
+def _auto_player(performance: Performance, seed: int, wanted: bool) -> AbstractContextManager[None]:
+    """The bar generator at the keys while the context lasts, if it is wanted."""
+    from lmdm.cli.auto_player import playing
+
+    return playing(performance, seed) if wanted else nullcontext()
 
 
 def _play_in_window(performance: Performance, notices: list[str], seconds: float | None) -> None:
