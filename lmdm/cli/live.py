@@ -33,8 +33,8 @@ MIDI, until it is learnt otherwise:
   CC 74 guidance, bend, program change recalls a scene, CC 120 panic, CC 123 all notes off;
   devices are opened as they are plugged in, and "LMDM Live" is a port for other programs
 
-OSC: every message has an address, such as /lmdm/set_guidance 2.5; /lmdm/subscribe PORT has the state
-  sent there. More: docs/midi.md, docs/osc.md, docs/routing.md
+OSC: every message has an address, such as /lmdm/set_guidance 2.5; /lmdm/subscribe PORT has the
+  state sent there. More: docs/midi.md, docs/osc.md, docs/routing.md
 
 examples:
   lmdm live --prompt "felt piano" "church choir" --bpm 96
