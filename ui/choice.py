@@ -37,9 +37,10 @@ def choice_for(
     message: type[Message],
     field: str,
     options: tuple[tuple[str, Value], ...],
+    lane: Lane | None = None,
 ) -> Choice[Value]:
-    """A choice that sends and shows one control."""
-    made: Choice[Value] = Choice(name, what, message.lane, options)
+    """A choice that sends and shows one control; `lane` is its message's unless told."""
+    made: Choice[Value] = Choice(name, what, lane or message.lane, options)
     made.chosen.connect(lambda value: stage.send(message(value)))  # type: ignore[call-arg]
     stage.changed.connect(lambda snapshot: made.show_value(getattr(snapshot, field)))
     teach(made, kind_of(message), name)

@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -79,8 +80,9 @@ class Ground(QWidget):
         self._column.setSpacing(0)
         self._held: QWidget | None = None  # what holds the present arrangement
 
-    def arrange(self, wanted: Arrangement) -> None:
-        """Lays the views out in another way; they stay the same widgets."""
+    def arrange(self, wanted: Arrangement, lines: float) -> None:
+        """Lays the views out in another way, `lines` wide; they stay the same widgets."""
+        self.views.transport.set_width(lines)
         if wanted == self.arrangement:
             return
         self.arrangement = wanted
@@ -102,7 +104,7 @@ class Ground(QWidget):
             former.hide()
             former.deleteLater()
         self.views.key_row.set_stacked(wanted == "paged")
-        self.views.transport.set_narrow(wanted == "paged")
+        self.views.scenes.set_stacked(wanted == "paged")
 
     def set_locked(self, locked: bool) -> None:
         """Shows that the stage is locked, and puts away what it shuts."""
@@ -161,7 +163,7 @@ class Ground(QWidget):
             (
                 ("Scenes", "Scenes and the blend of prompts.", _panel(v.scenes, v.blend)),
                 ("Prompts", "What the music should sound like.", _panel(v.prompts)),
-                ("Shape", "How the model plays.", _panel(v.macros)),
+                ("Shape", "How the model plays.", _panel(_scrolled(v.macros))),
                 ("Sound", "The picture of the sound, and levels.", _across(v.sound, v.output)),
                 ("Keys", "The keyboard.", _panel(v.key_row, v.keys)),
             )
@@ -205,6 +207,15 @@ def _panel(*contents: QWidget, head: QWidget | None = None, flush: bool = False)
     for index, widget in enumerate(contents):
         column.addWidget(widget, 1 if index == len(contents) - 1 else 0)
     return panel
+
+
+def _scrolled(view: QWidget) -> QScrollArea:
+    """A view that scrolls up and down where it is too tall."""
+    area = QScrollArea()
+    area.setWidget(view)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area
 
 
 def _across(wide: QWidget, narrow: QWidget) -> QFrame:

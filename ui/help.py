@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -43,7 +44,7 @@ class ShortcutsHelp(Overlay):
         inner = QWidget()
         columns = QHBoxLayout(inner)
         columns.setContentsMargins(0, 0, 0, 0)
-        columns.setSpacing(32)
+        columns.setSpacing(26)
         for group in GROUPS:
             columns.addLayout(_column(group))
         scroll = QScrollArea()
@@ -78,6 +79,7 @@ def _column(group: Group) -> QVBoxLayout:
     column = QVBoxLayout()
     name = QLabel(group.name)
     name.setObjectName("caption")
+    name.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
     column.addWidget(name)
     grid = QGridLayout()
     grid.setHorizontalSpacing(12)

@@ -30,7 +30,7 @@ from ui.picker import Picker
 from ui.sources import moved, source_words
 from ui.stage import Stage
 
-CARD_LINES = 19.0  # width, in lines of text
+CARD_LINES = 22.0  # width, in lines of text
 TAKEOVER_WORDS = {
     "pickup": "Pick up: waits for the value",
     "scale": "Scale: closes in on it",

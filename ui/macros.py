@@ -246,7 +246,7 @@ class JamPage(QWidget):
             "jam_mode",
             (("Off", "off"), ("Context", "context"), ("Sketch", "sketch"), ("Delay", "delay")),
         )
-        specs = (controls.DELAY, controls.FEEDBACK, controls.FUTURE)
+        specs = (controls.DELAY, controls.TRANSFORM, controls.FEEDBACK, controls.FUTURE)
         mix = (controls.INPUT_GAIN, controls.DRY, controls.WET)
         self.dials = {spec.target: dial_for(stage, spec) for spec in (*specs, *mix)}
         self.words = QLabel()
@@ -312,7 +312,6 @@ def _lay_out(page: QWidget, dials: Sequence[QWidget], rows: Sequence[QWidget]) -
         label.setMinimumWidth(wide)
     for row in rows:
         column.addWidget(row)
-    column.addStretch(1)
 
 
 def _named(name: str, *widgets: QWidget, lane: m.Lane = "block") -> QWidget:

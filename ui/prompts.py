@@ -28,10 +28,15 @@ from ui.stage import Stage
 FEWEST, MOST = 2, 6
 LONGEST = 300  # characters of a prompt
 MOST_WEIGHT = 2.0
-GLIDES = tuple(
-    (f"{beats:g} beats" if beats else "at once", beats) for beats in (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
-)
 SOUND_FILES = "Sound files (*.wav *.flac *.ogg *.mp3 *.aiff);;All files (*)"
+
+
+def glide_words(beats: float) -> str:
+    """How long a change of prompts takes."""
+    return f"Glide: {beats:g} beats" if beats else "Glide: none"
+
+
+GLIDES = tuple((glide_words(beats), beats) for beats in (0.0, 1.0, 2.0, 4.0, 8.0, 16.0))
 
 
 class Badge(QWidget):
@@ -130,6 +135,10 @@ class PromptPad(QWidget):
         """Whether words are being typed that have not been sent."""
         return self.text.hasFocus() and self.text.text().strip() != self._committed
 
+    def set_quiet(self, quiet: bool) -> None:
+        """Without the sign that removes it."""
+        self.remove.setText("" if quiet else "×")
+
     def set_prompt(self, text: str, weight: float) -> None:
         """Shows a prompt without reporting it."""
         if text != self._committed or text != self.text.text():
@@ -146,7 +155,7 @@ class PromptPad(QWidget):
 
     def show_share(self, share: float) -> None:
         """Shows the prompt's part of the blend."""
-        words = f"{share * 100:.0f} %" if self._committed else ""
+        words = f"{abs(share) * 100:.0f} %" if self._committed else ""
         if words != self.share.text():
             self.share.setText(words)
 
@@ -237,6 +246,7 @@ class PromptPads(QWidget):
                 Qt.FocusPolicy.NoFocus if locked else Qt.FocusPolicy.StrongFocus
             )
             pad.remove.setEnabled(not locked)
+            pad.set_quiet(locked)
         self.extras.setVisible(not locked)
 
     def restore(self, editor: QWidget | None) -> None:
@@ -301,7 +311,7 @@ class PromptExtras(QWidget):
         self.glide: Picker[float] = Picker(
             "Glide", "How long a change of prompts takes, in beats.", GLIDES, "block"
         )
-        self.glide.setMinimumContentsLength(7)
+        self.glide.setMinimumContentsLength(12)
         self.glide.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.glide.chosen.connect(lambda beats: stage.send(m.SetGlide(beats)))
         teach(self.glide, "set_glide", "Glide")
@@ -329,7 +339,7 @@ class PromptExtras(QWidget):
         if snapshot.glide in known:
             self.glide.show_options(GLIDES)
         else:
-            self.glide.show_options((*GLIDES, (f"{snapshot.glide:g} beats", snapshot.glide)))
+            self.glide.show_options((*GLIDES, (glide_words(snapshot.glide), snapshot.glide)))
         self.glide.show_value(snapshot.glide)
         words = "Style off" if snapshot.style else "Style…"
         if words != self.style.text():

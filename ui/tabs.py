@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QVBoxLayout,
 
 from ui import theme
 
-PAGE_LINES = 24.0  # width of a page, in lines of text, from which another fits beside it
+PAGE_LINES = 20.0  # width of a page, in lines of text, from which another fits beside it
 
 
 class Tabs(QWidget):
@@ -68,4 +68,14 @@ class Tabs(QWidget):
         count = min(self._most, max(1, int(self.width() // (PAGE_LINES * line))))
         first = min(self.place, len(self._pages) - count)
         for index, page in enumerate(self._pages):
-            page.setVisible(first <= index < first + count)
+            shown = first <= index < first + count
+            page.setVisible(shown)
+            self._mark(self.buttons[index], shown and index != self.place)
+
+    def _mark(self, button: QPushButton, beside: bool) -> None:
+        """Whether a page stands beside the one chosen."""
+        if bool(button.property("beside")) != beside:
+            button.setProperty("beside", beside)
+            style = button.style()
+            if style is not None:
+                style.polish(button)

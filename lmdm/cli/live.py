@@ -156,13 +156,28 @@ def _window(no_gui: bool) -> tuple[bool, str]:
 
 
 def _play_in_window(performance: Performance, notices: list[str], seconds: float | None) -> None:
+    from platformdirs import user_data_path
+
+    from lmdm.cli.desk import Desk
+    from lmdm.cli.desk.presets import Presets
     from ui import app
     from ui.hearing import Hearing
+    from ui.preferences import usual_file
 
     _say_all(notices)
     hearing = Hearing()
     performance.add_listener(hearing.hear)
-    app.run(performance.send, performance.snapshot, sound=hearing.take, seconds=seconds)
+    desk = Desk(performance, Presets(user_data_path("lmdm") / "presets"), Path("takes"))
+    try:
+        app.run(
+            desk.send,
+            desk.snapshot,
+            sound=hearing.take,
+            seconds=seconds,
+            preferences=usual_file(),
+        )
+    finally:
+        desk.close()
 
 
 def _play_in_terminal(performance: Performance, notices: list[str], seconds: float | None) -> None:

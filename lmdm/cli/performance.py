@@ -38,7 +38,7 @@ from lmdm.live.take import Applied, TakeHeader, check_no_take
 from lmdm.live.tap import TapTempo
 
 RING_SECONDS = 12.0  # holds the deepest lead that SetLead allows
-BUFFER_MS = 60.0
+BUFFER_MS = 90.0
 CAPACITY_MS = 1000.0  # the longest buffer that SetBuffer can ask of the device's ring
 LOAD_TIMEOUT = 180.0
 

@@ -14,7 +14,7 @@ from ui.stage import Stage
 
 CHANNELS = 16
 COLUMNS = 4
-ROLE_WORDS = {"melody": "Melody", "chords": "Chords", "drums": "Drums gate", "off": "Off"}
+ROLE_WORDS = {"melody": "Melody", "chords": "Chords", "drums": "Drums", "off": "Off"}
 
 
 class MidiPage(Form):
@@ -49,6 +49,7 @@ class MidiPage(Form):
             role.chosen.connect(
                 lambda chosen, channel=channel: stage.send(m.SetChannelRole(channel, chosen))
             )
+            role.setMinimumContentsLength(3)
             self.roles.append(role)
             row, column = divmod(channel - 1, COLUMNS)
             number = QLabel(str(channel))
