@@ -107,6 +107,7 @@ class Performance:
         self.output.set_buffer_ms(settings.buffer_ms)
         saved = self._saved()
         self.controls = settings.controls if saved is None else saved.controls
+        self._live_input = LiveInput(self._heard_position, self._tell)
         self.supervisor = Supervisor(
             self._ring,
             settings.model,
@@ -117,8 +118,9 @@ class Performance:
             on_remark=self._takes.remarked,
             saved=saved,
             rewinds=settings.rewinds,
+            input_ring=self._live_input.ring.name,
+            input_offset=lambda: self._live_input.offset,
         )
-        self._live_input = LiveInput(self._heard_position, self._tell)
         self.output.listen_to(self._live_input.monitor)
         self._instant = Instant(self.output, self._live_input)
         self._devices = DeviceKeeper(self.output, self._tell)

@@ -44,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--midi", type=Path, metavar="FILE", help="notes and tempo to follow")
     parser.add_argument("--input", type=Path, metavar="FILE", help="sound to accompany")
     parser.add_argument("--prime", type=Path, metavar="FILE", help="sound to go on from")
-    parser.add_argument("--replay", type=Path, metavar="DIR", help="a take's folder, played again")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="DIR",
+        help="a take's folder, played again (with --steps in that quality)",
+    )
     shared.add_controls(parser)
     shared.add_model(parser)
     shared.add_json(parser)
@@ -122,7 +127,8 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
     from lmdm.cli.sound_file import read_sound
     from lmdm.live.take import AUDIO_NAME, read_take
 
-    contrary = [name for name in (*_SOURCES, *_SETTINGS) if getattr(options, name) is not None]
+    fixed = [name for name in (*_SOURCES, *_SETTINGS) if name != "steps"]
+    contrary = [name for name in fixed if getattr(options, name) is not None]
     if contrary:
         flag = "--" + contrary[0].replace("_", "-")
         raise InputError(f"--replay plays a take as it was; leave out {flag}")
@@ -133,6 +139,8 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
     if options.seconds is not None:
         samples = min(samples, round(options.seconds * SAMPLE_RATE))
     take = take.with_samples(samples)
+    if options.steps is not None:
+        take = take.with_steps(options.steps)
     model = options.model if options.model != "starter" else take.header.model
     return _Plan(model, take.header.controls, (), samples, None, take)
 
