@@ -213,6 +213,7 @@ def _scrolled(view: QWidget) -> QScrollArea:
     """A view that scrolls up and down where it is too tall."""
     area = QScrollArea()
     area.setWidget(view)
+    view.setAutoFillBackground(False)  # which setWidget turns on
     area.setWidgetResizable(True)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     return area

@@ -23,6 +23,7 @@ from ui import theme
 from ui.choice import Choice, choice_for
 from ui.learn import teach
 from ui.stage import Stage
+from ui.words import waiting_words
 
 LONGEST_NAME = 40
 LARGE = 1.4  # a locked stage's scenes, beside the usual size
@@ -113,7 +114,7 @@ class Countdown(QWidget):
         """The change, the beats of its whole wait, and those left."""
         words = ""
         if waiting is not None:
-            words = f"{waiting.text or waiting.kind.replace('_', ' ')} in {max(beats, 0):.1f}"
+            words = f"{waiting_words(waiting)} in {max(beats, 0):.1f}"
         share = round(1.0 - min(max(beats / max(whole, 1e-6), 0.0), 1.0), 2)
         if (words, share) != (self.words, self._share):
             self.words, self._share = words, share
