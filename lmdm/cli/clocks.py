@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from audio_io.clock_output import ClockOutput, Position
-from audio_io.midi import MidiOutput
+from audio_io.link import LinkClock
+from audio_io.midi_events import MidiEvent
 from lmdm.cli.clock_follower import Clock, ClockFollower
 from lmdm.errors import InputError
 from lmdm.live.messages import Message
@@ -22,50 +23,60 @@ class Clocks:
     Threads: one of its own calls `send`; the rest may be called from any thread.
     """
 
-    def __init__(
-        self, send: Callable[[Message], None], midi: Clock | None, position: Callable[[], Position]
-    ) -> None:
-        """midi: the MIDI clock that comes in; None without MIDI. position: of what is heard."""
+    def __init__(self, send: Callable[[Message], None], position: Callable[[], Position]) -> None:
+        """`position()`: of what is heard."""
         self._send = send
-        self._midi = midi
         self._position = position
+        self._midi: Clock | None = None
+        self._midi_out: Callable[[MidiEvent], None] | None = None
         self.source = "internal"
-        self.out = False
-        self.out_port = ""
         self._follower: ClockFollower | None = None
-        self._output: tuple[ClockOutput, MidiOutput] | None = None
+        self._link: LinkClock | None = None
+        self._output: ClockOutput | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clocks", daemon=True)
         self._thread.start()
 
+    def use_midi(self, clock: Clock, send: Callable[[MidiEvent], None]) -> None:
+        """There is MIDI here: a clock that comes in, and a way out for ours."""
+        self._midi, self._midi_out = clock, send
+
+    @property
+    def out(self) -> bool:
+        """Whether our clock is sent."""
+        return self._output is not None
+
     def select(self, source: str) -> None:
         """Takes the tempo from another source. Raises InputError if it is not there."""
-        if source == "midi":
-            if self._midi is None:
-                raise InputError("there is no MIDI input here whose clock could be followed")
-            self._follower = ClockFollower(self._midi)
-        elif source == "link":
-            self._follower = ClockFollower(_link())
-        else:
-            self._follower = None
-        self.source = source
+        link = LinkClock(self._position().bpm) if source == "link" else None
+        if source == "midi" and self._midi is None:
+            raise InputError("there is no MIDI input here whose clock could be followed")
+        clock = self._midi if source == "midi" else link
+        self._follower = ClockFollower(clock) if clock is not None else None
+        former, self._link, self.source = self._link, link, source
+        if former is not None:
+            former.close()
 
-    def send_out(self, on: bool, port: str | None = None) -> None:
-        """Sends our clock, or no longer. Raises InputError if the port is not there."""
-        if port is not None:
-            self.out_port = port
-        if self._output is not None:
-            for each in self._output:
-                each.close()
-            self._output = None
-        self.out = on
-        if on:
-            output = MidiOutput(self.out_port or None)
-            self._output = (ClockOutput(output.send, self._position), output)
+    def set_bpm(self, bpm: float) -> None:
+        """The musician has changed the tempo: with Link, for everybody."""
+        if self._link is not None:
+            self._link.set_bpm(bpm)
+
+    def send_out(self, on: bool) -> None:
+        """Sends our clock, or no longer. Raises InputError without MIDI."""
+        if on and self._midi_out is None:
+            raise InputError("there is no MIDI output here for a clock")
+        if on and self._output is None and self._midi_out is not None:
+            self._output = ClockOutput(self._midi_out, self._position)
+        elif not on and self._output is not None:
+            output, self._output = self._output, None
+            output.close()
 
     def text(self) -> str:
         """What the clock that is followed does; empty when none is."""
-        follower = self._follower
+        follower, link = self._follower, self._link
+        if link is not None:
+            return f"{link.text}, {link.bpm:.1f} bpm"
         return follower.text(time.perf_counter()) if follower is not None else ""
 
     def _run(self) -> None:
@@ -81,17 +92,6 @@ class Clocks:
         """Ends both."""
         self._closing.set()
         self._thread.join()
-        if self._output is not None:
-            for each in self._output:
-                each.close()
-
-
-def _link() -> Clock:
-    try:
-        from audio_io.link import LinkClock
-    except ImportError:
-        raise InputError(
-            "Ableton Link is an extra: install lmdm-live[link], then choose it again"
-        ) from None
-    clock: Clock = LinkClock()
-    return clock
+        self.send_out(False)
+        if self._link is not None:
+            self._link.close()

@@ -17,19 +17,38 @@ from lmdm.cli import options as shared
 
 if TYPE_CHECKING:
     from lmdm.cli.performance import Performance
+    from lmdm.live.messages import Message
     from ui.terminal import TerminalView
+
+
+GUIDE = """
+in the terminal:
+  space mute, p panic, q quit, enter play and pause, r record, + - guidance, [ ] prompt blend,
+  , . tempo, b tap, 1 to 9 scenes, n new scene, z c undo and redo, v loop the last bar;
+  up and down choose any control, left and right move it, l learns a knob for it;
+  : types any message, a to k play notes, ? lists the keys
+
+MIDI, until it is learnt otherwise:
+  notes play, channel 10 lets the drums in, CC 1 prompt blend, CC 7 level, CC 64 pedal,
+  CC 74 guidance, bend, program change recalls a scene, CC 120 panic, CC 123 all notes off;
+  devices are opened as they are plugged in, and "LMDM Live" is a port for other programs
+
+OSC: every message has an address, such as /lmdm/set_guidance 2.5; /lmdm/subscribe PORT has the state
+  sent there. More: docs/midi.md, docs/osc.md, docs/routing.md
+
+examples:
+  lmdm live --prompt "felt piano" "church choir" --bpm 96
+  lmdm live --no-gui --clock midi --midi "Digitakt" --audio-device "Scarlett" --take tonight
+  lmdm live --no-gui --osc 9000 --osc-to 127.0.0.1:9001
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = GUIDE
     parser.add_argument("--no-gui", action="store_true", help="the terminal view, no window")
     parser.add_argument("--seconds", type=shared.duration, metavar="N", help="play so long")
-    parser.add_argument(
-        "--audio-device", metavar="NAME", help="output device: a name, part of one, or its number"
-    )
-    parser.add_argument(
-        "--midi", metavar="PORT", help="MIDI input: part of a port's name (default: a virtual port)"
-    )
     parser.add_argument("--take", type=Path, metavar="DIR", help="record a take into this folder")
     parser.add_argument(
         "--lead",
@@ -38,9 +57,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds of sound made ahead: more is safer, and costs no latency (1.5)",
     )
+    devices = parser.add_argument_group("devices and ports")
+    devices.add_argument(
+        "--audio-device", metavar="NAME", help="output device: a name, part of one, or its number"
+    )
+    devices.add_argument("--input", metavar="NAME", help="live input device, as above")
+    devices.add_argument(
+        "--buffer",
+        type=shared.number(5, 1000),
+        metavar="MS",
+        help="milliseconds of sound kept ready for the device (60)",
+    )
+    devices.add_argument(
+        "--midi", metavar="PORT", help="MIDI input that must be there: part of a port's name"
+    )
+    devices.add_argument("--midi-out", metavar="PORT", help="where our MIDI clock goes")
+    devices.add_argument(
+        "--clock", choices=("internal", "midi", "link"), default="internal", help="whose tempo"
+    )
+    devices.add_argument("--clock-out", action="store_true", help="send MIDI clock")
+    devices.add_argument("--osc", metavar="[HOST:]PORT", help="listen to OSC; HOST is 127.0.0.1")
+    devices.add_argument("--osc-to", metavar="HOST:PORT", help="send the state there as OSC")
     shared.add_controls(parser)
     shared.add_model(parser)
     shared.add_json(parser)
+
+
+def _setup(options: argparse.Namespace) -> list[Message]:
+    """What the options about devices and ports ask of the performance once it is open."""
+    from lmdm.live import messages as m
+
+    asked: list[m.Message] = []
+    asked += [m.SelectInput(options.input)] if options.input else []
+    asked += [m.SelectMidiOutput(options.midi_out)] if options.midi_out else []
+    asked += [m.SetClockSource(options.clock)] if options.clock != "internal" else []
+    asked += [m.SetClockOut(True)] if options.clock_out else []
+    return asked
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,10 +111,15 @@ def run(options: argparse.Namespace) -> int:
             audio_device=options.audio_device,
             midi_port=options.midi,
             take=options.take,
+            osc=shared.address(options.osc, "127.0.0.1", "--osc"),
+            osc_to=shared.address(options.osc_to, None, "--osc-to"),
+            **({} if options.buffer is None else {"buffer_ms": options.buffer}),
         )
     )
     performance.open()
     try:
+        for message in _setup(options):
+            performance.send(message)
         notices = [*([reason] if reason else []), *performance.notices]
         if window:
             _play_in_window(performance, notices, options.seconds)

@@ -141,6 +141,22 @@ def whole(low: int, high: int) -> Any:
     return parse
 
 
+def address(text: str | None, host: str | None, option: str) -> tuple[str, int] | None:
+    """The (host, port) of "host:port" or "port"; `host` is the default, None: it must be given.
+
+    Raises:
+        InputError: it is neither, naming `option`.
+    """
+    if text is None:
+        return None
+    named, colon, port = text.rpartition(":")
+    chosen = named if colon else host
+    if not chosen or not port.isdecimal() or not 0 < int(port) < 65536:
+        form = "HOST:PORT" if host is None else "PORT or HOST:PORT"
+        raise InputError(f"{option} needs {form}, not {text!r}")
+    return chosen, int(port)
+
+
 def duration(text: str) -> float:
     """An argparse type: seconds, above 0 and at most a day."""
     value: float = number(0, LONGEST_SECONDS)(text)

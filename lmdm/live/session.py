@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmdm.codec.streaming import StreamingDecoder
+from lmdm.codec.streaming import streaming_decoder
 from lmdm.conditioning.notes import NoteFrames
+from lmdm.errors import InputError
 from lmdm.live import messages as m
 from lmdm.live import turns
-from lmdm.live.clock import MusicalClock
+from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.glide import Glide
 from lmdm.live.governor import economical
@@ -82,10 +83,16 @@ class Session:
     """
 
     def __init__(self, model: Model, controls: Controls) -> None:
+        """Raises InputError if the model cannot be streamed, or not at this program's rate."""
+        if model.codec.sample_rate != SAMPLE_RATE:
+            raise InputError(
+                f"the model {model.name} sounds at {model.codec.sample_rate} Hz; this program "
+                f"plays at {SAMPLE_RATE} Hz"
+            )
         self._model = model
         self._config = model.stream_config
         self.stream = BlockStream(model.dit, self._config, controls.seed)
-        self._decoder = StreamingDecoder(model.codec)
+        self._decoder = streaming_decoder(model.codec)
         self._hearing = Hearing(model, self.tensor)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)
@@ -116,7 +123,7 @@ class Session:
     @property
     def delay_samples(self) -> int:
         """How far the sound lags the latents: frame f first touches f * frame_samples less this."""
-        return int(self._model.codec.delay_samples)
+        return int(self._decoder.delay_samples)
 
     @property
     def latent_channels(self) -> int:
@@ -287,6 +294,7 @@ class Session:
             text_tokens=self._hearing.text(weights, controls.blend_mode),
             negative_text_tokens=self._hearing.negative(controls.negative_prompt),
             local=local if len(local) else None,
+            global_condition=self._model.global_condition,
             guidance=controls.guidance,
         )
         self.stream.block = noise_number(
@@ -312,7 +320,7 @@ class Session:
         if not _finite(latents, audio):
             raise UnsoundError(f"block {self.blocks} is not finite, with and without its context")
         pcm = np.ascontiguousarray(audio[:, self._surplus :].T.float().cpu().numpy())
-        self._surplus = 0
+        self._surplus = max(0, self._surplus - audio.shape[1])
         return pcm, latents, remarks
 
     def _local(self, first: int, messages: list[Applied]) -> Tensor:
@@ -357,8 +365,8 @@ class Session:
         For a session that has generated nothing yet.
         """
         self.stream.prime(latents, None)
-        self._decoder.decode(latents)
-        self._surplus = self._decoder.delay_samples
+        given = self._decoder.decode(latents).shape[1]
+        self._surplus = latents.shape[1] * self.frame_samples - given
 
     def resume(self, state: Mapping[str, Any], recent: np.ndarray, skip: int = 0) -> None:
         """Takes over from a session that died: its last `state()` and its newest latents [C, n].

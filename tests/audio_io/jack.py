@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -81,3 +82,38 @@ class JackServer:
 
     def _tool(self, *command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+SENDER = """
+import sys
+import rtmidi
+
+port = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=sys.argv[1])
+port.open_virtual_port("out")
+for line in sys.stdin:
+    port.send_message(list(bytes.fromhex(line)))
+"""
+
+
+class Keys:
+    """Another program's MIDI output, `keys:out`, in a process of its own.
+
+    libjack aborts a process whose server dies; that process must not be the tests' own.
+    """
+
+    def __init__(self, server: JackServer, name: str = "keys") -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SENDER, name], stdin=subprocess.PIPE, text=True
+        )
+        server.wait_for(f"{name}:out")
+
+    def send_message(self, message: list[int]) -> None:
+        """Sends the bytes of a message."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(bytes(message).hex() + "\n")
+        self._process.stdin.flush()
+
+    def delete(self) -> None:
+        """Ends the program, as a pulled cable ends a port."""
+        self._process.kill()
+        self._process.wait()
