@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmdm.cli import options as shared
+from lmdm.live.controls import SETTERS, Controls
 
 if TYPE_CHECKING:
     from lmdm.cli.performance import Performance
@@ -122,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
             performance.send(message)
         notices = [*([reason] if reason else []), *performance.notices]
         if window:
-            _play_in_window(performance, notices, options.seconds)
+            performance = _play_in_window(performance, notices, options.seconds)
         else:
             _play_in_terminal(performance, notices, options.seconds)
         performance.check()
@@ -155,7 +157,10 @@ def _window(no_gui: bool) -> tuple[bool, str]:
     return True, ""
 
 
-def _play_in_window(performance: Performance, notices: list[str], seconds: float | None) -> None:
+def _play_in_window(
+    performance: Performance, notices: list[str], seconds: float | None
+) -> Performance:
+    """Plays until the window closes; the performance that played last (models can be changed)."""
     from platformdirs import user_data_path
 
     from lmdm.cli.desk import Desk
@@ -167,7 +172,17 @@ def _play_in_window(performance: Performance, notices: list[str], seconds: float
     _say_all(notices)
     hearing = Hearing()
     performance.add_listener(hearing.hear)
-    desk = Desk(performance, Presets(user_data_path("lmdm") / "presets"), Path("takes"))
+
+    def reopen(model: str) -> Performance:
+        """Another performance with another model, that goes on as this one stood."""
+        desk.performance.close()
+        opened = _with_model(desk.performance, model)
+        opened.open()
+        opened.add_listener(hearing.hear)
+        return opened
+
+    folder = user_data_path("lmdm") / "presets"
+    desk = Desk(performance, Presets(folder), Path("takes"), reopen)
     try:
         app.run(
             desk.send,
@@ -178,6 +193,22 @@ def _play_in_window(performance: Performance, notices: list[str], seconds: float
         )
     finally:
         desk.close()
+    return desk.performance
+
+
+def _with_model(performance: Performance, model: str) -> Performance:
+    """A performance set up as another is now, but for its model. It is not opened."""
+    from lmdm.cli.performance import Performance
+
+    snapshot = performance.snapshot()
+    values = {name: getattr(snapshot, name, None) for name in SETTERS if name != "style"}
+    controls = Controls.from_dict(
+        {name: value for name, value in values.items() if value is not None}, "the session"
+    )
+    settings = replace(
+        performance.settings, model=model, controls=controls, take=None, restore=False
+    )
+    return Performance(settings)
 
 
 def _play_in_terminal(performance: Performance, notices: list[str], seconds: float | None) -> None:
