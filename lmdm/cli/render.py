@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from lmdm.cli import options as shared
 from lmdm.errors import InputError
 from lmdm.live.clock import SAMPLE_RATE
 from lmdm.live.controls import Controls
-from lmdm.live.messages import Message
+from lmdm.live.messages import Message, SetEconomy, SetSteps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,11 +119,15 @@ def _plan(options: argparse.Namespace) -> _Plan:
 
 
 def _replay_plan(options: argparse.Namespace) -> _Plan:
-    """The plan of a take; options that would make it another performance are refused."""
+    """The plan of a take; options that would make it another performance are refused.
+
+    Steps do not: with more of them the same performance is rendered at a higher quality.
+    """
     from lmdm.cli.sound_file import read_sound
     from lmdm.live.take import AUDIO_NAME, read_take
 
-    contrary = [name for name in (*_SOURCES, *_SETTINGS) if getattr(options, name) is not None]
+    fixed = [name for name in (*_SOURCES, *_SETTINGS) if name != "steps"]
+    contrary = [name for name in fixed if getattr(options, name) is not None]
     if contrary:
         flag = "--" + contrary[0].replace("_", "-")
         raise InputError(f"--replay plays a take as it was; leave out {flag}")
@@ -134,8 +138,19 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
     if options.seconds is not None:
         samples = min(samples, round(options.seconds * SAMPLE_RATE))
     take = take.with_samples(samples)
+    if options.steps is not None:
+        take = _with_steps(take, options.steps)
     model = options.model if options.model != "starter" else take.header.model
     return _Plan(model, take.header.controls, (), samples, None, take)
+
+
+def _with_steps(take: Take, steps: int) -> Take:
+    """The take with this many steps a block, whatever it was played with, and nothing given up."""
+    controls = tuple(
+        each for each in take.controls if not isinstance(each.message, (SetSteps, SetEconomy))
+    )
+    settings = replace(take.header.controls, steps=steps)
+    return replace(take, header=replace(take.header, controls=settings), controls=controls)
 
 
 def _check_asked(options: argparse.Namespace, plan: _Plan, model: Model) -> None:
