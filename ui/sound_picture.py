@@ -112,9 +112,8 @@ class SoundPicture:
             self._lines[column] = line
             if 0 <= self.count - 1 - column < self.columns:
                 self._draw_columns(np.array([column]))
-        if len(self._lines) > HISTORY:
-            for old in [each for each in self._lines if each < self.count - HISTORY]:
-                del self._lines[old]
+        while self._lines and (oldest := next(iter(self._lines))) < self.count - HISTORY:
+            del self._lines[oldest]
 
     def draw(self, painter: QPainter, right: float, top: float, ratio: float) -> None:
         """The picture with its newest column's right edge at `right`; `ratio` is device pixels a

@@ -107,3 +107,15 @@ def test_lines_are_part_of_the_picture_and_stay_through_another_size(qapp):
     picture.resize(60, 40, 1.0, 1)
     bright = (drawn(picture) > 0xFF505050).all(axis=0).nonzero()[0].tolist()
     assert bright == [60 - 20, 60 - 5]
+
+
+def test_lines_long_past_are_forgotten(qapp):
+    picture = SoundPicture()
+    picture.resize(50, 40, 1.0, 1)
+    picture.add(None, np.zeros((5000, 2), np.float32))
+    picture.rule(3, "#ffffff", 0.5)  # beyond all memory
+    for column in range(4990, 5000):
+        picture.rule(column, "#ffffff", 0.5)
+    picture.add(None, np.zeros((4200, 2), np.float32))
+    picture.rule(9199, "#ffffff", 0.5)
+    assert len(picture._lines) == 1

@@ -295,7 +295,7 @@ def test_no_object_is_left_behind_by_a_long_run(qtbot, dressed, monkeypatch):
     later_widgets, later_objects = run(800)
     assert later_widgets == widgets
     assert later_objects < objects + 100
-    assert len(window.sound.timeline.marks) == 16
+    assert len(window.sound.timeline.marks) <= 16
     window.end()
 
 
