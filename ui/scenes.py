@@ -209,13 +209,13 @@ class ScenesStrip(QWidget):
         self._row.addWidget(self.keep)
         self._row.addWidget(self.name)
         self._row.addStretch(1)
-        self.scroll = QScrollArea()
-        self.scroll.setWidget(inner)
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scroll.setFixedHeight(round(self.fontMetrics().height() * 2.2))
+        self.shelf = QScrollArea()
+        self.shelf.setWidget(inner)
+        self.shelf.setWidgetResizable(True)
+        self.shelf.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.shelf.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.shelf.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.shelf.setFixedHeight(round(self.fontMetrics().height() * 2.2))
         when = QHBoxLayout()
         when.setSpacing(10)
         for widget in (self.quantise, self.countdown, self.cancel):
@@ -223,7 +223,7 @@ class ScenesStrip(QWidget):
         self._lines = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         self._lines.setContentsMargins(0, 0, 0, 0)
         self._lines.setSpacing(10)
-        self._lines.addWidget(self.scroll, 1)
+        self._lines.addWidget(self.shelf, 1)
         self._lines.addLayout(when)
 
     def set_stacked(self, stacked: bool) -> None:
@@ -272,7 +272,7 @@ class ScenesStrip(QWidget):
         self._locked = locked
         self.keep.setVisible(not locked)
         line = self.fontMetrics().height()
-        self.scroll.setFixedHeight(round(line * 2.2 * (LARGE if locked else 1.0)))
+        self.shelf.setFixedHeight(round(line * 2.2 * (LARGE if locked else 1.0)))
         self.countdown.set_large(locked)
         for button in self.buttons:
             button.large = locked

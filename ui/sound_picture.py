@@ -93,9 +93,10 @@ class SoundPicture:
 
     def add(self, spectra: np.ndarray | None, waves: np.ndarray) -> None:
         """New columns: levels uint8 [n, ROWS] or None, and lowest and highest samples [n, 2]."""
-        waves = waves[-HISTORY:]
         if not len(waves):
             return
+        self.count += max(0, len(waves) - HISTORY)  # what is more than can be kept goes by unseen
+        waves = waves[-HISTORY:]
         numbers = np.arange(self.count, self.count + len(waves))
         self._waves[numbers % HISTORY] = waves
         self._spectra[numbers % HISTORY] = 0 if spectra is None else spectra[-len(waves) :]
