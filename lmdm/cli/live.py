@@ -35,8 +35,8 @@ MIDI, until it is learnt otherwise:
   CC 74 guidance, bend, program change recalls a scene, CC 120 panic, CC 123 all notes off;
   devices are opened as they are plugged in, and "LMDM Live" is a port for other programs
 
-OSC: every message has an address, such as /lmdm/set_guidance 2.5; /lmdm/subscribe PORT has the state
-  sent there. More: docs/midi.md, docs/osc.md, docs/routing.md
+OSC: every message has an address, such as /lmdm/set_guidance 2.5; /lmdm/subscribe PORT has the
+  state sent there. More: docs/midi.md, docs/osc.md, docs/routing.md, docs/live.md
 
 examples:
   lmdm live --prompt "felt piano" "church choir" --bpm 96
@@ -59,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds of sound made ahead: more is safer, and costs no latency (1.5)",
     )
+    session = parser.add_argument_group("session").add_mutually_exclusive_group()
+    session.add_argument(
+        "--restore",
+        action="store_true",
+        help="go on where the last session ended (by itself only after one that broke off)",
+    )
+    session.add_argument("--fresh", action="store_true", help="start anew in any case")
     devices = parser.add_argument_group("devices and ports")
     devices.add_argument(
         "--audio-device", metavar="NAME", help="output device: a name, part of one, or its number"
@@ -68,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--buffer",
         type=shared.number(5, 1000),
         metavar="MS",
-        help="milliseconds of sound kept ready for the device (60)",
+        help="milliseconds of sound kept ready for the device (90)",
     )
     devices.add_argument(
         "--midi", metavar="PORT", help="MIDI input that must be there: part of a port's name"
@@ -100,7 +107,10 @@ def _setup(options: argparse.Namespace) -> list[Message]:
 def run(options: argparse.Namespace) -> int:
     """Plays until the window closes, the time is over, or Ctrl-C."""
     controls = shared.controls_from(options, {})
+    asked = controls != Controls()  # the musician says what is to be played: nothing is restored
     window, reason = _window(options.no_gui)
+
+    import platformdirs
 
     from lmdm.cli.performance import Performance, PerformanceSettings
 
@@ -113,6 +123,8 @@ def run(options: argparse.Namespace) -> int:
             audio_device=options.audio_device,
             midi_port=options.midi,
             take=options.take,
+            home=platformdirs.user_state_path("lmdm"),
+            restore=True if options.restore else False if options.fresh or asked else None,
             osc=shared.address(options.osc, "127.0.0.1", "--osc"),
             osc_to=shared.address(options.osc_to, None, "--osc-to"),
             **({} if options.buffer is None else {"buffer_ms": options.buffer}),

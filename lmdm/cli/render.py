@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from lmdm.cli import options as shared
 from lmdm.errors import InputError
 from lmdm.live.clock import SAMPLE_RATE
 from lmdm.live.controls import Controls
-from lmdm.live.messages import Message, SetEconomy, SetSteps
+from lmdm.live.messages import Message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--midi", type=Path, metavar="FILE", help="notes and tempo to follow")
     parser.add_argument("--input", type=Path, metavar="FILE", help="sound to accompany")
     parser.add_argument("--prime", type=Path, metavar="FILE", help="sound to go on from")
-    parser.add_argument("--replay", type=Path, metavar="DIR", help="a take's folder, played again")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="DIR",
+        help="a take's folder, played again (with --steps in that quality)",
+    )
     shared.add_controls(parser)
     shared.add_model(parser)
     shared.add_json(parser)
@@ -93,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> _Plan:
-    from lmdm.cli.sound_file import read_sound
+    from lmdm.live.sound_file import read_sound
 
     defaults: dict[str, Any] = {}
     events: tuple[tuple[int, Message], ...] = ()
@@ -119,11 +124,8 @@ def _plan(options: argparse.Namespace) -> _Plan:
 
 
 def _replay_plan(options: argparse.Namespace) -> _Plan:
-    """The plan of a take; options that would make it another performance are refused.
-
-    Steps do not: with more of them the same performance is rendered at a higher quality.
-    """
-    from lmdm.cli.sound_file import read_sound
+    """The plan of a take; options that would make it another performance are refused."""
+    from lmdm.live.sound_file import read_sound
     from lmdm.live.take import AUDIO_NAME, read_take
 
     fixed = [name for name in (*_SOURCES, *_SETTINGS) if name != "steps"]
@@ -139,18 +141,9 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
         samples = min(samples, round(options.seconds * SAMPLE_RATE))
     take = take.with_samples(samples)
     if options.steps is not None:
-        take = _with_steps(take, options.steps)
+        take = take.with_steps(options.steps)
     model = options.model if options.model != "starter" else take.header.model
     return _Plan(model, take.header.controls, (), samples, None, take)
-
-
-def _with_steps(take: Take, steps: int) -> Take:
-    """The take with this many steps a block, whatever it was played with, and nothing given up."""
-    controls = tuple(
-        each for each in take.controls if not isinstance(each.message, (SetSteps, SetEconomy))
-    )
-    settings = replace(take.header.controls, steps=steps)
-    return replace(take, header=replace(take.header, controls=settings), controls=controls)
 
 
 def _check_asked(options: argparse.Namespace, plan: _Plan, model: Model) -> None:
