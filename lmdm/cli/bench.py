@@ -1,7 +1,7 @@
 """`lmdm bench`: figures beside their baselines.
 
 `engine`: milliseconds a block by steps and strategy, decoding, memory. `latency`: see
-`lmdm.cli.bench_latency`.
+`lmdm.cli.bench_latency`. `clock`: see `lmdm.cli.bench_clock`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import product
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from lmdm.cli import bench_latency
+from lmdm.cli import bench_clock, bench_latency
 from lmdm.cli import options as shared
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     latency = figures.add_parser("latency", help="from a MIDI key to changed sound, through JACK")
     bench_latency.add_arguments(latency)
     latency.set_defaults(measure=bench_latency.run)
+    clock = figures.add_parser("clock", help="the generated beat against a MIDI clock's ramp")
+    bench_clock.add_arguments(clock)
+    clock.set_defaults(measure=bench_clock.run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -237,7 +237,7 @@ def target_of(name: str) -> Target:
     for shape, known in shapes.items():
         if kind in known:
             target = Target(name, shape, kind, argument)
-            target.message(1.0, {}.get)  # an argument out of its range is told now
+            target.message(1.0, lambda _: None)  # an argument out of its range is told now
             return target
     raise InputError(f"no control {kind!r} for a knob; there are {', '.join(target_kinds())}")
 
