@@ -8,19 +8,25 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmdm.cli import options as shared
-from lmdm.live.controls import Controls
+from lmdm.live.controls import SETTERS, Controls
 
 if TYPE_CHECKING:
     from lmdm.cli.performance import Performance
-    from lmdm.live.messages import Message
+    from lmdm.live.messages import Message, Snapshot
     from ui.terminal import TerminalView
 
+    AtTheKeys = Callable[
+        [Callable[[Message], None], Callable[[], Snapshot]], AbstractContextManager[None]
+    ]
 
 GUIDE = """
 in the terminal:
@@ -138,11 +144,11 @@ def run(options: argparse.Namespace) -> int:
         for message in _setup(options):
             performance.send(message)
         notices = [*([reason] if reason else []), *performance.notices]
-        with _auto_player(performance, controls.seed, options.auto_player):
-            if window:
-                _play_in_window(performance, notices, options.seconds)
-            else:
-                _play_in_terminal(performance, notices, options.seconds)
+        auto = _auto_player(controls.seed, options.auto_player)
+        if window:
+            performance = _play_in_window(performance, notices, options.seconds, auto)
+        else:
+            _play_in_terminal(performance, notices, options.seconds, auto)
         performance.check()
     except KeyboardInterrupt:
         pass  # the musician ends; what was played is kept
@@ -173,14 +179,17 @@ def _window(no_gui: bool) -> tuple[bool, str]:
     return True, ""
 
 
-def _auto_player(performance: Performance, seed: int, wanted: bool) -> AbstractContextManager[None]:
-    """The bar generator at the keys while the context lasts, if it is wanted."""
+def _auto_player(seed: int, wanted: bool) -> AtTheKeys:
+    """What puts the bar generator at the keys of a performance, if it is wanted."""
     from lmdm.cli.auto_player import playing
 
-    return playing(performance, seed) if wanted else nullcontext()
+    return partial(playing, seed=seed) if wanted else lambda _send, _snapshot: nullcontext()
 
 
-def _play_in_window(performance: Performance, notices: list[str], seconds: float | None) -> None:
+def _play_in_window(
+    performance: Performance, notices: list[str], seconds: float | None, auto: AtTheKeys
+) -> Performance:
+    """Plays until the window closes; the performance that played last (models can be changed)."""
     from platformdirs import user_data_path
 
     from lmdm.cli.desk import Desk
@@ -192,24 +201,53 @@ def _play_in_window(performance: Performance, notices: list[str], seconds: float
     _say_all(notices)
     hearing = Hearing()
     performance.add_listener(hearing.hear)
-    desk = Desk(performance, Presets(user_data_path("lmdm") / "presets"), Path("takes"))
+
+    def reopen(model: str) -> Performance:
+        """Another performance with another model, that goes on as this one stood."""
+        desk.performance.close()
+        opened = _with_model(desk.performance, model)
+        opened.open()
+        opened.add_listener(hearing.hear)
+        return opened
+
+    folder = user_data_path("lmdm") / "presets"
+    desk = Desk(performance, Presets(folder), Path("takes"), reopen)
     try:
-        app.run(
-            desk.send,
-            desk.snapshot,
-            sound=hearing.take,
-            seconds=seconds,
-            preferences=usual_file(),
-        )
+        with auto(desk.send, desk.snapshot):
+            app.run(
+                desk.send,
+                desk.snapshot,
+                sound=hearing.take,
+                seconds=seconds,
+                preferences=usual_file(),
+            )
     finally:
         desk.close()
+    return desk.performance
 
 
-def _play_in_terminal(performance: Performance, notices: list[str], seconds: float | None) -> None:
+def _with_model(performance: Performance, model: str) -> Performance:
+    """A performance set up as another is now, but for its model. It is not opened."""
+    from lmdm.cli.performance import Performance
+
+    snapshot = performance.snapshot()
+    values = {name: getattr(snapshot, name, None) for name in SETTERS if name != "style"}
+    controls = Controls.from_dict(
+        {name: value for name, value in values.items() if value is not None}, "the session"
+    )
+    settings = replace(
+        performance.settings, model=model, controls=controls, take=None, restore=False
+    )
+    return Performance(settings)
+
+
+def _play_in_terminal(
+    performance: Performance, notices: list[str], seconds: float | None, auto: AtTheKeys
+) -> None:
     from ui.terminal import TerminalView
 
     view = TerminalView(performance.send, performance.snapshot)
-    with view:
+    with view, auto(performance.send, performance.snapshot):
         _wait_playing(performance, view)
         _say_all(notices)
         end = None if seconds is None else time.monotonic() + seconds

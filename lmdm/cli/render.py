@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -200,7 +201,7 @@ def _progress(pieces: Iterable[np.ndarray], samples: int, quiet: bool) -> Iterat
         total=round(samples / SAMPLE_RATE, 1),
         unit="s",
         desc="rendering",
-        disable=quiet or not sys.stderr.isatty(),
+        disable=quiet or not (sys.stderr.isatty() or os.environ.get("LMDM_PROGRESS")),
         bar_format="{desc} {percentage:3.0f}% |{bar}| {n:.1f}/{total:.1f} s, {rate_fmt}",
     ) as bar:
         for piece in pieces:
