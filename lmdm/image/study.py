@@ -36,7 +36,8 @@ from lmdm.image.stage2 import LatentTensors, Stage2, fit_generator
 from lmdm.image.statistics import LatentStatistics
 from lmdm.weights import sha256, write_beside
 
-MAIN = ("rae", "decq", "last-layer")
+MAIN = ("rae", "decq", "last-layer")  # stage 1, over all seeds
+GENERATED = ("rae", "decq")  # stage 2
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class StudyPlan:
 
     seeds: int = 3
     ablation_seeds: int = 1
-    steps: int = 700
+    steps: int = 500
     batch: int = 16
     decoder_dim: int = 96
     decoder_depth: int = 3
@@ -54,7 +55,7 @@ class StudyPlan:
     condenser_multiplier: int = 1
     taps: tuple[int, ...] = ()  # () takes a quarter, a half, three quarters of the depth, and 0
     noise_tau: float = 0.3
-    generator_steps: int = 800
+    generator_steps: int = 600
     generator_batch: int = 32
     generator_checkpoints: int = 4
     samples: int = 256
@@ -93,12 +94,14 @@ def variants(plan: StudyPlan, base: AutoencoderConfig) -> dict[str, AutoencoderC
 
 
 def jobs(plan: StudyPlan, names: list[str]) -> Iterator[Job]:
-    """The comparison seed by seed, both stages; then the ablations."""
+    """Stage 1's comparison, stage 2's of one seed, the ablations, stage 2's other seeds."""
     for seed in range(1, plan.seeds + 1):
         yield from (Job(name, seed, 1) for name in MAIN)
-        yield from (Job(name, seed, 2) for name in ("rae", "decq"))
+    yield from (Job(name, 1, 2) for name in GENERATED)
     for seed in range(1, plan.ablation_seeds + 1):
         yield from (Job(name, seed, 1) for name in names if name not in MAIN)
+    for seed in range(2, plan.seeds + 1):
+        yield from (Job(name, seed, 2) for name in GENERATED)
 
 
 class FrozenFeatures:
