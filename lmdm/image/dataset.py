@@ -120,7 +120,9 @@ def rows_of_step(
     return np.array([_permutation(count, seed, p // count)[p % count] for p in positions.tolist()])
 
 
-def seeded(seed: int, step: int, process: int = 0) -> torch.Generator:
-    """The generator of one process at one step, on the CPU, whatever the device."""
+def seeded(
+    seed: int, step: int, process: int = 0, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """The generator of one process at one step."""
     words = np.random.SeedSequence([seed, step, process]).generate_state(2, np.uint32)
-    return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+    return torch.Generator(device).manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)

@@ -117,7 +117,8 @@ def fit_autoencoder(
 
     def step_of(step: int) -> dict[str, float]:
         images, features = batches(step)
-        generator = seeded(plan.seed, step, accelerator.process_index)
+        at = accelerator.device
+        generator = seeded(plan.seed, step, accelerator.process_index, at)
         with accelerator.autocast():
             made = prepared(features, stage.noise_tau, stage.query_noise_tau, generator)
         l1 = (made - images).abs().mean()

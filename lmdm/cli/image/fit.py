@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     first.add_argument("--backbone-size", type=whole(8, 4096), metavar="PIXELS", help="it looks at")
     first.add_argument(
-        "--resolution", type=whole(8, 4096), metavar="PIXELS", help="of the pictures"
+        "--resolution", type=whole(16, 4096), metavar="PIXELS", help="of the pictures"
     )
     first.add_argument("--queries", type=whole(0, 4096), metavar="Q", help="0 is a plain RAE (8)")
     first.add_argument(

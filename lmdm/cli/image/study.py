@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--backbone", default="small-vit", metavar="B")
     parser.add_argument("--backbone-size", type=whole(8, 2048), metavar="PIXELS")
-    parser.add_argument("--resolution", type=whole(8, 2048), default=64, metavar="PIXELS")
+    parser.add_argument("--resolution", type=whole(16, 2048), default=64, metavar="PIXELS")
     parser.add_argument(
         "--minutes", type=number(0, 1e6), metavar="M", help="stop after; go on later"
     )
