@@ -6,6 +6,7 @@ ordered so that what is done when the time is out is a comparison already; the n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,14 @@ from lmdm.image.dataset import PreparedImages, rows_of_step
 from lmdm.image.generator import dimension_shift, generate_latents, starting_noise
 from lmdm.image.joint_dit import JointDiT, JointDiTConfig
 from lmdm.image.losses import PerceptualDistance, judge_for
-from lmdm.image.metrics import frechet_distance, likeness, linear_probe, pooled_features, psnr
+from lmdm.image.metrics import (
+    frechet_distance,
+    likeness,
+    linear_probe,
+    pixel_features,
+    pooled_features,
+    psnr,
+)
 from lmdm.image.model_folder import WEIGHTS, load_autoencoder
 from lmdm.image.probes import PROBES, probed
 from lmdm.image.run import Optimization, accelerator_for
@@ -111,11 +119,14 @@ class FrozenFeatures:
     """
 
     def __init__(
-        self, images: PreparedImages, backbone: VisionBackbone, taps: set[int], path: Path
+        self, images: PreparedImages, backbone: VisionBackbone, taps: set[int], folder: Path
     ) -> None:
         self.depth = backbone.depth
+        wanted = sorted(taps | {self.depth})
+        told = f"{backbone.fingerprint} {backbone.image_size} {wanted}".encode()
+        digest = hashlib.sha256(told + images.pixels.tobytes()).hexdigest()
+        path = folder / f"features-{digest[:16]}.safetensors"
         if not path.exists():
-            wanted = sorted(taps | {self.depth})
             parts: list[tuple[Tensor, ...]] = []
             with torch.no_grad():
                 for start in tqdm(range(0, len(images), 64), desc="features", leave=False):
@@ -164,15 +175,19 @@ class Study:
         self.variants = variants(plan, self.base)
         self.jobs = list(jobs(plan, list(self.variants)))
         self.judge = judge_for(backbone, resolution)
-        self.judges = {"judge": self.judge, "backbone": backbone}
+        self.spaces: dict[str, Callable[[Tensor], Any]] = {
+            "judge": partial(pooled_features, judge=self.judge),
+            "backbone": partial(pooled_features, judge=backbone),
+            "pixels": pixel_features,
+        }
         taps = {tap for each in self.variants.values() for tap in each.read_taps(backbone.depth)}
         self.features = {
-            name: FrozenFeatures(images, backbone, taps, out / f"features-{name}.safetensors")
+            name: FrozenFeatures(images, backbone, taps, out)
             for name, images in (("train", train), ("test", test), ("probe", probe))
         }
         self.accelerator = accelerator_for("cpu", "no")
         real = self.test.batch(list(range(len(test))))
-        self.real = {name: pooled_features(real, judge) for name, judge in self.judges.items()}
+        self.real = {name: features(real) for name, features in self.spaces.items()}
 
     def folder(self, job: Job) -> Path:
         """Where a job's run is kept."""
@@ -242,10 +257,7 @@ class Study:
             name: float(values.mean()) for name, values in likeness(made, real, perceptual).items()
         }
         figures["parameters"] = sum(p.numel() for p in autoencoder.parameters())
-        for name, judge in self.judges.items():
-            figures[f"frechet_{name}"] = frechet_distance(
-                pooled_features(made, judge), self.real[name]
-            )
+        figures |= self._frechet(made)
         if latents.q is not None:
             for kind in PROBES:
                 changed = LatentTensors(latents.z, probed(latents.q, kind))
@@ -329,8 +341,12 @@ class Study:
         figures = {}
         for suffix, decode in decoders.items():
             made = torch.cat([decode(part) for part in parts])
-            for name, each in self.judges.items():
-                figures[f"frechet_{name}{suffix}"] = frechet_distance(
-                    pooled_features(made, each), self.real[name]
-                )
+            figures |= {name + suffix: value for name, value in self._frechet(made).items()}
         return figures
+
+    def _frechet(self, made: Tensor) -> dict[str, float]:
+        """Distances of pictures to the real test pictures, in every space."""
+        return {
+            f"frechet_{name}": frechet_distance(features(made), self.real[name])
+            for name, features in self.spaces.items()
+        }

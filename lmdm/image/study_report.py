@@ -12,7 +12,16 @@ from lmdm.image.study import Study
 from lmdm.image.study_plots import plot_convergence, plot_variants
 from lmdm.weights import write_beside
 
-FIGURES = ("psnr", "ssim", "perceptual", "frechet_judge", "psnr_shuffle", "psnr_zero", "parameters")
+FIGURES = (
+    "psnr",
+    "ssim",
+    "perceptual",
+    "frechet_judge",
+    "frechet_pixels",
+    "psnr_shuffle",
+    "psnr_zero",
+    "parameters",
+)
 
 
 def mean_and_error(values: Sequence[float]) -> dict[str, Any]:
@@ -72,7 +81,15 @@ def write_report(study: Study) -> dict[str, Any]:
 
 def as_markdown(figures: dict[str, Any]) -> str:
     """Tables: one row a variant, one row a checkpoint."""
-    shown = ("psnr", "ssim", "perceptual", "frechet_judge", "psnr_shuffle", "psnr_zero", "probe")
+    shown = (
+        "psnr",
+        "ssim",
+        "perceptual",
+        "frechet_judge",
+        "frechet_pixels",
+        "psnr_shuffle",
+        "probe",
+    )
     lines = ["| variant | seeds | " + " | ".join(shown) + " | probe with q | parameters |"]
     lines.append("|" + "---|" * (len(shown) + 4))
     for variant, row in figures["stage1"].items():
