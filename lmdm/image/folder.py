@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -45,6 +46,19 @@ def find_images(root: Path) -> list[Path]:
     if not found:
         raise InputError(f"{root} has no picture in it ({', '.join(SUFFIXES)})")
     return sorted(found)
+
+
+def fingerprint_of(root: Path, paths: list[Path]) -> str:
+    """Tells whether files were added, removed or changed: SHA-256 of names, sizes and times."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            status = path.stat()
+            facts = f"{status.st_size} {status.st_mtime_ns}"
+        except OSError:  # a dangling link; `open_image` says so
+            facts = "missing"
+        digest.update(f"{path.relative_to(root)} {facts}\n".encode())
+    return digest.hexdigest()
 
 
 def open_image(path: Path, size: int) -> Image.Image:

@@ -119,9 +119,14 @@ class FrozenFeatures:
     """
 
     def __init__(
-        self, images: PreparedImages, backbone: VisionBackbone, taps: set[int], folder: Path
+        self,
+        images: PreparedImages,
+        backbone: VisionBackbone,
+        taps: set[int],
+        folder: Path,
+        device: torch.device,
     ) -> None:
-        self.depth = backbone.depth
+        self.depth, self.device = backbone.depth, device
         wanted = sorted(taps | {self.depth})
         told = f"{backbone.fingerprint} {backbone.image_size} {wanted}".encode()
         digest = hashlib.sha256(told + images.pixels.tobytes()).hexdigest()
@@ -131,8 +136,8 @@ class FrozenFeatures:
             with torch.no_grad():
                 for start in tqdm(range(0, len(images), 64), desc="features", leave=False):
                     rows = list(range(start, min(start + 64, len(images))))
-                    found = backbone.features(images.batch(rows), wanted).taps
-                    parts.append(tuple(tap.half() for tap in found))
+                    found = backbone.features(images.batch(rows).to(device), wanted).taps
+                    parts.append(tuple(tap.half().cpu() for tap in found))
             columns = [torch.cat(column) for column in zip(*parts, strict=True)]
             tensors = {str(tap): column for tap, column in zip(wanted, columns, strict=True)}
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,8 +146,9 @@ class FrozenFeatures:
 
     def rows(self, rows: Any, taps: tuple[int, ...]) -> Features:
         """The features of some pictures; z is the last layer's affine-free LayerNorm."""
-        last = layer_norm(self.taps[self.depth][rows])
-        return Features(last, tuple(self.taps[tap][rows].float() for tap in taps))
+        last = layer_norm(self.taps[self.depth][rows].to(self.device))
+        read = (self.taps[tap][rows].to(self.device, torch.float32) for tap in taps)
+        return Features(last, tuple(read))
 
 
 class Study:
@@ -157,8 +163,12 @@ class Study:
         test: PreparedImages,
         probe: PreparedImages,
         resolution: int,
+        device: str = "cpu",
     ) -> None:
         self.out, self.plan, self.backbone = out, plan, backbone
+        self.accelerator = accelerator_for(device, "no")
+        self.device = self.accelerator.device
+        backbone.to(self.device)
         self.train, self.test, self.probe = train, test, probe
         self.base = AutoencoderConfig(
             backbone=backbone.name,
@@ -174,7 +184,7 @@ class Study:
         )
         self.variants = variants(plan, self.base)
         self.jobs = list(jobs(plan, list(self.variants)))
-        self.judge = judge_for(backbone, resolution)
+        self.judge = judge_for(backbone, resolution).to(self.device)
         self.spaces: dict[str, Callable[[Tensor], Any]] = {
             "judge": partial(pooled_features, judge=self.judge),
             "backbone": partial(pooled_features, judge=backbone),
@@ -182,11 +192,10 @@ class Study:
         }
         taps = {tap for each in self.variants.values() for tap in each.read_taps(backbone.depth)}
         self.features = {
-            name: FrozenFeatures(images, backbone, taps, out)
+            name: FrozenFeatures(images, backbone, taps, out, self.device)
             for name, images in (("train", train), ("test", test), ("probe", probe))
         }
-        self.accelerator = accelerator_for("cpu", "no")
-        real = self.test.batch(list(range(len(test))))
+        real = self.test.batch(list(range(len(test)))).to(self.device)
         self.real = {name: features(real) for name, features in self.spaces.items()}
 
     def folder(self, job: Job) -> Path:
@@ -227,7 +236,8 @@ class Study:
 
         def batches(step: int) -> tuple[Tensor, Features]:
             rows = rows_of_step(step, plan.batch, len(self.train), job.seed)
-            return self.train.batch(rows), self.features["train"].rows(rows, taps)
+            images = self.train.batch(rows).to(self.device)
+            return images, self.features["train"].rows(rows, taps)
 
         folder = self.folder(job)
         done = fit_autoencoder(
@@ -235,7 +245,7 @@ class Study:
         )
         if not done:
             return None
-        return self._judge_autoencoder(load_autoencoder(folder, self.backbone)[0])
+        return self._judge_autoencoder(load_autoencoder(folder, self.backbone)[0].to(self.device))
 
     def _latents(self, autoencoder: RepresentationAutoencoder, which: str) -> LatentTensors:
         features, count = self.features[which], len(getattr(self, which))
@@ -251,7 +261,7 @@ class Study:
     def _judge_autoencoder(self, autoencoder: RepresentationAutoencoder) -> dict[str, Any]:
         perceptual = PerceptualDistance(self.judge)
         latents = self._latents(autoencoder, "test")
-        real = self.test.batch(list(range(len(self.test))))
+        real = self.test.batch(list(range(len(self.test)))).to(self.device)
         made = torch.cat([autoencoder.decode(part) for part in latents.batches(64)])
         figures: dict[str, Any] = {
             name: float(values.mean()) for name, values in likeness(made, real, perceptual).items()
@@ -265,18 +275,19 @@ class Study:
                 figures[f"psnr_{kind}"] = float(psnr(wrong, real).mean())
         tokens = self._latents(autoencoder, "probe")
         labels = np.array(self.probe.labels)
-        patches = tokens.z.mean(1).double().numpy()
+        patches = tokens.z.mean(1).double().cpu().numpy()
         figures["probe"] = linear_probe(patches, labels).tolist()
         if tokens.q is not None:
-            both = np.concatenate([patches, tokens.q.flatten(1).double().numpy()], axis=1)
+            both = np.concatenate([patches, tokens.q.flatten(1).double().cpu().numpy()], axis=1)
             figures["probe_with_queries"] = linear_probe(both, labels).tolist()
         return figures
 
     def _stage2(self, job: Job, minutes: float | None) -> dict[str, Any] | None:
         plan = self.plan
         home = self.folder(replace(job, stage=1))
-        autoencoder, _ = load_autoencoder(home, self.backbone)
-        plain, _ = load_autoencoder(self.folder(Job("rae", job.seed, 1)), self.backbone)
+        rae = self.folder(Job("rae", job.seed, 1))
+        autoencoder = load_autoencoder(home, self.backbone)[0].to(self.device)
+        plain = load_autoencoder(rae, self.backbone)[0].to(self.device)
         latents = self._latents(autoencoder, "train")
         queries = autoencoder.config.queries
         statistics = LatentStatistics.of(
@@ -329,12 +340,10 @@ class Study:
         noise = starting_noise(dit, seed, 0, plan.samples)
         shift = dimension_shift(len(statistics.mean), autoencoder.token_dim)
         parts: list[Latents] = []
-        was_training = dit.training
-        dit.eval()
         for some, part in zip(noise.split(64), wanted.split(64), strict=True):
+            some, part = some.to(self.device), part.to(self.device)
             x = generate_latents(dit, some, part, plan.sampling_steps, shift)
             parts.append(statistics.denormalize(x))
-        dit.train(was_training)
         decoders: dict[str, Callable[[Latents], Tensor]] = {"": autoencoder.decode}
         if autoencoder.config.queries:
             decoders["_without_queries"] = lambda latents: plain.decode(Latents(latents.z, None))

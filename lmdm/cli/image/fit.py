@@ -7,15 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lmdm.cli.image.common import (
-    add_images,
-    add_json,
-    number,
-    numbers,
-    report,
-    say_skipped,
-    whole,
-)
+from lmdm.cli.image.common import add_images, numbers, report, say_skipped
+from lmdm.cli.options import add_json, number, whole
 from lmdm.errors import InputError
 
 if TYPE_CHECKING:

@@ -176,7 +176,7 @@ def test_evaluate_beside_a_baseline(
         models["decq"]
     )
     assert models["decq"]["linear_probe"] == models["rae"]["linear_probe"]  # the same patch tokens
-    assert models["decq"]["cost"]["flops_over_last"] > 0 == models["rae"]["cost"]["flops_over_last"]
+    assert models["decq"]["cost"]["over_last"] > 0 == models["rae"]["cost"]["over_last"]
     for name in ("report.json", "report.png", "decq.png", "rae.png"):
         assert (tmp_path / name).stat().st_size > 0
 
