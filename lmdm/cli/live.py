@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from lmdm.cli import options as shared
 
 if TYPE_CHECKING:
+    from lmdm.cli.auto_player import AutoPlayer
     from lmdm.cli.performance import Performance
     from ui.terminal import TerminalView
 
@@ -29,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--midi", metavar="PORT", help="MIDI input: part of a port's name (default: a virtual port)"
+    )
+    parser.add_argument(
+        "--auto-player", action="store_true", help="let the bar generator play notes, as MIDI would"
     )
     parser.add_argument("--take", type=Path, metavar="DIR", help="record a take into this folder")
     parser.add_argument(
@@ -62,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
         )
     )
     performance.open()
+    player = _auto_player(performance, controls.seed) if options.auto_player else None
     try:
         notices = [*([reason] if reason else []), *performance.notices]
         if window:
@@ -72,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         pass  # the musician ends; what was played is kept
     finally:
+        if player is not None:
+            player.stop()
         report = performance.close()
     if options.json:
         print(json.dumps(report))
@@ -82,6 +89,15 @@ def run(options: argparse.Namespace) -> int:
             + (f", take in {report['take']}" if report["take"] else "")
         )
     return 0
+
+
+def _auto_player(performance: Performance, seed: int) -> AutoPlayer:
+    """The bar generator at the keys, started."""
+    from lmdm.cli.auto_player import AutoPlayer
+
+    player = AutoPlayer(performance.send, performance.snapshot, seed)
+    player.start()
+    return player
 
 
 def _window(no_gui: bool) -> tuple[bool, str]:
