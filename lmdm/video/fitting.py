@@ -1,4 +1,4 @@
-"""A training loop for networks of minutes: seeded by step, so that a resumed run is the same run."""
+"""A training loop for networks of minutes: seeded by step, so a resumed run is the same run."""
 
 from __future__ import annotations
 

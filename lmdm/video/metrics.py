@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lmdm.video.scenes import GROUND, SIZE, Scene, draw
-from lmdm.video.words import COLOURS, SHAPES
+from lmdm.video.words import COLOURS, DIRECTIONS, SHAPES, SPEEDS
 
 
 def frame_jumps(video: Tensor) -> Tensor:
@@ -104,3 +104,27 @@ def frame_errors(video: Tensor) -> Tensor:
         candidates.append(torch.cat(frames, dim=1))
     errors = (torch.stack(candidates) - video).square().mean((1, 3, 4))  # [candidates, T]
     return errors.amin(0)
+
+
+def read_scene(video: Tensor) -> tuple[int, int, int, int]:
+    """Shape, colour, direction and speed of a clip's scene, read without a network.
+
+    Colour by the majority of frames, shape by the best template at the frames' own centres,
+    direction and speed from the way of the centre over the clip.
+    """
+    colour = int(torch.bincount(colour_indices(video), minlength=len(COLOURS)).argmax())
+    centre = centres(video)
+    height, width = video.shape[-2:]
+    errors = []
+    for shape in range(len(SHAPES)):
+        frames = [
+            draw(Scene(shape, colour, 0, 0, (at[0], at[1])), torch.zeros(1), height, width)
+            for at in centre.clamp(SIZE, 1 - SIZE).tolist()
+        ]
+        errors.append(float((torch.cat(frames, dim=1) - video).square().mean()))
+    moved = centre[-1] - centre[0]
+    along = [float((moved * torch.tensor(step)).sum()) for step in DIRECTIONS.values()]
+    direction = max(range(len(along)), key=along.__getitem__)
+    slow, fast = SPEEDS.values()
+    speed = int(along[direction] > (slow + fast) / 2 * 0.8 * (video.shape[1] - 1))
+    return errors.index(min(errors)), colour, direction, speed

@@ -1,4 +1,4 @@
-"""The planner: reads the instruction and what it refers to, and fills in the target's visual tokens.
+"""The planner: reads an instruction and its sources, and fills in the target's visual tokens.
 
 One sequence [words | source | references | answer | target]. Everything before the target is causal
 and never sees it; target tokens see all of that and each other (dossier §2). The hidden states of
@@ -98,7 +98,7 @@ def attention_mask(present: Tensor) -> Tensor:
 class Planner(nn.Module):
     """Hidden states of a sequence, and the three heads that read them."""
 
-    def __init__(self, config: PlannerConfig = PlannerConfig()) -> None:  # noqa: B008
+    def __init__(self, config: PlannerConfig = PlannerConfig()) -> None:
         super().__init__()
         self.config = config
         dim = config.dim

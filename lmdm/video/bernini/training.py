@@ -14,9 +14,7 @@ from lmdm.video import words
 from lmdm.video.bernini.planner import ANSWER, CLIP, Instruction, Planner
 from lmdm.video.bernini.renderer import segments_of
 from lmdm.video.bernini.tasks import (
-
     MOST_REFERENCES,
-
     TASKS,
     Case,
     make_case,
@@ -210,5 +208,3 @@ def stage_joint(vit: VisualEncoder, size: int, seed: int) -> Callable[[nn.Module
         return loss + renderer_loss(network.renderer, batch, given, generator)
 
     return loss_of
-
-

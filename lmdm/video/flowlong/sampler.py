@@ -2,7 +2,7 @@
 
 All variants share the loop, so a comparison differs in one thing only:
 
-    flowlong   global Tweedie matching; stochastic with global noise while t >= t*, then deterministic
+    flowlong   global Tweedie matching; stochastic (one noise) while t >= t*, then deterministic
     ode, sde   the same with no, or only, stochastic steps
     xt         each window steps by itself, with its own noise; the noisy windows are blended
     own-noise  matched clean estimates, but every window is renoised by itself and keeps its state
