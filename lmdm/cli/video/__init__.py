@@ -9,6 +9,7 @@ TOOLS = {
     "base": "the small text-to-video model that flowlong and dvg can drive",
     "flowlong": "long videos from overlapping windows that agree on the clean one",
     "worldkv": "world models that remember places: retrieved and compressed keys and values",
+    "bernini": "a planner of what is to be seen, and a renderer that follows it",
 }
 
 

@@ -202,7 +202,7 @@ def target_dial(
 
 
 def reasoning(bernini: Bernini, count: int, seed: int = 0) -> dict[str, Any]:
-    """Accuracy of edits with no reasoning, with the instruction made explicit, and with a sketch."""
+    """Accuracy of edits: without reasoning, with the instruction explicit, and with a sketch."""
     batch = collate(cases_of("v2v", count, np.random.default_rng((seed, 5))))
     rows, said = {}, 0.0
     for cot in ("none", "text", "visual"):
