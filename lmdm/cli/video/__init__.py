@@ -8,6 +8,7 @@ from importlib import import_module
 TOOLS = {
     "base": "the small text-to-video model that flowlong and dvg can drive",
     "flowlong": "long videos from overlapping windows that agree on the clean one",
+    "dvg": "a token budget spent over space and time as the video asks for it",
     "worldkv": "world models that remember places: retrieved and compressed keys and values",
     "bernini": "a planner of what is to be seen, and a renderer that follows it",
 }
