@@ -35,11 +35,15 @@ def jump_ratio(video: Tensor, seams: list[int]) -> float:
 def high_band_share(frames: Tensor, radius: float = 0.5) -> Tensor:
     """Share of the 2-D spectrum's power at r >= radius: frames [..., H, W] -> [...].
 
-    r = sqrt(fy^2 + fx^2) / sqrt 2, each axis from -1 to 1 at Nyquist (DVG, dossier §2).
+    r = sqrt(fy^2 + fx^2) / sqrt 2, each axis an even grid from -1 to 1, both ends in it (DVG,
+    dossier §2; so white noise of 30x52 cells has a share of 0.63, where exact frequencies in units
+    of Nyquist would give 0.60).
     """
     power = torch.fft.fft2(frames, norm="ortho").abs().square()
-    rows = 2 * torch.fft.fftfreq(frames.shape[-2], device=frames.device)
-    columns = 2 * torch.fft.fftfreq(frames.shape[-1], device=frames.device)
+    rows, columns = (
+        torch.fft.ifftshift(torch.linspace(-1, 1, size, device=frames.device))
+        for size in frames.shape[-2:]
+    )
     r = (rows[:, None] ** 2 + columns**2).sqrt() / 2**0.5
     high = (power * (r >= radius)).sum((-2, -1))
     return high / power.sum((-2, -1)).clamp_min(1e-12)
