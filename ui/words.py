@@ -13,6 +13,7 @@ from lmdm.live.messages import Lane, Snapshot
 
 Tone = Literal["quiet", "plain", "good", "warning", "alarm"]
 LANES: tuple[Lane, ...] = ("instant", "block", "scene")
+CLOCK_WORDS = {"midi": "MIDI clock", "link": "Ableton Link"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Phrase:
 def state(snapshot: Snapshot) -> Phrase:
     """What the instrument is doing, in a word or two."""
     if snapshot.status == "playing":
+        if snapshot.transport == "paused":
+            return Phrase("Paused", "quiet", "Play goes on from here.")
+        if snapshot.transport == "stopped":
+            return Phrase("Stopped", "quiet", "Play begins afresh at bar 1.")
         if snapshot.muted:
             return Phrase("Muted", "warning", "The music goes on, unheard. Unmute to hear it.")
         return Phrase("Playing", "good", "Music is being made and heard.")
@@ -88,6 +93,16 @@ def dropouts(snapshot: Snapshot) -> Phrase:
     return Phrase(f"{snapshot.underruns} {noun}", "warning", meaning)
 
 
+def governor(snapshot: Snapshot) -> Phrase:
+    """Whether quality is given up to keep in time, and why."""
+    meaning = "The governor gives up quality before the sound runs out."
+    if not snapshot.governor_on:
+        return Phrase("governor off", "quiet", "Nothing is given up; the sound may run out.")
+    if not snapshot.governor:
+        return Phrase("full quality", "quiet", meaning)
+    return Phrase(snapshot.governor, "warning", meaning)
+
+
 def status_line(snapshot: Snapshot) -> tuple[Phrase, ...]:
     """All phrases of the status line, most urgent first; those with nothing to say are left out."""
     told = snapshot.text if snapshot.status == "playing" else ""
@@ -96,20 +111,27 @@ def status_line(snapshot: Snapshot) -> tuple[Phrase, ...]:
     if snapshot.restarts:
         times = "once" if snapshot.restarts == 1 else f"{snapshot.restarts} times"
         phrases.append(Phrase(f"restarted {times}", "warning", "The engine was started anew."))
-    if snapshot.governor:
-        phrases.append(Phrase(snapshot.governor, "warning", "What is given up to keep in time."))
+    phrases.append(governor(snapshot))
     return tuple(phrases)
 
 
 def surroundings(snapshot: Snapshot) -> tuple[Phrase, ...]:
-    """Model, sound device and MIDI."""
-    device = snapshot.device or "no sound device"
+    """Clock, model, sound device and MIDI."""
+    phrases = []
+    if snapshot.clock_source != "internal":
+        words = snapshot.clock_text or CLOCK_WORDS.get(snapshot.clock_source, "")
+        phrases.append(Phrase(words, "quiet", "Who gives the tempo."))
+    phrases.append(Phrase(snapshot.model or "no model", "quiet", "The model that plays."))
+    if snapshot.device_lost:
+        words = f"{snapshot.device or 'device'} unplugged"
+        phrases.append(Phrase(words, "warning", "The music goes on, and comes back with it."))
+    else:
+        tone: Tone = "quiet" if snapshot.device else "warning"
+        where = f"Where the sound goes; {snapshot.device_ms:.0f} ms from here to the ear."
+        phrases.append(Phrase(snapshot.device or "no sound device", tone, where))
     midi = snapshot.midi or "no MIDI"
-    return (
-        Phrase(snapshot.model or "no model", "quiet", "The model that plays."),
-        Phrase(device, "quiet" if snapshot.device else "warning", "Where the sound goes."),
-        Phrase(midi, "quiet", "Where notes and controllers come from."),
-    )
+    phrases.append(Phrase(midi, "quiet", "Where notes and controllers come from."))
+    return tuple(phrases)
 
 
 def seconds_words(seconds: float) -> str:
@@ -118,3 +140,17 @@ def seconds_words(seconds: float) -> str:
     hours, minutes = divmod(whole // 60, 60)
     tail = f"{whole % 60:02d}"
     return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
+
+
+def disk_words(seconds: float | None) -> str:
+    """How long the disk lasts, roughly; empty when it is not known.
+
+    >>> disk_words(5400), disk_words(90 * 60 * 60), disk_words(200)
+    ('1.5 h left', '90 h left', '3 min left')
+    """
+    if seconds is None:
+        return ""
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min left"
+    hours = min(seconds / 3600, 99.0)
+    return f"{hours:.1f} h left" if hours < 10 else f"{hours:.0f} h left"

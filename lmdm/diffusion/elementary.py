@@ -7,6 +7,7 @@ All follow IEEE arithmetic at the ends of their domains: log 0 is -inf, 1/0 is i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -17,10 +18,11 @@ Time = float | Tensor
 
 def _elementwise(function: Callable[..., Tensor]) -> Callable[..., Time]:
     def apply(*arguments: Time) -> Time:
-        if any(isinstance(each, Tensor) for each in arguments):
-            like = next(each for each in arguments if isinstance(each, Tensor))
-            return function(*(torch.as_tensor(each).to(like) for each in arguments))
-        return float(function(*(torch.tensor(each, dtype=torch.float64) for each in arguments)))
+        like = next((each for each in arguments if isinstance(each, Tensor)), None)
+        dtype = torch.float64 if like is None else like.dtype
+        device = None if like is None else like.device
+        found = function(*(torch.as_tensor(x, dtype=dtype, device=device) for x in arguments))
+        return float(found) if like is None else found
 
     apply.__doc__ = f"{function.__name__}, elementwise."
     return apply
@@ -51,6 +53,29 @@ def rows(coefficient: Time, x: Tensor) -> Time:
     return coefficient.to(x.device, x.dtype)
 
 
+def combined(a: Time, x: Tensor, b: Time, y: Tensor) -> Tensor:
+    """a x + b y for coefficients that are numbers, [B], or broadcast. 0 and 1 cost nothing."""
+    if x.shape == y.shape:
+        if isinstance(a, float) and a == 0.0:
+            return _scaled(b, y)
+        if isinstance(b, float) and b == 0.0:
+            return _scaled(a, x)
+    return _scaled(a, x) + _scaled(b, y)
+
+
+def _scaled(a: Time, x: Tensor) -> Tensor:
+    if isinstance(a, float) and a == 1.0:
+        return x
+    return rows(a, x) * x
+
+
 def finite(coefficient: Time) -> bool:
     """Whether every entry is a finite number."""
-    return bool(torch.isfinite(torch.as_tensor(coefficient)).all())
+    if isinstance(coefficient, Tensor):
+        return bool(torch.isfinite(coefficient).all())
+    return math.isfinite(coefficient)
+
+
+def zero(coefficient: Time) -> bool:
+    """Whether every entry is 0."""
+    return bool((coefficient == 0.0).all()) if isinstance(coefficient, Tensor) else coefficient == 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lmdm.diffusion.elementary import Time, rows
+from lmdm.diffusion.elementary import Time, combined
 from lmdm.diffusion.schedule import RectifiedFlow, Schedule
 
 RECTIFIED_FLOW = RectifiedFlow()
@@ -16,23 +16,23 @@ RECTIFIED_FLOW = RectifiedFlow()
 
 def interpolate(x0: Tensor, noise: Tensor, t: Time, schedule: Schedule = RECTIFIED_FLOW) -> Tensor:
     """x_t = alpha_t x0 + sigma_t noise."""
-    return rows(schedule.alpha(t), x0) * x0 + rows(schedule.sigma(t), x0) * noise
+    return combined(schedule.alpha(t), x0, schedule.sigma(t), noise)
 
 
 def velocity(
     x0: Tensor, noise: Tensor, t: Time = 0.0, schedule: Schedule = RECTIFIED_FLOW
 ) -> Tensor:
     """v = dx_t/dt = alpha'_t x0 + sigma'_t noise; for rectified flow, noise - x0 at every t."""
-    return rows(schedule.dalpha(t), x0) * x0 + rows(schedule.dsigma(t), x0) * noise
+    return combined(schedule.dalpha(t), x0, schedule.dsigma(t), noise)
 
 
 def denoised(x_t: Tensor, v: Tensor, t: Time, schedule: Schedule = RECTIFIED_FLOW) -> Tensor:
     """The x0 that a velocity points to; for rectified flow x_t - t v."""
     on_x, on_v = schedule.x0_of_velocity(t)
-    return rows(on_x, x_t) * x_t + rows(on_v, x_t) * v
+    return combined(on_x, x_t, on_v, v)
 
 
 def noise_of(x_t: Tensor, v: Tensor, t: Time, schedule: Schedule = RECTIFIED_FLOW) -> Tensor:
     """The noise that a velocity comes from; for rectified flow x_t + (1 - t) v."""
     on_x, on_v = schedule.eps_of_velocity(t)
-    return rows(on_x, x_t) * x_t + rows(on_v, x_t) * v
+    return combined(on_x, x_t, on_v, v)

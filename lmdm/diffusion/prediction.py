@@ -22,12 +22,13 @@ from anything at the clean end) are computed in forms that have none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from torch import Tensor
 
-from lmdm.diffusion.elementary import Time, finite, quotient, rows, sqrt
+from lmdm.diffusion.elementary import Time, combined, finite, quotient, sqrt
 from lmdm.diffusion.schedule import Schedule
 
 SIGMA_DATA = 0.5  # EDM's standard deviation of the data
@@ -52,17 +53,40 @@ class SingularTimeError(ValueError):
 class Prediction:
     """A network's output and what it is. value has the shape of the noisy x.
 
-    sigma_data belongs to kind edm_F alone.
+    null: under classifier-free guidance, what the null condition alone predicts (kind the same);
+    "++" solvers go on along it. sigma_data belongs to kind edm_F alone.
     """
 
     value: Tensor
     kind: Kind
+    null: Tensor | None = None
     sigma_data: float = SIGMA_DATA
 
     def to(self, kind: Kind, x: Tensor, t: Time, schedule: Schedule) -> Prediction:
         """The same prediction in another kind."""
-        value = convert(self.value, self.kind, kind, x, t, schedule, self.sigma_data)
-        return replace(self, value=value, kind=Kind(kind))
+        values = [
+            None if each is None
+            else convert(each, self.kind, kind, x, t, schedule, self.sigma_data)
+            for each in (self.value, self.null)
+        ]  # fmt: skip
+        assert values[0] is not None
+        return replace(self, value=values[0], kind=Kind(kind), null=values[1])
+
+    def unguided(self) -> Prediction:
+        """The null condition's own prediction.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.null is None:
+            raise ValueError(
+                "this solver needs the null condition's prediction; guide the denoiser"
+            )
+        return replace(self, value=self.null, null=None)
+
+    def v(self, x: Tensor, t: Time, schedule: Schedule) -> Tensor:
+        """The velocity of the probability-flow ODE."""
+        return convert(self.value, self.kind, Kind.V, x, t, schedule, self.sigma_data)
 
     def x0(self, x: Tensor, t: Time, schedule: Schedule) -> Tensor:
         """The clean data it points to."""
@@ -94,9 +118,7 @@ def convert(
     if source == target:
         return value
     on_x, on_value = conversion(source, target, t, schedule, sigma_data)
-    if isinstance(on_x, float) and on_x == 0.0:
-        return rows(on_value, x) * value
-    return rows(on_x, x) * x + rows(on_value, x) * value
+    return combined(on_x, x, on_value, value)
 
 
 def conversion(
@@ -193,3 +215,6 @@ def _shown(t: Time) -> str:
     if isinstance(t, Tensor):
         return ", ".join(f"{each:.4g}" for each in t.flatten()[:4].tolist())
     return f"{t:.4g}"
+
+
+Denoiser = Callable[[Tensor, Time], Prediction]  # (noisy x [B, ...], time) -> its prediction

@@ -70,7 +70,7 @@ def test_a_playing_stream_equals_one_that_keeps_gradients() -> None:
     """Packed, with room in its cache, against plain weights and joined tensors."""
     dit = single_precision()
     playing = BlockStream(dit, CONFIG, seed=1)
-    rolling = BlockStream(dit, CONFIG, seed=1, gradients=True)
+    rolling = BlockStream(dit, CONFIG, seed=1, gradients="all")
     for index in range(9):
         given = BlockConditions(
             random(1, TEXT, seed=index // 4).float(), random(LOCAL, 3, seed=index).float()
