@@ -107,7 +107,11 @@ class WanBernini:
         tokens = pipe.tokenizer(
             [prompt], truncation=True, max_length=512, add_special_tokens=True, return_tensors="pt"
         )
-        ids = tokens.input_ids.to(pipe.text_encoder.device)
+        ids = tokens.input_ids.long().to(pipe.text_encoder.device)
+        if not ids.shape[1]:  # a tokenizer without an end mark has nothing to say of ""
+            return torch.zeros(
+                0, self.high.config.text_dim, dtype=self.high.dtype, device=ids.device
+            )
         return pipe.text_encoder(ids).last_hidden_state[0].to(self.high.dtype)
 
     def _encoded(self, video: Tensor) -> Tensor:
