@@ -1,74 +1,163 @@
-"""MIDI input ports (RtMidi): found by name, stamped at arrival, reopened when they come back."""
+"""MIDI ports that are ours: found by name, stamped at arrival, reopened when they come back."""
 
 from __future__ import annotations
 
-import glob
-import os
-import sys
+import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from audio_io.midi_events import MidiEvent, parse
+from audio_io import midi_ports
+from audio_io.midi_events import MidiEvent, MidiParser, encode
+from audio_io.midi_ports import (
+    APIS,
+    CLIENT_NAME,
+    Direction,
+    MidiPort,
+    PortList,
+    device_name,
+    find_port,
+    list_ports,
+    rtmidi_module,
+)
 from lmdm.errors import InputError
 
-CLIENT_NAME = "LMDM Live"
-_POLL_SECONDS = 0.5  # how often a named port is looked for
-# RtMidi's own numbers of its APIs (RtMidi.h), in order of preference.
-_APIS = {"coremidi": 1, "winmm": 4, "alsa": 2, "jack": 3}
+POLL_SECONDS = 0.5  # how often ports are looked for
 
 Sink = Callable[[MidiEvent], None]
 
 
-@dataclass(frozen=True)
-class MidiPort:
-    """One MIDI input port."""
+class _Port:
+    """One open port, named or virtual, that comes back by itself.
 
-    api: str
-    name: str
-
-
-def available_apis() -> list[str]:
-    """APIs that can work here, best first; the others are not even tried, since they print."""
-    compiled = _rtmidi().get_compiled_api()
-    return [api for api, number in _APIS.items() if number in compiled and _may_work(api)]
-
-
-def _may_work(api: str) -> bool:
-    if not sys.platform.startswith("linux"):
-        return api != "jack"
-    if api == "alsa":
-        return Path("/dev/snd/seq").exists()
-    if api == "jack":
-        server = glob.escape(os.environ.get("JACK_DEFAULT_SERVER", "default"))
-        pipewire = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")) / "pipewire-0"
-        return pipewire.exists() or any(Path("/dev/shm").glob(f"jack_{server}_*"))
-    return True
-
-
-def list_ports(api: str | None = None) -> list[MidiPort]:
-    """All input ports of one API, or of every one that works here."""
-    ports: list[MidiPort] = []
-    for each in [api] if api else available_apis():
-        client = _client(each)
-        if client is not None:
-            ports += [MidiPort(each, name) for name in client.get_ports()]
-            client.delete()
-    return ports
-
-
-class MidiInput:
-    """One open input port, named or virtual, that hands events to a sink.
-
-    Threads: RtMidi's thread calls `sink` for every event (it must return at once, e.g. put the
-    event into a queue); a poll thread notices when a named port vanishes and reopens it within a
+    Threads: a watch thread notices when the port (or its server) vanishes and reopens it within a
     second of its return. `connected` may be read from anywhere.
     """
 
-    def __init__(self, sink: Sink, port: str | None = None, api: str | None = None) -> None:
+    direction: Direction = "input"
+
+    def __init__(self, port: str | None, api: str | None) -> None:
+        self._wanted = port
+        self._client: Any = None
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self.connected = False
+        self.port_name = ""  # as the system writes it
+        self.device = ""  # as the musician knows it
+        if api is not None and api not in APIS:
+            raise InputError(f"no MIDI API {api!r}: choose one of {', '.join(APIS)}")
+        self._apis = [api] if api else midi_ports.available_apis()
+        if not any(self._open(each) for each in self._apis):
+            raise InputError(self._complaint())
+        self._poll = threading.Thread(target=self._watch, name="midi watch", daemon=True)
+        self._poll.start()
+
+    def _complaint(self) -> str:
+        if not any(midi_ports.may_work(api) for api in self._apis):
+            wanted = " or ".join(self._apis) or "ALSA sequencer, JACK server"
+            return f"no MIDI {self.direction}: this machine has no {wanted} running"
+        names = "; ".join(e.name for api in self._apis for e in list_ports(api, self.direction))
+        return (
+            f"no MIDI {self.direction} port {self._wanted!r}: "
+            f"choose one of {names or 'none (no port is there)'}"
+        )
+
+    def _open(self, api: str) -> bool:
+        client = midi_ports.open_client(api, self.direction)
+        if client is None:
+            return False
+        short = "in" if self.direction == "input" else "out"
+        try:
+            names = client.get_ports()
+            index = find_port(self._wanted, names)
+            if self._wanted is None and api != "winmm":
+                client.open_virtual_port(short)
+                self.port_name, self.device = f"{CLIENT_NAME}:{short}", "virtual"
+            elif index is not None:
+                client.open_port(index, short)
+                self.port_name = names[index]
+                self.device = device_name(MidiPort(api, names[index]))
+            else:
+                client.delete()
+                return False
+        except rtmidi_module().RtMidiError:
+            client.delete()
+            return False
+        self._client, self._api, self.connected = client, api, True
+        self._opened(client)
+        return True
+
+    def _opened(self, client: Any) -> None:
+        """Sets up a client that has just been opened."""
+
+    def _present(self, ports: PortList) -> bool:
+        """Whether the port is still there. A virtual one lives as long as its server."""
+        if self._wanted is not None or self._api != "jack":
+            return self._wanted is None or self.port_name in ports.names()
+        other: Direction = "output" if self.direction == "input" else "input"
+        client = midi_ports.open_client("jack", other, midi_ports.WATCH_NAME)
+        if client is None:
+            return False
+        own = any(name.startswith(CLIENT_NAME) for name in client.get_ports())
+        client.delete()
+        return own
+
+    def _watch(self) -> None:
+        ports: PortList | None = None
+        missing = 0
+        while not self._closing.wait(POLL_SECONDS):
+            if self.connected:
+                ports = ports or PortList(self._api, self.direction)
+                missing = 0 if self._present(ports) else missing + 1
+            with self._lock:
+                # A virtual port may be missing from one look only, while others rename theirs.
+                if self.connected and missing > (self._wanted is None):
+                    self._drop()
+                if not self.connected and not self._closing.is_set():
+                    any(self._open(api) for api in self._apis)
+                    ports, missing = None if ports is None else _closed(ports), 0
+        if ports is not None:
+            ports.close()
+
+    def _drop(self) -> None:
+        self.connected = False
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(rtmidi_module().RtMidiError):
+                if self.direction == "input":
+                    client.cancel_callback()
+                client.close_port()
+                client.delete()
+
+    def close(self) -> None:
+        """Closes the port; no event arrives or leaves after that."""
+        self._closing.set()
+        with self._lock:
+            self._drop()
+        self._poll.join()
+
+
+def _closed(ports: PortList) -> None:
+    ports.close()
+
+
+class MidiInput(_Port):
+    """One open input port that hands events to a sink; see `_Port` for how it comes back.
+
+    Threads: RtMidi's thread calls `sink` for every event (it must return at once, e.g. put the
+    event into a queue).
+    """
+
+    direction = "input"
+
+    def __init__(
+        self,
+        sink: Sink,
+        port: str | None = None,
+        api: str | None = None,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
         """Opens a port.
 
         Args:
@@ -77,111 +166,161 @@ class MidiInput:
                 "LMDM Live" that other programs connect to (the first port where there are none).
             api: "alsa", "jack", "coremidi" or "winmm"; None takes the best one that works, and for
                 a named port the first one that has it.
+            lost: called in the watch thread when the port has vanished.
         Raises: InputError, one sentence.
         """
-        self._sink = sink
-        self._wanted = port
-        self._client: Any = None
-        self._lock = threading.Lock()
-        self._closing = threading.Event()
-        self.connected = False
-        self.port_name = ""
-        if api is not None and api not in _APIS:
-            raise InputError(f"no MIDI API {api!r}: choose one of {', '.join(_APIS)}")
-        self._apis = [api] if api else available_apis()
-        if not any(self._open(each) for each in self._apis):
-            raise InputError(self._complaint())
-        self._poll = threading.Thread(target=self._watch, name="midi watch", daemon=True)
-        self._poll.start()
+        self._sink, self._lost = sink, lost
+        super().__init__(port, api)
 
-    def _complaint(self) -> str:
-        if not self._apis or all(_client(api) is None for api in self._apis):
-            wanted = " or ".join(self._apis) or "ALSA sequencer, JACK server"
-            return f"no MIDI input: this machine has no {wanted} running"
-        names = "; ".join(each.name for api in self._apis for each in list_ports(api))
-        return f"no MIDI port {self._wanted!r}: choose one of {names or 'none (no port is there)'}"
-
-    def _open(self, api: str) -> bool:
-        client = _client(api)
-        if client is None:
-            return False
-        names = client.get_ports()
-        index = _find(self._wanted, names)
-        try:
-            if self._wanted is None and api != "winmm":
-                client.open_virtual_port("in")
-                self.port_name = f"{CLIENT_NAME}:in"
-            elif index is not None:
-                client.open_port(index, "in")
-                self.port_name = names[index]
-            else:
-                client.delete()
-                return False
-        except _rtmidi().RtMidiError:
-            client.delete()
-            return False
+    def _opened(self, client: Any) -> None:
+        self._parser = MidiParser()
         client.ignore_types(sysex=True, timing=False, active_sense=True)
         client.set_callback(self._arrived)
-        self._client, self._api, self.connected = client, api, True
-        return True
+
+    def _drop(self) -> None:
+        was = self.connected
+        super()._drop()
+        if was and not self._closing.is_set():
+            self._lost()
 
     def _arrived(self, message: tuple[list[int], float], _: object) -> None:
         now = time.perf_counter()
-        for event in parse(bytes(message[0]), now):
+        for event in self._parser.feed(bytes(message[0]), now):
             self._sink(event)
 
-    def _watch(self) -> None:
-        while not self._closing.wait(_POLL_SECONDS):
-            if self._wanted is None:
-                continue
-            present = any(each.name == self.port_name for each in list_ports(self._api))
-            with self._lock:
-                if self.connected and not present:
-                    self._drop()
-                elif not self.connected and not self._closing.is_set():
-                    any(self._open(api) for api in self._apis)
 
-    def _drop(self) -> None:
-        self.connected = False
-        if self._client is not None:
-            self._client.cancel_callback()
-            self._client.close_port()
-            self._client.delete()
-            self._client = None
+class MidiOutput(_Port):
+    """One open output port; what is sent while it is away is lost.
+
+    Threads: any thread may `send`.
+    """
+
+    direction = "output"
+
+    def __init__(self, port: str | None = None, api: str | None = None) -> None:
+        """Opens a port, as `MidiInput` does."""
+        super().__init__(port, api)
+
+    def send(self, event: MidiEvent) -> None:
+        """Sends one event."""
+        with self._lock:
+            if self._client is not None:
+                with contextlib.suppress(rtmidi_module().RtMidiError):
+                    self._client.send_message(list(encode(event)))
+
+
+class MidiInputs:
+    """All the inputs of a performance: our virtual port, the devices there are, one by name.
+
+    Threads: a scan thread opens devices that are plugged in; see `MidiInput` for the rest. `sink`
+    and `lost` are called with the device's name in various threads and must return at once.
+    """
+
+    def __init__(
+        self,
+        sink: Callable[[str, MidiEvent], None],
+        wanted: str | None = None,
+        lost: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`wanted`: part of a port's name that must be there; None: whatever there is.
+
+        Raises:
+            InputError: there is no MIDI here, or not the port wanted.
+        """
+        self._sink, self._on_lost = sink, lost
+        self._lock = threading.Lock()
+        self._named: MidiInput | None = None
+        self._virtual: MidiInput | None = None
+        self._hardware: dict[MidiPort, MidiInput] = {}
+        self._lists: dict[str, PortList] = {}
+        self._seen: list[MidiPort] = []
+        self._closing = threading.Event()
+        self._wanted = wanted
+        if wanted is not None:
+            self._named = self._input(wanted)
+        self._virtual = self._try(None)
+        self._scan()
+        if self._virtual is None and not self._hardware and self._named is None:
+            raise InputError(
+                "no MIDI input: this machine has no ALSA sequencer, JACK server running"
+            )
+        self._thread = threading.Thread(target=self._run, name="midi scan", daemon=True)
+        self._thread.start()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the ports that are open and there."""
+        return tuple(each.port_name for each in self._all() if each.connected)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The same as the musician knows them, whatever socket they sit in."""
+        return tuple(each.device for each in self._all() if each.connected)
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Names of all ports there are to choose from."""
+        return tuple(each.name for each in self._seen)
+
+    def select(self, wanted: str | None) -> None:
+        """Listens to a named port instead of the former one. Raises InputError."""
+        chosen = None if not wanted else self._input(wanted)
+        with self._lock:
+            former, self._named, self._wanted = self._named, chosen, wanted or None
+            doubled = [p for p in self._hardware if chosen and p.name == chosen.port_name]
+            closing = [self._hardware.pop(port) for port in doubled]
+        for each in [former, *closing]:
+            if each is not None:
+                each.close()
 
     def close(self) -> None:
-        """Closes the port; no event arrives after that."""
+        """Closes every port."""
         self._closing.set()
+        self._thread.join()
+        for each in self._all():
+            each.close()
+        for ports in self._lists.values():
+            ports.close()
+
+    def _all(self) -> list[MidiInput]:
         with self._lock:
-            self._drop()
-        self._poll.join()
+            each = [self._named, *self._hardware.values(), self._virtual]
+        return [port for port in each if port is not None]
 
+    def _input(self, port: str | None, api: str | None = None) -> MidiInput:
+        device: list[str] = []
 
-def _find(wanted: str | None, names: list[str]) -> int | None:
-    """Index of the port meant: the exact name before a part of one."""
-    if wanted is None:
-        return 0 if names else None
-    folded = [name.casefold() for name in names]
-    if wanted.casefold() in folded:
-        return folded.index(wanted.casefold())
-    return next((i for i, name in enumerate(folded) if wanted.casefold() in name), None)
+        def sink(event: MidiEvent) -> None:
+            self._sink(device[0] if device else "", event)
 
+        opened = MidiInput(sink, port, api, lambda: self._on_lost(device[0]))
+        device.append(opened.device)
+        return opened
 
-def _client(api: str) -> Any:
-    """A fresh RtMidi input of that API, or None if the API does not work here."""
-    if not _may_work(api):
-        return None
-    try:
-        return _rtmidi().MidiIn(_APIS[api], name=CLIENT_NAME)
-    except _rtmidi().RtMidiError:
-        return None
+    def _try(self, port: str | None, api: str | None = None) -> MidiInput | None:
+        try:
+            return self._input(port, api)
+        except InputError:
+            return None
 
+    def _run(self) -> None:
+        while not self._closing.wait(POLL_SECONDS):
+            if self._virtual is None:
+                self._virtual = self._try(None)
+            self._scan()
 
-def _rtmidi() -> Any:
-    try:
-        import rtmidi  # a compiled module that may be missing
-    except ImportError:
-        raise InputError(
-            "no MIDI: the package python-rtmidi is missing; run `pip install python-rtmidi`"
-        ) from None
-    return rtmidi
+    def _scan(self) -> None:
+        """Opens every device that is there and not open; those that left wait for their return."""
+        seen: list[MidiPort] = []
+        for api in midi_ports.available_apis():
+            ports = self._lists.setdefault(api, PortList(api, "input"))
+            seen += [MidiPort(api, name) for name in ports.names()]
+        self._seen = seen
+        taken = self._named.port_name if self._named is not None else None
+        for port in seen:
+            new = port not in self._hardware and port.name != taken
+            if new and midi_ports.is_hardware(port):
+                opened = self._try(port.name, port.api)
+                if opened is not None:
+                    with self._lock:
+                        self._hardware[port] = opened

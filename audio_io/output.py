@@ -20,7 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -33,6 +33,7 @@ from audio_io.gain import Fader, FaderState, amplitude
 from audio_io.limiter import Limiter, LimiterConfig, LimiterState
 from audio_io.playout import ClockPlayout, Playout
 from audio_io.priority import raise_thread_priority
+from lmdm.live.messages import Dropout
 
 Audio = NDArray[np.float32]
 Source = Callable[[int], Audio]
@@ -40,7 +41,16 @@ Tap = Callable[[Audio], None]
 
 _TICK_SECONDS = 0.008
 _SWITCH_INTERVAL = 0.0005  # lets the feeder in 0.5 ms after it wakes, whatever other threads do
+_LEAST_SECONDS = 2 * _TICK_SECONDS  # of buffer beyond the device's: the feeder may sleep so long
 _GUARD_SECONDS = 0.002  # a gain change stays this far ahead of the device
+
+
+MOST_DROPOUTS = 100
+DROPOUT_REASONS = (
+    "the feeder was late: raise the buffer",
+    "the system ran the device late",
+    "the source had nothing to play",
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class OutputStats:
     starved_ms: float  # how much sound was made up in all
     blocks: int  # device callbacks
     played_seconds: float
+    buffer_ms: float  # sound that is kept ready
     buffered_ms: float  # ready for the device now
     lowest_ms: float  # least that was ready, since the start
     latency_ms: float  # from the source to the ear
@@ -107,13 +118,14 @@ class Output:
         self._device_lost = False
         self._past_underruns = self._past_xruns = self._past_blocks = 0
         self._past_seconds = 0.0
+        self.dropouts: deque[Dropout] = deque(maxlen=MOST_DROPOUTS)  # the newest
+        self._counted = (0, 0, 0)
         self._connect(playout)
 
     def _connect(self, playout: Playout) -> None:
         rate = playout.rate
         self._playout = playout
-        self._target = min(round(rate * self.config.buffer_ms / 1000.0), playout.capacity)
-        self._low_water = round(self._target * self.config.low_water)
+        self._fit_buffer()
         self._lowest = self._target
         self._ready = False
         self._ratio = self.config.source_rate / rate
@@ -129,6 +141,14 @@ class Output:
         )
         self._chunks: deque[_Chunk] = deque()
 
+    def _fit_buffer(self) -> None:
+        """How many frames are kept ready, and below which number missing ones are made up."""
+        playout = self._playout
+        least = 2 * playout.period + self.config.chunk_frames + round(playout.rate * _LEAST_SECONDS)
+        wanted = max(least, round(playout.rate * self.config.buffer_ms / 1000.0))
+        self._target = min(wanted, playout.capacity)
+        self._low_water = round(self._target * self.config.low_water)
+
     # --- any thread -------------------------------------------------------------------------------
 
     def set_gain_db(self, decibels: float) -> None:
@@ -141,6 +161,12 @@ class Output:
         self._muted = on
         self._wake.set()
 
+    def set_buffer_ms(self, milliseconds: float) -> None:
+        """Sound kept ready for the device; no less than the device and the feeder need."""
+        self.config = replace(self.config, buffer_ms=milliseconds)
+        self._fit_buffer()
+        self._wake.set()
+
     def _wanted_gain(self) -> float:
         return 0.0 if self._muted else self._gain
 
@@ -148,6 +174,11 @@ class Output:
         """Goes on with another device; the old one is closed. Counters run on."""
         self._next_playout = playout
         self._wake.set()
+
+    @property
+    def switching(self) -> bool:
+        """Whether a device that was handed over has yet to begin."""
+        return self._next_playout is not None
 
     def add_tap(self, tap: Tap, point: Literal["source", "output"] = "output") -> None:
         """Gives every frame to `tap(pcm)`, in the feeder thread; it must return at once.
@@ -172,6 +203,7 @@ class Output:
             starved_ms=1000.0 * self._conceal.starved_frames / self.config.source_rate,
             blocks=self._past_blocks + playout.blocks,
             played_seconds=self._past_seconds + (playout.written - buffered) / playout.rate,
+            buffer_ms=self._target / per_ms,
             buffered_ms=buffered / per_ms,
             lowest_ms=self._lowest / per_ms,
             latency_ms=(buffered + fixed) / per_ms + 1000.0 * playout.latency,
@@ -228,7 +260,22 @@ class Output:
         filled = queued >= self._low_water
         self._ready = self._ready or filled
         playout.service(filled)
+        self._note_dropouts()
         self._deliver(playout.written - playout.queued)
+
+    def _note_dropouts(self) -> None:
+        playout = self._playout
+        now = (
+            self._past_underruns + playout.underruns,
+            self._past_xruns + playout.device_xruns,
+            self._conceal.starvations,
+        )
+        if now != self._counted:
+            seconds = self._past_seconds + playout.written / playout.rate
+            for before, after, reason in zip(self._counted, now, DROPOUT_REASONS, strict=True):
+                if after > before:
+                    self.dropouts.append(Dropout(round(seconds, 2), reason))
+            self._counted = now
 
     def _measure(self) -> int:
         queued = self._playout.queued

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import (
+    QAction,
     QImage,
     QKeyEvent,
     QMouseEvent,
@@ -14,10 +15,11 @@ from PyQt6.QtGui import (
     QPolygonF,
     QResizeEvent,
 )
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtWidgets import QMenu, QSizePolicy, QWidget
 
-from lmdm.live.messages import SetBlend, Snapshot
+from lmdm.live.messages import BeginLearn, SetPad, Snapshot
 from ui import blend, theme
+from ui.learn import teach
 from ui.prompts import PromptPads
 from ui.stage import Stage
 
@@ -33,8 +35,8 @@ ARROWS = {
 
 
 class BlendSurface(QWidget):
-    """Two prompts: a crossfader (`SetBlend`). Three to six: a surface that weighs them
-    (`SetPrompts`), each corner one prompt. Fewer: nothing to blend.
+    """Two prompts lie at the ends of a line, three to six at the corners of a surface; the point
+    between weighs them (`SetPad`). Fewer: nothing to blend.
     """
 
     def __init__(self, stage: Stage, pads: PromptPads) -> None:
@@ -44,6 +46,7 @@ class BlendSurface(QWidget):
         self._letters: tuple[int, ...] = ()  # which pads lie on the surface
         self.point: blend.Point = (0.5, 0.5)
         self._dragging = False
+        self.ghost: blend.Point | None = None  # where a controller stands that must pass the point
         self._ground: tuple[tuple[int, ...], QImage] | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -55,7 +58,15 @@ class BlendSurface(QWidget):
             "block",
             "arrows; Shift for small steps; Home for the middle",
         )
+        teach(self, "set_pad:x", "Blend, left to right", long_press=False)
+        self.extend_menu = self._extend_menu
         stage.changed.connect(self.show_snapshot)
+
+    def _extend_menu(self, menu: QMenu) -> None:
+        """The surface has a second axis to learn."""
+        learn = QAction("Learn a MIDI controller for up and down…", menu)
+        learn.triggered.connect(lambda: self._stage.send(BeginLearn("set_pad:y")))
+        menu.insertAction(menu.actions()[2] if len(menu.actions()) > 2 else None, learn)
 
     @property
     def count(self) -> int:
@@ -68,7 +79,10 @@ class BlendSurface(QWidget):
         letters = tuple(worded[:MOST]) if len(worded) > 1 else ()
         point = self.point
         if not self._dragging and letters:
-            point = blend.point_of(blend.shares(snapshot.prompts, snapshot.blend)[: len(letters)])
+            point = snapshot.pad or blend.point_of(
+                blend.shares(snapshot.prompts, snapshot.blend)[: len(letters)]
+            )
+            point = blend.nearest(point, len(letters))
         if letters != self._letters or point != self.point:
             self._letters, self.point = letters, point
             self.update()
@@ -77,12 +91,18 @@ class BlendSurface(QWidget):
         """Moves the point to (x, y) of the unit square and sends what that means."""
         if self.count < 2:
             return
-        self.point = blend.nearest((x, y), self.count)
-        if self.count == 2:
-            self._stage.send_latest(SetBlend(round(self.point[0], 4)))
-        else:
-            self._pads.set_weights(blend.weights_at(self.point, self.count))
+        x, y = blend.nearest((min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)), self.count)
+        self.point = (x, y)
+        self._stage.send_latest(SetPad((round(x, 4), round(y, 4))))
         self.update()
+
+    def show_ghost(self, x: float | None, y: float | None) -> None:
+        """Where controllers stand that must first pass the point; None: nowhere."""
+        shown = (self.point[0] if x is None else x, self.point[1] if y is None else y)
+        ghost = None if x is None and y is None else shown
+        if ghost != self.ghost:
+            self.ghost = ghost
+            self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """About square."""
@@ -202,6 +222,13 @@ class BlendSurface(QWidget):
             painter.drawText(disc, Qt.AlignmentFlag.AlignCenter, theme.PROMPT_LETTERS[index])
 
     def _draw_point(self, painter: QPainter, field: QRectF) -> None:
+        if self.ghost is not None:
+            place = field.topLeft() + QPointF(
+                self.ghost[0] * field.width(), self.ghost[1] * field.height()
+            )
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(theme.colour(theme.WARNING), 1.6))
+            painter.drawEllipse(place, 7, 7)
         x = field.left() + self.point[0] * field.width()
         y = field.center().y() if self.count == 2 else field.top() + self.point[1] * field.height()
         painter.setPen(QPen(theme.colour(theme.GROUND), 5))

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from lmdm.live.messages import Latency, Message, NoteOff, NoteOn, Snapshot
+from lmdm.live.messages import Landed, Latency, Message, NoteOff, NoteOn, Snapshot, kind_of
 from ui.stage import ECHOES
 
 SAMPLE_RATE = 44100
-LEAD_MS = 620.0
+LEAD_MS = 1900.0
+COMMIT_MS = 260.0
 CHORDS = ((48, 55, 60, 64), (45, 52, 60, 64), (41, 53, 57, 60), (43, 50, 59, 62))
 
 
@@ -26,6 +27,7 @@ class Demo:
         self._clock = clock
         self._start = clock()
         self._given = 0  # samples of sound
+        self._landed: tuple[Landed, ...] = ()
         self._random = np.random.default_rng(1)
         self.snapshot = Snapshot(
             status="playing",
@@ -33,6 +35,24 @@ class Demo:
             real_time_factor=0.41,
             block_ms=185.8,
             lead_ms=LEAD_MS,
+            device_ms=24.0,
+            heard_kinds=(
+                "set_prompts",
+                "set_guidance",
+                "set_drums",
+                "set_loudness",
+                "set_chord",
+                "note_on",
+            ),
+            scenes=("Dawn", "Walk", "Rain", "Home"),
+            scene="Walk",
+            quantise="bar",
+            undoable=True,
+            undoable_bars=12,
+            remembered=24,
+            disk_seconds=41 * 3600.0,
+            density=0.62,
+            control_latency={"set_guidance": Latency(296, 371, 9)},
             latency={"instant": Latency(14, 21, 12), "block": Latency(312, 397, 64)},
             level_db=(-17.0, -18.5),
             peak_db=(-6.1, -7.4),
@@ -57,6 +77,11 @@ class Demo:
 
     def take_control(self, message: Message) -> None:
         """Takes a message over into the snapshot."""
+        at = round(self.seconds * SAMPLE_RATE + COMMIT_MS * SAMPLE_RATE / 1000)
+        if type(message) in ECHOES:
+            value = getattr(message, ECHOES[type(message)][0])
+            words = f"{ECHOES[type(message)][1]} {value:.2g}" if isinstance(value, float) else ""
+            self._landed = (*self._landed[-15:], Landed(kind_of(type(message)), words, at, 290.0))
         if isinstance(message, NoteOn):
             held = (*self.snapshot.held, message.pitch)
             self.snapshot = replace(self.snapshot, held=held)
@@ -76,6 +101,8 @@ class Demo:
             self.snapshot,
             heard=heard,
             samples=heard + round(LEAD_MS * SAMPLE_RATE / 1000),
+            committed=heard + round(COMMIT_MS * SAMPLE_RATE / 1000),
+            landed=self._landed,
             heard_beat=beat,
             beat=beat + LEAD_MS / 1000 * self.snapshot.bpm / 60,
             level_db=(-15.0 - wobble, -16.5 - wobble),

@@ -37,7 +37,7 @@ class PianoKeys(QWidget):
         self._whites = [pitch for pitch in range(LOWEST, HIGHEST + 1) if not is_black(pitch)]
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(70)
+        self.setMinimumHeight(56)
         theme.describe(
             self,
             "Keyboard",
@@ -134,7 +134,7 @@ class PianoKeys(QWidget):
         elif black:
             top, front = theme.colour("#0a0b0d"), theme.colour("#23272f")
         else:
-            top, front = theme.colour("#aab1bc"), theme.colour("#d8dce3")
+            top, front = theme.colour("#7f8896"), theme.colour("#a8b0bd")
         shade.setColorAt(0.0, top)
         shade.setColorAt(1.0, front)
         painter.setBrush(shade)
@@ -157,7 +157,7 @@ class PianoKeys(QWidget):
             row = QRectF(box.left(), box.top() + high - line / 2, box.width(), line)
             painter.drawText(row, Qt.AlignmentFlag.AlignCenter, letter)
         elif pitch % 12 == 0 and not heard:
-            painter.setPen(theme.colour("#565e6b"))
+            painter.setPen(theme.colour("#3d4450"))
             painter.setFont(theme.font(0.8))
             row = box.adjusted(0, 0, 0, -3)
             words = f"C{pitch // 12 - 1}"

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 SHOWS = ("playing", "loading", "banner", "muted", "two", "six", "levels", "empty")
-FRAMES = 400  # frames played before the picture is taken: the picture of the sound is full
+FRAME_SECONDS = 0.032
+FRAMES = 700  # frames played before the picture is taken: the picture of the sound is full
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,7 +39,7 @@ def picture(file: Path, wide: int, tall: int, show: str) -> None:
     from ui import theme
     from ui.demo import Demo
     from ui.main_window import MainWindow
-    from ui.stage import FRAME_MS, Stage
+    from ui.stage import Stage
 
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
@@ -78,7 +79,7 @@ def picture(file: Path, wide: int, tall: int, show: str) -> None:
     window.resize(wide, tall)
     window.show()
     for frame in range(FRAMES):
-        now += FRAME_MS / 1000
+        now += FRAME_SECONDS
         if show == "playing" and frame == FRAMES - 60:
             window.played.press("demo", 67)
             window.prompts.pads[0].weight.moved.emit(0.5)

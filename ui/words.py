@@ -118,3 +118,17 @@ def seconds_words(seconds: float) -> str:
     hours, minutes = divmod(whole // 60, 60)
     tail = f"{whole % 60:02d}"
     return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
+
+
+def disk_words(seconds: float | None) -> str:
+    """How long the disk lasts, roughly; empty when it is not known.
+
+    >>> disk_words(5400), disk_words(90 * 60 * 60), disk_words(200)
+    ('1.5 h left', '90 h left', '3 min left')
+    """
+    if seconds is None:
+        return ""
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min left"
+    hours = min(seconds / 3600, 99.0)
+    return f"{hours:.1f} h left" if hours < 10 else f"{hours:.0f} h left"

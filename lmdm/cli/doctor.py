@@ -106,11 +106,13 @@ def _engine(name: str, threads: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _output() -> dict[str, Any]:
-    from audio_io.devices import find_device, list_devices
+    from audio_io.devices import choose_device
+    from audio_io.hosted import list_devices
 
     try:
-        default = find_device(None, "output")
-        names = [each.name for each in list_devices() if each.output_channels > 0]
+        devices = list_devices()
+        default = choose_device(None, "output", devices)
+        names = [each.name for each in devices if each.output_channels > 0]
     except InputError as problem:
         return {"says": str(problem), "devices": [], "default": None}
     says = f"{default.name} at {default.rate} Hz ({default.host}), {len(names)} device(s)"
@@ -118,7 +120,7 @@ def _output() -> dict[str, Any]:
 
 
 def _midi() -> dict[str, Any]:
-    from audio_io.midi import available_apis, list_ports
+    from audio_io.midi_ports import available_apis, list_ports
 
     try:
         apis = available_apis()

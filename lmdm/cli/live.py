@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lead",
         type=shared.number(0.05, 10),
-        default=0.4,
+        default=1.5,
         metavar="S",
-        help="seconds of sound made ahead: more is safer, less answers sooner (0.4)",
+        help="seconds of sound made ahead: more is safer, and costs no latency (1.5)",
     )
     shared.add_controls(parser)
     shared.add_model(parser)

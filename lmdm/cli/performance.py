@@ -49,7 +49,7 @@ class PerformanceSettings:
 
     model: str
     controls: Controls
-    lead: float = 0.4  # seconds
+    lead: float = 1.5  # seconds
     threads: int = 0
     audio_device: str | None = None  # None: the default, or none if there is none
     midi_port: str | None = None  # None: a virtual port
@@ -234,10 +234,14 @@ class Performance:
         return str(path.resolve()) if path.is_dir() else self.settings.model
 
     def _stop_take(self) -> None:
+        take = self._take
+        if take is None:
+            return
+        take.end()
+        self.supervisor.settle()  # what was heard up to there is in the log
         with self._history_lock:
-            take, self._take = self._take, None
-        if take is not None:
-            take.close()
+            self._take = None
+        take.close()
 
     def _applied(self, entry: Applied) -> None:
         with self._history_lock:

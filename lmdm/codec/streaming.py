@@ -1,4 +1,8 @@
-"""Block-by-block decoding whose pieces join into exactly what one-shot decoding gives."""
+"""Block-by-block decoding whose pieces join into exactly what one-shot decoding gives.
+
+decoder = streaming_decoder(codec)
+audio = decoder.decode(latents)  # [C, n] -> [2, m]
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,18 @@ import torch
 from torch import Tensor
 
 from lmdm.codec import synthesis
+from lmdm.codec.oobleck import Oobleck
 from lmdm.codec.spectral import DecoderState, SpectralCodec
+from lmdm.codec.streaming_oobleck import OobleckStreamingDecoder
+
+
+def streaming_decoder(
+    codec: SpectralCodec | Oobleck,
+) -> StreamingDecoder | OobleckStreamingDecoder:
+    """The codec's own way to decode latents as they come."""
+    if isinstance(codec, Oobleck):
+        return OobleckStreamingDecoder(codec)
+    return StreamingDecoder(codec)
 
 
 class StreamingDecoder:

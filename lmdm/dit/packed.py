@@ -40,6 +40,8 @@ def packed(dit: DiT, tokens: int) -> DiT:
     for layer in twin.transformer.layers:
         assert isinstance(layer, TransformerLayer)
         for attention in (layer.self_attn, layer.cross_attn):
+            if attention is None:
+                continue
             for name, linear in list(attention.named_children()):
                 if isinstance(linear, nn.Linear):
                     setattr(attention, name, PackedLinear(linear.weight, linear.bias, tokens))

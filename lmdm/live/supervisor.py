@@ -13,8 +13,8 @@ import multiprocessing
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -23,11 +23,28 @@ import numpy as np
 
 from lmdm.errors import InputError
 from lmdm.live import engine as engine_module
-from lmdm.live import wire
+from lmdm.live import waiting, wire
+from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.engine import EngineSettings
 from lmdm.live.latency import LatencyMeter
-from lmdm.live.messages import Message, Quit, SetLead, Snapshot, Status, from_dict, to_dict
+from lmdm.live.ledger import Ledger, Report
+from lmdm.live.messages import (
+    LANES,
+    Landed,
+    Latency,
+    Message,
+    Quit,
+    Resume,
+    SetLead,
+    Snapshot,
+    Status,
+    UndoBars,
+    Waiting,
+    in_words,
+    kind_of,
+    to_dict,
+)
 from lmdm.live.player import ignore
 from lmdm.live.ring import AudioRing
 from lmdm.live.take import Applied
@@ -40,7 +57,14 @@ LOAD_SECONDS = 120.0
 FILL_SECONDS = 3.0  # an engine that has not filled the lead by then begins all the same
 MOST_RESTARTS = 5  # within RESTART_WINDOW seconds; then the session is given up
 RESTART_WINDOW = 30.0
+MARKERS = 64  # newest controls whose place in the sound is shown
 MOST_IN_FLIGHT = 200  # controls sent and not yet read by the engine; more wait here, coalesced
+
+
+# controls that a snapshot shows as the musician set them
+_SHOWN = {each.name for each in fields(Controls)} & {each.name for each in fields(Snapshot)} - {
+    "steps", "bpm", "style"
+}  # fmt: skip
 
 
 @dataclass
@@ -75,7 +99,7 @@ class Supervisor:
         model: str,
         controls: Controls,
         *,
-        lead: float = 0.4,
+        lead: float = 1.5,
         threads: int = 0,
         device: str = "cpu",
         standby: bool = True,
@@ -95,11 +119,12 @@ class Supervisor:
         self._in_flight: deque[_Sent] = deque()  # sent, not yet in a block
         self._unread = 0  # how many of those the engine has not read
         self._number = 0
-        self._state: dict[str, Any] | None = None
-        self._unconfirmed: deque[dict[str, Any]] = deque()  # blocks reported, not yet in the ring
-        self._recent: deque[np.ndarray] = deque()
+        self._ledger = Ledger(ring, self._final, on_remark)
         self._restarts: list[float] = []
-        self._latency = LatencyMeter()
+        self._latencies: dict[str, LatencyMeter] = {}  # by lane, and by kind
+        self._landed: deque[Landed] = deque(maxlen=MARKERS)
+        self._waiting: list[waiting.Waiting] = []
+        self._clock: MusicalClock | None = None  # as the newest block left it
         self._snapshot = Snapshot(text="starting the engine")
         self._controls = controls
         self._ready = threading.Event()
@@ -133,8 +158,7 @@ class Supervisor:
             if isinstance(message, SetLead):
                 self._settings = replace(self._settings, lead=message.seconds)
             at = self._ring.read_total if heard is None else heard
-            setter = type(message).__name__.startswith("Set")
-            if setter and self._outbox and type(self._outbox[-1].message) is type(message):
+            if self._outbox and message.supersedes(self._outbox[-1].message):
                 self._outbox.pop()
             self._outbox.append(_Sent(self._number, message, at))
             self._controls = self._controls.after(message)
@@ -143,22 +167,48 @@ class Supervisor:
     def snapshot(self) -> Snapshot:
         """What the engine last said, with what the musician has asked for since."""
         with self._lock:
-            controls = self._controls
+            controls, heard = self._controls, self._ring.read_total
+            shown = {name: getattr(controls, name) for name in _SHOWN}
             return replace(
                 self._snapshot,
-                lead_ms=1000.0 * self._ring.readable / 44100.0,
-                heard=self._ring.read_total,
-                latency={"block": self._latency.summary()},
-                prompts=controls.prompts,
-                blend=controls.blend,
-                guidance=controls.guidance,
+                **shown,
+                lead_ms=1000.0 * self._ring.readable / SAMPLE_RATE,
+                heard=heard,
                 steps=controls.steps or self._model_steps,
-                drums=controls.drums,
-                chord=controls.chord,
-                loudness_db=controls.loudness_db,
-                notes_mode=controls.notes_mode,
-                seed=controls.seed,
+                style_text=", ".join(text for text, _ in controls.style),
+                latency={lane: self._summary(lane) for lane in ("block", "scene")},
+                control_latency={
+                    kind: self._summary(kind) for kind in self._latencies if kind not in LANES
+                },
+                landed=tuple(self._landed),
+                waiting=self._waits(heard),
             )
+
+    def _summary(self, name: str) -> Latency:
+        meter = self._latencies.get(name)
+        return meter.summary() if meter is not None else Latency()
+
+    def _waits(self, heard: int) -> tuple[Waiting, ...]:
+        beat = self.beat(heard)
+        waits = [
+            Waiting(kind_of(type(w.change)), in_words(w.change), w.boundary, w.beat - beat)
+            for w in self._waiting
+            if w.beat > beat
+        ]
+        return tuple(sorted(waits, key=lambda each: each.beats))
+
+    def beat(self, sample: int) -> float:
+        """The musical position of a stream position near what is heard."""
+        return self._clock.beat(sample) if self._clock is not None else 0.0
+
+    def settle(self) -> None:
+        """Tells `on_applied` of every control that has been heard by now."""
+        self._ledger.settle()
+
+    def remembered(self) -> tuple[Mapping[str, Any], np.ndarray] | None:
+        """State and newest latents of what was heard, from which a session can go on."""
+        state, recent = self._ledger.state(), self._ledger.recent()
+        return None if state is None or recent is None else (state, recent)
 
     @property
     def process_id(self) -> int | None:
@@ -181,6 +231,7 @@ class Supervisor:
                 self._end(each)
                 each.pipe.close()
         self._engine = self._standby = None
+        self.settle()
         self._tell("stopped", "stopped")
 
     # --- the watcher thread ---------------------------------------------------------------------
@@ -203,7 +254,8 @@ class Supervisor:
             wait([each.pipe for each in engines], timeout=0.05)
             for each in engines:
                 self._listen(each)
-            self._confirm()
+            self._land()
+            self.settle()
             with self._lock:
                 self._pump()
             self._check_standby()
@@ -234,18 +286,22 @@ class Supervisor:
             self._hear_figures(values)
             if self._went:
                 self._ready.set()  # it rests, so the whole lead is in the ring
-        elif event == "block":
+        elif event == "block" and playing:
+            self._ledger.add(values)
             self._hear_figures(values)
-            self._unconfirmed.append(values)
+            self._hear_block(values, engine)
 
     def _go(self, engine: _Engine) -> None:
         """Lets a loaded engine play, from the last known state if there is one."""
         self.model_name, self.model_sha256 = engine.facts["model"], engine.facts["sha256"]
         self.block_frames, self._model_steps = engine.facts["block_frames"], engine.facts["steps"]
+        self._ledger.delay_samples = engine.facts["delay_samples"]
+        self._ledger.context_frames = engine.facts["context_frames"]
         request: dict[str, Any] = {"request": "go"}
-        if self._state is not None and self._recent:
-            recent = np.concatenate(list(self._recent), axis=1)
-            request |= {"state": self._state, "recent": wire.pack(recent)}
+        place = self._ledger.place()
+        if place is not None:
+            recent = wire.pack(place.recent)
+            request |= {"state": place.state, "recent": recent, "skip": place.skip}
         with self._lock:
             try:
                 wire.send(engine.pipe, request)
@@ -276,51 +332,44 @@ class Supervisor:
             self._in_flight.append(self._outbox.popleft())
             self._unread += 1
 
-    def _hear_figures(self, values: dict[str, Any]) -> None:
+    def _hear_figures(self, values: Mapping[str, Any]) -> None:
         with self._lock:
             self._unread = sum(each.number > values["number"] for each in self._in_flight)
+            self._waiting = [waiting.Waiting.from_dict(each) for each in values["waiting"]]
             self._snapshot = replace(
                 self._snapshot,
-                block=int(values["blocks"]),
-                samples=int(values["samples"]),
                 real_time_factor=float(values["real_time_factor"]),
+                generation_ms=round(1000.0 * values["generation"], 1),
+                lead_target_ms=1000.0 * values["lead"],
+                horizon_ms=round(1000.0 * values["horizon"] / SAMPLE_RATE, 1),
+                committed=self._ring.read_total + int(values["horizon"]),
+                undoable_bars=int(values["undoable"]),
+                governor=str(values["governor"]),
+                governor_level=int(values["governor_level"]),
+                governor_on=bool(values["governor_on"]),
                 model=self.model_name,
             )
 
-    def _confirm(self) -> None:
-        """Takes note of reported blocks whose sound is in the ring."""
-        while self._unconfirmed and self._unconfirmed[0]["samples"] <= self._ring.written_total:
-            self._hear_block(self._unconfirmed.popleft())
-
-    def _hear_block(self, values: dict[str, Any]) -> None:
-        self._state = values["state"]
-        engine = self._engine
-        assert engine is not None
-        latents = wire.unpack(values["latents"])
-        self._recent.append(latents)
-        most = -(-engine.facts["context_frames"] // engine.facts["block_frames"])
-        while len(self._recent) > most:
-            self._recent.popleft()
+    def _hear_block(self, values: Mapping[str, Any], engine: _Engine) -> None:
+        state = values["state"]
         with self._lock:
-            while self._in_flight and self._in_flight[0].number <= values["number"]:
-                sent = self._in_flight.popleft()
-                if sent.message.lane == "block":
-                    self._latency.add(values["start"] - sent.heard)
-            state = values["state"]
             notes = state["notes"]
             held = {pitch for pitch, _ in notes["keys"]} | set(notes["pedalled"])
+            self._clock = MusicalClock.from_dict(state["clock"])
             self._snapshot = replace(
                 self._snapshot,
-                block_ms=1000.0 * engine.facts["block_samples"] / 44100.0,
+                heard_kinds=tuple(engine.facts["heard_kinds"]),
+                block_ms=1000.0 * engine.facts["block_samples"] / SAMPLE_RATE,
+                block=int(state["blocks"]),
+                samples=int(state["emitted"]),
                 held=tuple(sorted(held)),
                 sustain=bool(notes["pedal"]),
+                scene=str(state["scene"]),
                 bpm=float(state["bpm"]),
                 beat=float(state["beat"]),
+                beats_per_bar=self._clock.beats_per_bar,
+                bars_per_phrase=self._clock.bars_per_phrase,
             )
-        for sample, message in values["applied"]:
-            self._on_applied(Applied(sample, from_dict(message)))
-        for text in values["remarks"]:
-            self._on_remark(values["start"], text)
         if not self._went or self._snapshot.status != "playing":
             self._tell("playing", "playing")
         if not self._went:
@@ -328,6 +377,43 @@ class Supervisor:
         self._went = True
         if time.monotonic() - self._went_at > FILL_SECONDS:
             self._ready.set()  # too slow ever to fill the lead: play what there is
+
+    def _land(self) -> None:
+        """Measures how soon the controls of blocks that have come into the ring are heard."""
+        for report in self._ledger.landed():
+            placed = dict(report.values["placed"])
+            with self._lock:
+                while self._in_flight and self._in_flight[0].number <= report.values["number"]:
+                    sent = self._in_flight.popleft()
+                    if sent.number in placed:
+                        self._measure(sent.message, placed[sent.number] - sent.heard)
+                for index in report.waited:
+                    each = report.applied[index]
+                    off = self._clock.beat(each.sample) % 1.0 if self._clock is not None else 0.0
+                    beats = min(off, 1.0 - off)
+                    self._meter("scene").add(round(beats * 60.0 * SAMPLE_RATE / self._snapshot.bpm))
+
+    def _measure(self, message: Message, samples: int) -> None:
+        kind = kind_of(type(message))
+        if message.lane == "block":
+            self._meter("block").add(samples)
+        self._meter(kind).add(samples)
+        latency = round(1000.0 * samples / SAMPLE_RATE, 1)
+        at = self._ring.read_total + samples
+        self._landed.append(Landed(kind, in_words(message), at, latency))
+
+    def _meter(self, name: str) -> LatencyMeter:
+        return self._latencies.setdefault(name, LatencyMeter())
+
+    def _final(self, applied: Applied, report: Report, waited: bool) -> None:
+        """A control has been heard."""
+        if waited or isinstance(applied.message, (UndoBars, Resume)):
+            with self._lock:
+                if waited:
+                    self._controls = self._controls.after(applied.message)
+                else:
+                    self._controls = Controls.from_dict(report.values["state"]["controls"])
+        self._on_applied(applied)
 
     def _check_standby(self) -> None:
         standby = self._standby
@@ -349,7 +435,7 @@ class Supervisor:
         silent = time.monotonic() - engine.last_beat
         if not engine.process.is_alive():
             self._listen(engine)  # its last words
-            self._confirm()
+            self._land()
             self._replace(f"the engine ended ({_ending(engine.process.exitcode)})")
         elif silent > limit:
             self._replace(f"the engine gave no sign of life for {silent:.1f} s")
@@ -361,8 +447,7 @@ class Supervisor:
         self._end(old)
         self._listen(old)  # its last words: without them the ring would be ahead of the state
         old.pipe.close()
-        self._confirm()
-        self._unconfirmed.clear()  # never heard: the next engine makes that block
+        self._land()
         now = time.monotonic()
         self._restarts = [each for each in self._restarts if now - each < RESTART_WINDOW] + [now]
         if self._snapshot.status == "failed" or len(self._restarts) > MOST_RESTARTS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -10,14 +10,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lmdm.diffusion.samplers import NEEDS_NULL, sample
-from lmdm.diffusion.schedule import logsnr_timesteps
+from lmdm.diffusion.grid import logsnr_timesteps
+from lmdm.diffusion.samplers import NEEDS_NULL, Velocities, sample
+from lmdm.dit.config import DiTConfig
 from lmdm.dit.layers import KeysValues
 from lmdm.dit.model import DiT
 from lmdm.dit.packed import packed
 from lmdm.errors import InputError
 from lmdm.stream.config import StreamConfig
 from lmdm.stream.context import BlockConditions, Context
+from lmdm.stream.prefix import settled_network
 from lmdm.stream.strategies import (
     BlockCausalNetwork,
     Network,
@@ -65,7 +67,11 @@ class BlockStream:
         and blocks. "last-step": the training rollout of ARC-Forcing (dossier §4): each block
         carries the gradient of its last denoising step alone; earlier steps, keys and values of
         text and context, and the context that a block leaves behind are constants.
+
+        Raises:
+            InputError: a strategy or sizes that this network does not allow.
         """
+        check_network(dit.config, config)
         weight = dit.transformer.project_in.weight
         self.dit = packed(dit, 2 * (config.block_frames + 1)) if gradients == "none" else dit
         self.config = config
@@ -84,12 +90,17 @@ class BlockStream:
         self,
         conditions: BlockConditions,
         steps: int | None = None,
+        settled: Tensor | None = None,
+        before_step: Callable[[], None] | None = None,
         timesteps: Sequence[float] | None = None,
     ) -> Tensor:
         """The next block of latents [C, o]; it becomes the newest part of the context.
 
         steps overrides the configured number of denoising steps for this block; timesteps, falling
         from 1 to 0, the whole grid.
+        settled: its first frames [C, f], f < o, where they are known already.
+        before_step is called before every pass of the network; what it raises ends the block, and
+        the stream must then be restored from a snapshot.
 
         Raises:
             InputError: conditions whose shapes this model does not take.
@@ -99,27 +110,40 @@ class BlockStream:
             low, high = self.config.logsnr_min, self.config.logsnr_max
             timesteps = logsnr_timesteps(steps, low, high).tolist()
         with torch.no_grad() if self.gradients == "none" else nullcontext():
-            latents, context = self._generate(conditions, timesteps)
+            latents, context = self._generate(conditions, timesteps, settled, before_step)
         self.context = context if self.gradients == "all" else context.detached()
         self.block += 1
         return latents
 
     def _generate(
-        self, conditions: BlockConditions, timesteps: Sequence[float]
+        self,
+        conditions: BlockConditions,
+        timesteps: Sequence[float],
+        settled: Tensor | None,
+        before_step: Callable[[], None] | None,
     ) -> tuple[Tensor, Context]:
         """The block [C, o] and the context that ends with it."""
-        config, guidance = self.config, conditions.guidance
-        with torch.no_grad() if self.gradients == "last-step" else nullcontext():
+        config, guidance, generator = self.config, conditions.guidance, self._generator
+        constant = self.gradients == "last-step"
+        with torch.no_grad() if constant else nullcontext():
             rows = self._rows(conditions)
-            self._generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
+            generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
             x = self._noise(config.block_frames)[None]
             network = self._network(rows)
-            x = sample(network, x, timesteps[:-1], config.sampler, guidance, self._generator)
-        x = sample(network, x, timesteps[-2:], config.sampler, guidance, self._generator)
+            steered = network if settled is None else settled_network(network, settled)
+            if before_step is not None:
+                steered = _announced(steered, before_step)
+            early = timesteps[:-1] if constant else timesteps
+            x = sample(steered, x, early, config.sampler, guidance, generator)
+        if constant:
+            x = sample(steered, x, timesteps[-2:], config.sampler, guidance, generator)
+        latents = x[0]
+        if settled is not None:  # to the last bit
+            latents = torch.cat([settled, latents[:, settled.shape[1] :]], dim=1)
         context = self.context
         if isinstance(network, BlockCausalNetwork):
             context = Context(context.latents, context.local, network.cache)
-        return x[0], context.extended(x[0], rows.local[0], config.context_frames)
+        return latents, context.extended(latents, rows.local[0], config.context_frames)
 
     def _network(self, rows: Rows) -> Network:
         dit, config, context = self.dit, self.config, self.context
@@ -238,6 +262,29 @@ class BlockStream:
             self._text = None
         elif self._text is None or not _same_text(snapshot.text, self._text):
             self._read_text(snapshot.text)
+
+
+def check_network(dit: DiTConfig, config: StreamConfig) -> None:
+    """Raises InputError unless a network of this structure can be streamed so."""
+    if config.strategy != "outpainting" and not dit.routed:
+        raise InputError(
+            f"the strategy {config.strategy!r} needs a model with a context stem "
+            "(to_input_add_embed), which fine-tuning adds; this model streams by outpainting"
+        )
+    patch = dit.patch
+    if config.context_frames % patch or config.block_frames % patch:
+        raise InputError(
+            f"this model has {patch} frames a token, so context_frames {config.context_frames} and "
+            f"block_frames {config.block_frames} must be multiples of it"
+        )
+
+
+def _announced(network: Network, before_step: Callable[[], None]) -> Network:
+    def announced(x: Tensor, t: float) -> Velocities:
+        before_step()
+        return network(x, t)
+
+    return announced
 
 
 def _same_text(one: tuple[Tensor | None, ...], other: tuple[Tensor | None, ...]) -> bool:

@@ -30,20 +30,25 @@ class JackServer:
         os.environ["JACK_DEFAULT_SERVER"] = self.name
         self.start()
 
-    def start(self) -> None:
+    def start(self, rate: int = RATE) -> None:
         """Starts the server and waits until it answers."""
         if not jack_is_running():
             # Killed servers fill JACK's registry of eight until nobody can start one.
             REGISTRY.unlink(missing_ok=True)
-        command = ["jackd", "-n", self.name, "-d", "dummy", "-r", str(RATE), "-p", "256"]
+        command = ["jackd", "-n", self.name, "-d", "dummy", "-r", str(rate), "-p", "256"]
         self._process = subprocess.Popen(
             [*command, "-C", "2", "-P", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self.wait_for("system:playback_1")
 
     def stop(self) -> None:
-        """Stops the server as a pulled plug would."""
+        """Stops the server."""
         self._process.terminate()
+        self._process.wait(timeout=10)
+
+    def kill(self) -> None:
+        """Ends the server as a pulled plug would."""
+        self._process.kill()
         self._process.wait(timeout=10)
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""Samplers against what is known without a network: exact ends, identities, order, moments."""
+"""The engine's samplers against their published formulas, and who draws noise when."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lmdm.diffusion import samplers
-from lmdm.diffusion.path import interpolate, velocity
-from lmdm.diffusion.samplers import SAMPLERS, Velocities, sample, sampler_step
-from lmdm.diffusion.schedule import logsnr_timesteps
+from lmdm.diffusion.grid import logsnr_timesteps
+from lmdm.diffusion.guidance import guided
+from lmdm.diffusion.prediction import Kind, Prediction
+from lmdm.diffusion.samplers import NEEDS_NULL, SAMPLERS, SOLVERS, Velocities, sample
+from lmdm.diffusion.sampling import gaussian
+from lmdm.diffusion.schedule import RectifiedFlow
+from lmdm.diffusion.solvers import Walk
 from tests.laws.network import random
 
 MEAN, SPREAD = 1.3, 0.5
@@ -43,79 +46,69 @@ def test_every_sampler_ends_at_the_only_piece_there_is(sampler: str, steps: int)
     assert (end - x0).abs().max() < 1e-12
 
 
-def test_euler_follows_a_straight_path_exactly() -> None:
-    x0, noise = random(4, seed=1), random(4, seed=2)
-    middle = samplers.euler_step(interpolate(x0, noise, 0.9), velocity(x0, noise), 0.9, 0.4)
-    assert (middle - interpolate(x0, noise, 0.4)).abs().max() < 1e-14
+def one_step(
+    sampler: str, x: Tensor, velocities: Velocities, guidance: float, noise: Tensor | None = None
+) -> Tensor:
+    """A step from 0.8 to 0.3, with noise of one's own."""
+    conditional, null = velocities
+    prediction = Prediction(guided(conditional, null, guidance), Kind.V, null)
+    walk = Walk(RectifiedFlow(), lambda like: noise if noise is not None else like * torch.nan)
+    return SOLVERS[sampler].step(x, 0.8, 0.3, lambda *_: prediction, walk)
 
 
-def test_euler_is_of_first_order_on_gaussian_data() -> None:
-    """The exact flow scales deviations from the mean: at t = 0 from 1 to SPREAD."""
-    noise = random(1000, seed=3)
-    exact = MEAN + SPREAD * noise
-    errors = []
-    for steps in (50, 100, 200):
-        grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64).tolist()
-        end = sample(gaussian_data, noise, grid, "euler", 1.0, generator())
-        errors.append(float((end - exact).abs().max()))
-    assert errors[0] / errors[1] == pytest.approx(2, rel=0.1)
-    assert errors[1] / errors[2] == pytest.approx(2, rel=0.1)
-
-
-def test_ping_pong_keeps_the_marginal_of_what_it_renoises() -> None:
-    """From x0 and fresh noise the step gives x_t_next exactly as the path has it."""
-    x0, noise, fresh = random(4, seed=1), random(4, seed=2), random(4, seed=3)
-    x_t, v = interpolate(x0, noise, 0.8), velocity(x0, noise)
-    step = samplers.ping_pong_step(x_t, v, 0.8, 0.3, fresh)
-    assert (step - interpolate(x0, fresh, 0.3)).abs().max() < 1e-14
+def test_each_sampler_is_its_formula_on_rectified_flow() -> None:
+    """Euler x + (t' - t) v; ping-pong (1 - t') x0 + t' z; "++" x0(guided) + t' (z - x0(null))."""
+    x, conditional, null, noise = (random(4, seed=n) for n in range(4))
+    both = (conditional, null)
+    v = null + 0.7 * (conditional - null)
+    for sampler, expected in (
+        ("euler", x - 0.5 * v),
+        ("ping-pong", 0.7 * (x - 0.8 * v) + 0.3 * noise),
+        ("euler++", x - 0.8 * v + 0.3 * null),
+        ("ping-pong++", x - 0.8 * v + 0.3 * (noise - (x - 0.8 * null))),
+    ):
+        assert (one_step(sampler, x, both, 0.7, noise) - expected).abs().max() < 1e-14, sampler
 
 
 def test_plus_plus_without_guidance_is_the_null_step() -> None:
     x, conditional, null, noise = (random(4, seed=n) for n in range(4))
-    euler = samplers.euler_plus_plus_step(x, conditional, null, 0.8, 0.3, 0.0)
-    assert (euler - samplers.euler_step(x, null, 0.8, 0.3)).abs().max() < 1e-14
-    ping = samplers.ping_pong_plus_plus_step(x, conditional, null, 0.8, 0.3, 0.0, noise)
-    assert (ping - samplers.ping_pong_step(x, null, 0.8, 0.3, noise)).abs().max() < 1e-14
-
-
-def test_plus_plus_is_the_published_formula() -> None:
-    """x0(lambda) + t_next (noise - x0(null)), with x0(lambda) from the guided velocity."""
-    x, conditional, null, noise = (random(4, seed=n) for n in range(4))
-    guided = x - 0.8 * (null + 0.7 * (conditional - null))
-    expected = guided + 0.3 * (noise - (x - 0.8 * null))
-    step = samplers.ping_pong_plus_plus_step(x, conditional, null, 0.8, 0.3, 0.7, noise)
-    assert (step - expected).abs().max() < 1e-14
+    for plus, plain in (("euler++", "euler"), ("ping-pong++", "ping-pong")):
+        step = one_step(plus, x, (conditional, null), 0.0, noise)
+        assert (step - one_step(plain, x, (null, None), 1.0, noise)).abs().max() < 1e-14
 
 
 @pytest.mark.parametrize("guidance", [0.0, 0.5, 1.0, 3.0])
 def test_guidance_is_linear_between_and_beyond(guidance: float) -> None:
     conditional, null = random(4, seed=1), random(4, seed=2)
     expected = null + guidance * (conditional - null)
-    assert (samplers.guided(conditional, null, guidance) - expected).abs().max() < 1e-14
-    assert torch.equal(samplers.guided(conditional, null, 1.0), conditional)
+    assert (guided(conditional, null, guidance) - expected).abs().max() < 1e-14
+    assert torch.equal(guided(conditional, null, 1.0), conditional)
 
 
 def test_noise_is_the_same_whatever_the_precision() -> None:
-    single = samplers.gaussian(torch.empty(3, 4), generator(5))
-    double = samplers.gaussian(torch.empty(3, 4, dtype=torch.float64), generator(5))
+    single = gaussian(torch.empty(3, 4), generator(5))
+    double = gaussian(torch.empty(3, 4, dtype=torch.float64), generator(5))
     assert torch.equal(single.double(), double)
 
 
-def test_only_renoising_samplers_draw() -> None:
+def test_only_renoising_samplers_draw_and_never_on_the_last_step() -> None:
     x, v = random(4, seed=1), random(4, seed=2)
-    for sampler, draws in (("euler", False), ("euler++", False), ("ping-pong", True)):
+    for sampler in SAMPLERS:
         numbers = generator()
         before = numbers.get_state()
-        sampler_step(sampler, x, (v, v), 0.8, 0.3, 1.0, numbers)
-        assert torch.equal(before, numbers.get_state()) is not draws
+        sample(lambda *_: (v, v), x, [0.8, 0.0], sampler, 1.0, numbers)
+        assert torch.equal(before, numbers.get_state())
+        sample(lambda *_: (v, v), x, [0.8, 0.3], sampler, 1.0, numbers)
+        assert torch.equal(before, numbers.get_state()) is sampler.startswith("euler")
 
 
 def test_unknown_sampler_and_missing_null_are_refused() -> None:
     x = random(4, seed=1)
     with pytest.raises(ValueError, match="unknown sampler 'heun'"):
-        sampler_step("heun", x, (x, None), 0.8, 0.3, 1.0, generator())
-    with pytest.raises(ValueError, match="needs the null"):
-        sampler_step("ping-pong++", x, (x, None), 0.8, 0.3, 1.0, generator())
+        sample(lambda *_: (x, None), x, [0.8, 0.3], "heun", 1.0, generator())
+    for sampler in NEEDS_NULL:
+        with pytest.raises(ValueError, match="needs the null"):
+            sample(lambda *_: (x, None), x, [0.8, 0.3], sampler, 1.0, generator())
 
 
 def test_a_rollout_can_take_gradients_of_the_last_step_alone() -> None:

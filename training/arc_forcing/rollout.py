@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmdm.diffusion.schedule import logsnr_timesteps
+from lmdm.diffusion.grid import logsnr_timesteps
 from lmdm.dit.model import DiT
 from lmdm.stream.block_stream import BlockConditions, BlockStream, Gradients
 from lmdm.stream.config import StreamConfig

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lmdm.diffusion.grid import length_shift
 from lmdm.diffusion.path import interpolate, velocity
-from lmdm.diffusion.schedule import length_shift
 from lmdm.dit.masks import (
     block_causal_mask,
     encoder_decoder_mask,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lmdm.diffusion.grid import inverse_length_shift, length_shift, logsnr_timesteps
 from lmdm.diffusion.path import denoised, interpolate, noise_of, velocity
-from lmdm.diffusion.schedule import inverse_length_shift, length_shift, logsnr_timesteps
 from tests.laws.network import random
 
 

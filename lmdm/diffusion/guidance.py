@@ -1,0 +1,67 @@
+"""Guidance: denoisers that lean towards a condition or a class.
+
+Every conversion between kinds is affine with one and the same pair of numbers at (x, t), and
+guidance is an affine mixture with weights that sum to 1, so it may act on any kind as long as both
+predictions are of that one kind. It may not mix kinds, which is why `ClassifierFree` converts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from lmdm.diffusion.elementary import Time, rows
+from lmdm.diffusion.prediction import Denoiser, Kind, Prediction
+from lmdm.diffusion.schedule import Schedule
+
+
+def guided(conditional: Tensor, null: Tensor | None, guidance: float) -> Tensor:
+    """Classifier-free guidance: null + guidance (conditional - null); 1 is the condition alone."""
+    if null is None:
+        return conditional
+    return torch.lerp(null, conditional, guidance)
+
+
+@dataclass(frozen=True)
+class ClassifierFree:
+    """Classifier-free guidance (arXiv 2207.12598) of two denoisers, or of two calls of one.
+
+    Its predictions keep the null one beside them: with a "++" solver (`DDIMPlusPlus`) this is CFG++
+    (arXiv 2406.08070), where a guidance between 0 and 1 steps towards the guided data while the
+    noise stays the null condition's.
+    """
+
+    conditional: Denoiser
+    null: Denoiser
+    guidance: float
+    schedule: Schedule
+
+    def __call__(self, x: Tensor, t: Time) -> Prediction:
+        """The guided prediction, of the conditional one's kind."""
+        one = self.conditional(x, t)
+        other = self.null(x, t).to(one.kind, x, t, self.schedule).value
+        return replace(one, value=guided(one.value, other, self.guidance), null=other)
+
+
+@dataclass(frozen=True)
+class ClassifierGuidance:
+    """score + gamma grad_x log p(class | x, t), with the gradient of a given classifier.
+
+    log_probability(x, t): [B] log probabilities of the wanted class, differentiable in x.
+    """
+
+    denoiser: Denoiser
+    log_probability: Callable[[Tensor, Time], Tensor]
+    gamma: float
+    schedule: Schedule
+
+    def __call__(self, x: Tensor, t: Time) -> Prediction:
+        """The guided prediction, of kind eps: eps - gamma sigma grad log p."""
+        eps = self.denoiser(x, t).eps(x, t, self.schedule)
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_(True)
+            (slope,) = torch.autograd.grad(self.log_probability(leaf, t).sum(), leaf)
+        return Prediction(eps - self.gamma * rows(self.schedule.sigma(t), x) * slope, Kind.EPS)
