@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lmdm import checkpoints
 from lmdm.conditioning.local import LocalConditioning
+from lmdm.conditioning.numbers import Conditioner
 from lmdm.conditioning.text import MiniLMTextEncoder, TextEncoder
 from lmdm.dit.config import DiTConfig
 from lmdm.dit.model import DiT
 from lmdm.errors import InputError
+from lmdm.formats.foreign import projection_of
 from lmdm.stream.config import StreamConfig
 from training.data.shards import Manifest
 from training.finetune.config import NetworkConfig
@@ -34,6 +36,9 @@ class Base:
     stream: StreamConfig
     text: dict[str, Any] | None  # config.json's entry
     sha256: str  # of the weights it began from
+    global_condition: Tensor | None = None
+    conditioner: Conditioner | None = None
+    projection: nn.Linear | None = None  # after the text encoder
 
     @property
     def text_dim(self) -> int:
@@ -58,6 +63,8 @@ class Base:
             stream_config=stream,
             controls=names,
             text=self.text,
+            conditioner=self.conditioner,
+            projection=self.projection,
             half=False,
         )
 
@@ -79,6 +86,11 @@ def load_base(
     if network is not None and network.fresh:
         return _fresh(model, controls, network, seed)
     loaded = checkpoints.load(model)
+    if loaded.dit.config.objective != "rectified_flow":
+        raise InputError(
+            f"{model} predicts {loaded.dit.config.objective}; training is for rectified flow, as "
+            "Stable Audio Open Small and the starter are"
+        )
     before = loaded.conditioning
     names = controls if controls is not None else (before.names if before else ())
     after = LocalConditioning(names) if names else None
@@ -92,6 +104,9 @@ def load_base(
         stream=loaded.stream_config,
         text=loaded.config.get("text"),
         sha256=loaded.sha256,
+        global_condition=loaded.global_condition,
+        conditioner=loaded.conditioner,
+        projection=projection_of(loaded),
     )
 
 

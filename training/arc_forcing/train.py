@@ -22,7 +22,7 @@ from training.arc_forcing.discriminator import Discriminator
 from training.arc_forcing.rollout import Beginning, grids_of, kept_context, roll
 from training.base import load_base, resized
 from training.checkpoint import State, bare, under, whole_weights
-from training.data.examples import Examples, ExampleSource
+from training.data.examples import Examples, ExampleSource, joined
 from training.data.pieces import open_pieces
 from training.data.shards import read_manifest
 from training.engine import Rows, generator_of, row_noise, seed_of
@@ -43,13 +43,16 @@ class Generator(nn.Module):
         context = self.stream.context_frames
         rows = []
         for row, (keep, seed) in enumerate(zip(kept, seeds, strict=True)):
-            latents, local, text = (part[row] for part in examples)
+            latents, local, text, condition = (
+                None if part is None else part[row] for part in examples
+            )
             begun = Beginning(
                 latents[:, context - keep : context],
                 local[:, context - keep : context],
                 local[:, context:],
                 text,
                 seed,
+                condition,
             )
             rows.append(roll(self.dit, self.stream, begun, grids))
         return torch.stack(rows)
@@ -102,6 +105,7 @@ class ArcForcingTrainer:
             self.frames,
             config.engine.seed,
             config.dropout,
+            self.base.global_condition,
         )
         generator = Generator(self.base.dit, self.stream)
         freeze_constants(generator.dit)
@@ -147,7 +151,7 @@ class ArcForcingTrainer:
 
     def _examples(self, step: int, rows: list[int]) -> Examples:
         batch = self.source.batch(step, rows, self.config.engine.batch_size)
-        return Examples(*(part.to(self.accelerator.device) for part in batch))
+        return batch.to(self.accelerator.device)
 
     def _roll(self, examples: Examples, step: int, rows: list[int]) -> tuple[Examples, Tensor]:
         """Real sequences with the context that is kept, and rollouts [B, C, frames of them]."""
@@ -159,12 +163,12 @@ class ArcForcingTrainer:
         latents = examples.latents.clone()
         for row, keep in enumerate(kept):
             latents[row, :, : self.context - keep] = 0.0
-        return Examples(latents, examples.local, examples.text), rolled
+        return examples._replace(latents=latents), rolled
 
     def _with(self, real: Examples, rolled: Tensor) -> Examples:
         """x^ = context and blocks."""
         latents = torch.cat([real.latents[..., : self.context], rolled.to(real.latents)], dim=-1)
-        return Examples(latents, real.local, real.text)
+        return real._replace(latents=latents)
 
     def _level(self, like: Tensor, step: int, rows: list[int], kind: Any) -> tuple[Tensor, Tensor]:
         """Noise level and noise of each row, the same for real and generated."""
@@ -237,7 +241,7 @@ class ArcForcingTrainer:
                 moved = parts[name].latents + judge.penalty_sigma * drawn
                 parts[f"near_{name}"] = parts[name]._replace(latents=moved)
         # One pass for all of them, as distributed training wants it.
-        together = Examples(*(torch.cat(part) for part in zip(*parts.values(), strict=True)))
+        together = joined(list(parts.values()))
         count = len(parts)
         logits = self.discriminator(together, t.repeat(count), noise.repeat(count, 1, 1))
         found = dict(zip(parts, logits.chunk(count), strict=True))

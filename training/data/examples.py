@@ -24,10 +24,25 @@ class Examples(NamedTuple):
     latents: Tensor  # [B, C, T]
     local: Tensor  # [B, L, T]
     text: Tensor  # [B, N, D]
+    global_condition: Tensor | None = None  # [B, G], of models that have one
+
+    def to(self, device: torch.device) -> Examples:
+        """The same on a device."""
+        return Examples(*(part if part is None else part.to(device) for part in self))
+
+    def beginning(self, frames: int) -> Examples:
+        """The first `frames` frames only."""
+        return self._replace(latents=self.latents[..., :frames], local=self.local[..., :frames])
 
     def conditioned_as(self, other: Examples) -> Examples:
         """These latents under other conditions."""
-        return Examples(self.latents, other.local, other.text)
+        return self._replace(local=other.local, text=other.text)
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Several batches of the same shapes as one."""
+    columns = zip(*parts, strict=True)
+    return Examples(*(None if each[0] is None else torch.cat(each) for each in columns))
 
 
 @dataclass(frozen=True)
@@ -62,10 +77,15 @@ class ExampleSource:
         frames: int,
         seed: int,
         dropout: DropoutConfig = NO_DROPOUT,
+        global_condition: Tensor | None = None,
     ) -> None:
-        """embed: caption -> tokens [N, D]; None for a model without text."""
+        """embed: caption -> tokens [N, D]; None for a model without text.
+
+        global_condition: [G], the same for all rows.
+        """
         self.pieces, self.conditioning, self.embed = pieces, conditioning, embed
         self.text_dim, self.frames, self.seed, self.dropout = text_dim, frames, seed, dropout
+        self.global_condition = global_condition
         self._embedded: dict[str, Array] = {}
 
     def batch(self, step: int, rows: Sequence[int], batch_size: int) -> Examples:
@@ -77,6 +97,7 @@ class ExampleSource:
             torch.from_numpy(np.stack([latents for latents, _, _ in cut])),
             torch.from_numpy(np.stack([local for _, local, _ in cut])),
             torch.from_numpy(np.stack(texts)),
+            None if self.global_condition is None else self.global_condition.expand(len(rows), -1),
         )
 
     def _row(self, step: int, row: int, batch_size: int) -> tuple[Array, Array, Array]:

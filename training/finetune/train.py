@@ -166,7 +166,13 @@ class FinetuneTrainer:
                 continue
             embed = base.text_encoder.encode if base.text_encoder else None
             source = ExampleSource(
-                pieces, base.conditioning, embed, base.text_dim, self.frames, c.engine.seed
+                pieces,
+                base.conditioning,
+                embed,
+                base.text_dim,
+                self.frames,
+                c.engine.seed,
+                global_condition=base.global_condition,
             )
             if split == "train":
                 source.dropout = c.dropout
@@ -180,11 +186,11 @@ class FinetuneTrainer:
     ) -> Examples:
         """Rows of a step on the device, as long as the strategy wants them."""
         batch = source.batch(step, rows, self.config.engine.batch_size)
-        batch = Examples(*(part.to(self.accelerator.device) for part in batch))
+        batch = batch.to(self.accelerator.device)
         if strategy == "parallel-blocks":
             return batch
         length = self.stream.context_frames + self.stream.block_frames
-        return Examples(batch.latents[..., :length], batch.local[..., :length], batch.text)
+        return batch.beginning(length)
 
     def strategy(self, step: int) -> str:
         """What one step trains."""
