@@ -20,6 +20,7 @@ from lmdm.errors import InputError
 from lmdm.formats.foreign import projection_of
 from lmdm.stream.config import StreamConfig
 from training.data.shards import Manifest
+from training.data.sound import codec_hash
 from training.finetune.config import NetworkConfig
 from training.finetune.stem import with_stem
 
@@ -98,7 +99,7 @@ def load_base(
     return Base(
         dit=dit.train().requires_grad_(True),
         codec=loaded.codec,
-        codec_sha256=checkpoints.load_codec(model)[1],
+        codec_sha256=codec_hash(loaded.codec),
         conditioning=after,
         text_encoder=loaded.text_encoder,
         stream=loaded.stream_config,
@@ -112,7 +113,7 @@ def load_base(
 
 def _fresh(model: str, controls: tuple[str, ...] | None, network: NetworkConfig, seed: int) -> Base:
     """Fresh weights around a model's codec; its words are MiniLM's."""
-    codec, codec_hash = checkpoints.load_codec(model)
+    codec = checkpoints.load_codec(model)[0]
     folder = checkpoints.find(model)
     described = checkpoints.read_config(folder)
     names = controls if controls is not None else tuple(described["conditioning"]["controls"])
@@ -137,7 +138,7 @@ def _fresh(model: str, controls: tuple[str, ...] | None, network: NetworkConfig,
     return Base(
         dit=dit,
         codec=codec,
-        codec_sha256=codec_hash,
+        codec_sha256=codec_hash(codec),
         conditioning=conditioning,
         text_encoder=MiniLMTextEncoder(folder / "tokenizer.json"),
         stream=StreamConfig.from_dict(dict(described["stream"])),
