@@ -134,7 +134,8 @@ class BlockStream:
             if before_step is not None:
                 steered = _announced(steered, before_step)
             early = timesteps[:-1] if constant else timesteps
-            x = sample(steered, x, early, config.sampler, guidance, generator)
+            if len(early) > 1:
+                x = sample(steered, x, early, config.sampler, guidance, generator)
         if constant:
             x = sample(steered, x, timesteps[-2:], config.sampler, guidance, generator)
         latents = x[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,20 @@ def drift_curves(path: Path, drifts: Sequence[tuple[str, Drift]]) -> None:
     axes[1].set_ylabel("distance of latent mean")
     axes[2].set(ylabel="ratio of latent deviation", xlabel="time in s")
     axes[0].legend(fontsize=7)
+    _save(figure, path)
+
+
+def curves(path: Path, rows: Mapping[str, Sequence[float]], seconds: float, what: str) -> None:
+    """One figure by time for every row of a report; real sound and codec in grey."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(figsize=(10, 6), layout="constrained")
+    for name, values in rows.items():
+        times = (np.arange(len(values)) + 0.5) * seconds / max(len(values), 1)
+        own = name in ("real audio", "codec round trip")
+        style = {"color": "grey", "lw": 2, "ls": "-" if name == "real audio" else "--"}
+        axes.plot(times, values, label=name, **(style if own else {"lw": 1}))
+    axes.set(xlabel="time in s", ylabel=what.replace("_", " "))
+    axes.legend(fontsize=6)
     _save(figure, path)
 
 

@@ -38,8 +38,10 @@ from training.evaluate.latent_drift import by_window, latent_frechet, slope_per_
 from training.finetune.train import finetune
 
 CONTROLS = ("chord", "loudness", "drums")
-NETWORK = ("network.fresh=true", "network.dim=128", "network.depth=4", "network.heads=4",
-           "network.feedforward_multiplier=2", 'controls=["chord", "loudness", "drums"]')  # fmt: skip
+NETWORK = (
+    "network.fresh=true", "network.dim=128", "network.depth=4", "network.heads=4",
+    "network.feedforward_multiplier=2", 'controls=["chord", "loudness", "drums"]',
+)  # fmt: skip
 SIZES = ("context_frames=24", "block_frames=8", "frames=96")
 STAGE_1 = (
     *NETWORK, *SIZES, 'strategy="parallel-blocks"', "encoder_decoder_share=0.4", "copies=4",
@@ -91,7 +93,7 @@ def rows() -> list[Rollout]:
 
 @torch.no_grad()
 def roll(model: Model, row: Rollout, piece: Piece, seconds: float, seed: int) -> tuple[Any, float]:
-    """Latents [C, T] of a rollout along a piece's labels (repeated when they end), and ms a block."""
+    """Latents [C, T] along a piece's labels, which begin anew at its end; and CPU ms a block."""
     name = STRATEGIES.get(row.strategy, row.strategy)
     config = replace(
         model.stream_config, strategy=name, sampler=row.sampler, guided=row.guidance != 1.0
