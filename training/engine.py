@@ -211,6 +211,19 @@ def update_average(
             slow.copy_(fast)
 
 
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """The module's weights are constants, through forward and backward."""
+    trained = [each for each in module.parameters() if each.requires_grad]
+    for each in trained:
+        each.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for each in trained:
+            each.requires_grad_(True)
+
+
 def trained_parameters(module: nn.Module) -> int:
     """How many numbers are trained."""
     return sum(each.numel() for each in module.parameters() if each.requires_grad)
@@ -227,7 +240,7 @@ def checkpointed_layers(module: nn.Module) -> None:
     apply_activation_checkpointing(module, check_fn=lambda m: isinstance(m, TransformerLayer))
 
 
-def without_checkpoint_wrappers(module: nn.Module) -> nn.Module:
+def without_checkpoint_wrappers(module: nn.Module) -> None:
     """Undoes `checkpointed_layers`, in place."""
     from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
 
@@ -236,7 +249,6 @@ def without_checkpoint_wrappers(module: nn.Module) -> nn.Module:
             setattr(module, name, child._checkpoint_wrapped_module)
         else:
             without_checkpoint_wrappers(child)
-    return module
 
 
 @contextmanager

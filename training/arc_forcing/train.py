@@ -43,16 +43,15 @@ class Generator(nn.Module):
         context = self.stream.context_frames
         rows = []
         for row, (keep, seed) in enumerate(zip(kept, seeds, strict=True)):
-            latents, local, text, condition = (
-                None if part is None else part[row] for part in examples
-            )
+            condition = examples.global_condition
+            latents, local = examples.latents[row], examples.local[row]
             begun = Beginning(
                 latents[:, context - keep : context],
                 local[:, context - keep : context],
                 local[:, context:],
-                text,
+                examples.text[row],
                 seed,
-                condition,
+                None if condition is None else condition[row],
             )
             rows.append(roll(self.dit, self.stream, begun, grids))
         return torch.stack(rows)
@@ -186,7 +185,8 @@ class ArcForcingTrainer:
         elif (step - judge.warmup_steps) % 2 == 0:
             found = self._descend("discriminator", step, self._discriminator_loss)
         else:
-            found = self._descend("generator", step, self._generator_loss)
+            with engine.frozen(bare(self.discriminator)):
+                found = self._descend("generator", step, self._generator_loss)
             for average in self.state.averages.values():
                 weights = under(whole_weights(self.generator), "dit.")
                 engine.update_average(average, weights, step, self.config.ema)
@@ -264,16 +264,9 @@ class ArcForcingTrainer:
         fake = self._with(real, rolled)
         t, noise = self._level(real.latents, step, rows, self.config.discriminator.levels)
         judge = bare(self.discriminator)
-        frozen = [each for each in judge.parameters() if each.requires_grad]
-        for each in frozen:
-            each.requires_grad_(False)
-        try:
-            on_fake = judge(fake, t, noise)
-            with torch.no_grad():
-                on_real = judge(real, t, noise)
-        finally:
-            for each in frozen:
-                each.requires_grad_(True)
+        on_fake = judge(fake, t, noise)
+        with torch.no_grad():
+            on_real = judge(real, t, noise)
         loss = losses.relativistic_generator(on_real, on_fake)
         spread = rolled.detach().std() / real.latents[..., self.context :].std()
         return loss, {"loss": loss, "gap": (on_real - on_fake).mean(), "std_ratio": spread}
@@ -290,9 +283,9 @@ class ArcForcingTrainer:
         if self.accelerator.is_main_process:
             plain = copy.deepcopy(self.base.dit).cpu()
             plain.load_state_dict({name: each.cpu() for name, each in weights.items()})
-            dit = engine.without_checkpoint_wrappers(plain).eval()
+            engine.without_checkpoint_wrappers(plain)
             steps = self.config.steps_played or self.stream.steps
-            self.base.save(folder, dit, replace(self.stream, steps=steps))
+            self.base.save(folder, plain.eval(), replace(self.stream, steps=steps))
 
 
 def arc_forcing(

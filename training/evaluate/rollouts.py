@@ -20,6 +20,7 @@ from training.evaluate.latent_drift import (
 )
 from training.evaluate.pieces import SAMPLE_RATE, Piece
 from training.evaluate.stream import frechet_distance, high_share_db, level_db, seam_flux_ratio
+from training.evaluate.tracker import MadmomTracker
 from training.evaluate.transcribe import Judge
 
 SIZE = 2048  # samples of a spectrum
@@ -81,8 +82,17 @@ WINDOWED = {
 }
 
 
-def measure(sound: Sound, embedding: Embedding, judge: Judge, window: float) -> Measured:
-    """Everything that one sound says for itself; `window` in s."""
+def measure(
+    sound: Sound,
+    embedding: Embedding,
+    judge: Judge,
+    window: float,
+    second: MadmomTracker | None = None,
+) -> Measured:
+    """Everything that one sound says for itself; `window` in s.
+
+    second: a trained beat tracker beside our own, which is told the tempo.
+    """
     count = max(1, round(len(sound.audio) / SAMPLE_RATE / window))
     parts = np.array_split(sound.audio, count)
     embedded = [embedding.embed(part, SAMPLE_RATE) for part in parts]
@@ -94,6 +104,9 @@ def measure(sound: Sound, embedding: Embedding, judge: Judge, window: float) -> 
         followed["chance"] = notes.chance(sound.piece.notes, heard, seconds)
     if len(sound.piece.beats) > 1:
         followed["beat"] = beats.score(sound.audio, sound.piece.clock())
+        if second is not None:
+            given = beats.beat_times(sound.piece.clock(), seconds)
+            followed["agreed"] = beats.match_beats(given, second.beats(sound.audio))
     return Measured(
         windows={name: [round(f(p), 5) for p in parts] for name, f in WINDOWED.items()},
         vectors=[vectors for vectors, _ in embedded],
@@ -156,11 +169,13 @@ def adherence(found: Sequence[Measured]) -> dict[str, Any]:
     asked = sum((f["notes"] for f in scored if "notes" in f), notes.NoteScores())
     chance = sum((f["chance"] for f in scored if "chance" in f), notes.NoteScores())
     kept = sum((f["beat"].beat for f in scored if "beat" in f), notes.Match())
+    agreed = sum((f["agreed"] for f in scored if "agreed" in f), notes.Match())
     return {
         "note_chroma_f1": round(asked.chroma.f1, 4) if asked.chroma.asked else None,
         "note_chroma_f1_chance": round(chance.chroma.f1, 4) if chance.chroma.asked else None,
         "note_onset_f1": round(asked.onset.f1, 4) if asked.onset.asked else None,
         "beat_f1": round(kept.f1, 4) if kept.asked else None,
+        "beat_f1_madmom": round(agreed.f1, 4) if agreed.asked else None,
     }
 
 

@@ -204,10 +204,15 @@ class Claims:
                 facts = judge(clouds, reference, rate)
                 facts["ms_per_block"] = round(float(np.median([ms for _, ms in found])), 2)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                text = json.dumps(facts)
-                write_beside(path, lambda part, text=text: part.write_text(text))
+                write_json(path, facts)
             figures[row.name] = json.loads(path.read_text())
         return figures
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Beside, then renamed."""
+    text = json.dumps(value, indent=1) + "\n"
+    write_beside(path, lambda part: part.write_text(text))
 
 
 def table(figures: dict[str, Any], facts: dict[str, Any]) -> str:
@@ -261,8 +266,7 @@ def main() -> int:
         "rollouts": f"{len(figures['held_out'])} held-out pieces x {options.seeds} seeds x "
         f"{options.seconds:g} s",
     }
-    document = json.dumps({"facts": facts, "figures": figures}, indent=1) + "\n"
-    write_beside(options.out / "report.json", lambda part: part.write_text(document))
+    write_json(options.out / "report.json", {"facts": facts, "figures": figures})
     write_beside(options.out / "report.md", lambda part: part.write_text(table(figures, facts)))
     print(options.out / "report.md")
     return 0

@@ -148,7 +148,8 @@ class FinetuneTrainer:
         step = FinetuneStep(dit, config, context, block)
         optimizer = config.optimizer.build(step)
         self.module, self.optimizer = accelerator.prepare(step, optimizer)
-        averages = {} if average is None else {"finetune": average.to(accelerator.device)}
+        self.average = None if average is None else average.to(accelerator.device)
+        averages = {} if self.average is None else {"finetune": self.average}
         self.state = State(
             {"finetune": self.module},
             {"finetune": ("finetune", self.optimizer.optimizer)},
@@ -158,7 +159,7 @@ class FinetuneTrainer:
     def _sources(self) -> tuple[ExampleSource, ExampleSource | None]:
         """Training and held-out examples."""
         c, base = self.config, self.base
-        sources = []
+        sources: list[ExampleSource | None] = []
         for split in ("train", "validation"):
             pieces = open_pieces(c.latents, split, self.frames, c.streamed and split == "train")
             if pieces is None:
@@ -218,9 +219,9 @@ class FinetuneTrainer:
             losses,
             self.rows.microbatches(),
         )
-        for average in self.state.averages.values():
+        if self.average is not None:
             weights = under(whole_weights(self.module), "dit.")
-            engine.update_average(average, weights, step, c.ema)
+            engine.update_average(self.average, weights, step, c.ema)
         return {**figures, f"loss/{strategy}": figures["loss"], "learning_rate": rate}
 
     @torch.no_grad()
@@ -232,9 +233,9 @@ class FinetuneTrainer:
         if self.config.encoder_decoder_share:
             names.add("encoder-decoder")
         modules = {"": self.module}
-        for average in self.state.averages.values():
+        if self.average is not None:
             modules["average_"] = FinetuneStep(
-                average, self.config, self.stream.context_frames, self.stream.block_frames
+                self.average, self.config, self.stream.context_frames, self.stream.block_frames
             )
         found = {}
         size = self.config.engine.microbatch
@@ -256,14 +257,15 @@ class FinetuneTrainer:
     def network(self) -> DiT:
         """A plain network with the trained (averaged, if there are such) weights. Collective."""
         weights = under(whole_weights(self.module), "dit.")
-        for average in self.state.averages.values():
-            weights = average.state_dict()
+        if self.average is not None:
+            weights = self.average.state_dict()
         dit = self.base.dit
         plain = copy.deepcopy(dit)
         plain.load_state_dict(weights)
         if self.config.lora.rank:
             plain = merged(plain)
-        return engine.without_checkpoint_wrappers(plain)
+        engine.without_checkpoint_wrappers(plain)
+        return plain
 
     def export(self, folder: Path) -> None:
         """Write the model folder."""

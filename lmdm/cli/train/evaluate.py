@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=shared.whole(1, 1000), default=1, help="of each piece")
     parser.add_argument("--guidance", type=shared.number(0, 20), default=1.5, help="before")
     parser.add_argument("--cold", action="store_true", help="no primed starts")
+    parser.add_argument("--codec", action="store_true", help="the codec beside Opus as well")
+    parser.add_argument("--recorded", type=Path, metavar="DIR", help="recordings, for the codec")
     parser.add_argument("--threads", type=shared.whole(1, 256), default=1)
     parser.add_argument(
         "--fetch",
@@ -73,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
         primed=not options.cold,
         guidance=options.guidance,
         threads=options.threads,
+        codec=options.codec,
+        recorded=options.recorded,
     )
     report = evaluate(plan)
     if options.json:
