@@ -123,19 +123,21 @@ class ArcForcingTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.engine.seed)
             discriminator = Discriminator(backbone, layer, self.context, judge.head_dim)
+        self._blueprint = copy.deepcopy(generator.dit).to("meta")
         if config.engine.activation_checkpointing:
             engine.checkpointed_layers(generator)
             engine.checkpointed_layers(discriminator)
         average = copy.deepcopy(generator.dit).eval() if config.ema else None
-        optimizers = (
-            config.optimizer.build(generator),
-            judge.optimizer.build(discriminator),
-            judge.warmup.build(discriminator.backbone),
+        plans = {"generator": (config.optimizer, generator)}
+        self.generator, players = engine.prepare(accelerator, config.engine, generator, plans)
+        plans = {
+            "discriminator": (judge.optimizer, discriminator),
+            "warmup": (judge.warmup, discriminator.backbone),
+        }
+        self.discriminator, judges = engine.prepare(
+            accelerator, config.engine, discriminator, plans
         )
-        self.generator, self.discriminator, *prepared = accelerator.prepare(
-            generator, discriminator, *optimizers
-        )
-        self.optimizers = dict(zip(("generator", "discriminator", "warmup"), prepared, strict=True))
+        self.optimizers = {**players, **judges}
         self.state = State(
             {"generator": self.generator, "discriminator": self.discriminator},
             {
@@ -281,9 +283,8 @@ class ArcForcingTrainer:
         for average in self.state.averages.values():
             weights = average.state_dict()
         if self.accelerator.is_main_process:
-            plain = copy.deepcopy(self.base.dit).cpu()
-            plain.load_state_dict({name: each.cpu() for name, each in weights.items()})
-            engine.without_checkpoint_wrappers(plain)
+            plain = copy.deepcopy(self._blueprint)
+            plain.load_state_dict({n: each.cpu() for n, each in weights.items()}, assign=True)
             steps = self.config.steps_played or self.stream.steps
             self.base.save(folder, plain.eval(), replace(self.stream, steps=steps))
 

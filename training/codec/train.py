@@ -103,13 +103,19 @@ class CodecTrainer:
             torch.manual_seed(config.engine.seed)
             plan = config.discriminator
             discriminator = MultiScaleDiscriminator(plan.sizes, plan.filters)
+        self._blueprint = copy.deepcopy(codec)
         step = Reconstruction(codec, config.freeze_encoder)
         average = copy.deepcopy(codec).eval() if config.ema else None
-        optimizers = (config.optimizer.build(step), plan.optimizer.build(discriminator))
-        self.module, self.discriminator, *prepared = accelerator.prepare(
-            step, discriminator, *optimizers
+        self.module, players = engine.prepare(
+            accelerator, config.engine, step, {"codec": (config.optimizer, step)}
         )
-        self.optimizers = dict(zip(("codec", "discriminator"), prepared, strict=True))
+        self.discriminator, judges = engine.prepare(
+            accelerator,
+            config.engine,
+            discriminator,
+            {"discriminator": (plan.optimizer, discriminator)},
+        )
+        self.optimizers = {**players, **judges}
         self.state = State(
             {"codec": self.module, "discriminator": self.discriminator},
             {name: (name, each.optimizer) for name, each in self.optimizers.items()},
@@ -239,7 +245,7 @@ class CodecTrainer:
             weights = average.state_dict()
         if not self.accelerator.is_main_process:
             return
-        codec = copy.deepcopy(self.codec).cpu().requires_grad_(False)
+        codec = self._blueprint.requires_grad_(False)
         codec.load_state_dict({name: each.cpu() for name, each in weights.items()})
         model = self.model
         known = model.conditioning.names if model and model.conditioning else ()

@@ -46,13 +46,13 @@ SIZES = ("context_frames=24", "block_frames=8", "frames=96")
 STAGE_1 = (
     *NETWORK, *SIZES, 'strategy="parallel-blocks"', "encoder_decoder_share=0.4", "copies=4",
     "ema=0.995", "optimizer.learning_rate=2e-3", "optimizer.schedule=cosine",
-    "engine.batch_size=16", "engine.microbatch=16", "engine.validate_steps=250",
+    "engine.batch_size=12", "engine.microbatch=12", "engine.validate_steps=150",
 )  # fmt: skip
 STAGE_2 = (
-    "rollout.blocks=10", "rollout.grid_steps=4", "rollout.context_frames=24",
-    "rollout.block_frames=8", "discriminator.warmup_steps=150", "discriminator.head_dim=32",
+    "rollout.blocks=8", "rollout.grid_steps=4", "rollout.context_frames=24",
+    "rollout.block_frames=8", "discriminator.warmup_steps=60", "discriminator.head_dim=32",
     "discriminator.warmup.learning_rate=5e-4", "discriminator.optimizer.learning_rate=1e-4",
-    "optimizer.learning_rate=3e-5", "engine.batch_size=8", "engine.microbatch=8", "ema=0.98",
+    "optimizer.learning_rate=5e-5", "engine.batch_size=6", "engine.microbatch=6", "ema=0.95",
     "engine.log_steps=2",
 )  # fmt: skip
 STRATEGIES = {"BC": "block-causal", "ED": "encoder-decoder"}
@@ -145,9 +145,16 @@ class Claims:
     """The whole experiment, in a folder."""
 
     def __init__(
-        self, out: Path, latents: Path, minutes: float, seconds: float, seeds: int
+        self,
+        out: Path,
+        latents: Path,
+        minutes: float,
+        seconds: float,
+        seeds: int,
+        pieces: int,
     ) -> None:
-        self.out, self.latents, self.seconds, self.seeds = out, latents, seconds, seeds
+        self.out, self.latents, self.seconds = out, latents, seconds
+        self.seeds, self.pieces = seeds, pieces
         self._until = time.monotonic() + 60 * minutes
 
     def _left(self) -> float:
@@ -176,7 +183,7 @@ class Claims:
         """Every row's figures; None if time ran out first."""
         manifest = read_manifest(self.latents)
         held_out = [*manifest.split("test"), *manifest.split("validation")]
-        pieces = load_pieces(manifest, held_out)
+        pieces = load_pieces(manifest, held_out[: self.pieces])
         train = load_pieces(manifest, manifest.split("train"))
         rate = manifest.frame_rate
         reference = np.concatenate([p.latents.astype(np.float64) for p in train], axis=1)
@@ -240,15 +247,21 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--latents", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=1e9)
-    parser.add_argument("--steps", type=int, default=2500, help="of stage 1")
-    parser.add_argument("--arc-steps", type=int, default=700, help="of stage 2, warm-up included")
-    parser.add_argument("--seconds", type=float, default=120.0, help="of each rollout")
+    parser.add_argument("--steps", type=int, default=900, help="of stage 1")
+    parser.add_argument("--arc-steps", type=int, default=260, help="of stage 2, warm-up included")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each rollout")
+    parser.add_argument("--pieces", type=int, default=4, help="held-out pieces that are played")
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
         claims = Claims(
-            options.out, options.latents, options.minutes, options.seconds, options.seeds
+            options.out,
+            options.latents,
+            options.minutes,
+            options.seconds,
+            options.seeds,
+            options.pieces,
         )
         if not claims.train(options.steps, options.arc_steps):
             print("not done yet; the same command goes on")

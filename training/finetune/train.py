@@ -142,12 +142,15 @@ class FinetuneTrainer:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.engine.seed)
                 dit = add_lora(dit, config.lora)
+        self._blueprint = copy.deepcopy(dit).to("meta")
         if config.engine.activation_checkpointing:
             engine.checkpointed_layers(dit)
         average = copy.deepcopy(dit).eval() if config.ema else None
         step = FinetuneStep(dit, config, context, block)
-        optimizer = config.optimizer.build(step)
-        self.module, self.optimizer = accelerator.prepare(step, optimizer)
+        self.module, optimizers = engine.prepare(
+            accelerator, config.engine, step, {"finetune": (config.optimizer, step)}
+        )
+        self.optimizer = optimizers["finetune"]
         self.average = None if average is None else average.to(accelerator.device)
         averages = {} if self.average is None else {"finetune": self.average}
         self.state = State(
@@ -259,19 +262,15 @@ class FinetuneTrainer:
         weights = under(whole_weights(self.module), "dit.")
         if self.average is not None:
             weights = self.average.state_dict()
-        dit = self.base.dit
-        plain = copy.deepcopy(dit)
-        plain.load_state_dict(weights)
-        if self.config.lora.rank:
-            plain = merged(plain)
-        engine.without_checkpoint_wrappers(plain)
-        return plain
+        plain = copy.deepcopy(self._blueprint)
+        plain.load_state_dict({name: each.cpu() for name, each in weights.items()}, assign=True)
+        return merged(plain) if self.config.lora.rank else plain
 
     def export(self, folder: Path) -> None:
         """Write the model folder."""
         dit = self.network()
         if self.accelerator.is_main_process:
-            self.base.save(folder, dit.cpu().eval(), self.stream)
+            self.base.save(folder, dit.eval(), self.stream)
 
 
 def finetune(
