@@ -95,9 +95,10 @@ def load_base(
     before = loaded.conditioning
     names = controls if controls is not None else (before.names if before else ())
     after = LocalConditioning(names) if names else None
-    dit = with_stem(loaded.dit, before, after, stem_init)
+    dit = with_stem(loaded.dit, before, after, stem_init).train().requires_grad_(True)
+    dit.timestep_features.weight.requires_grad_(False)  # fixed random frequencies
     return Base(
-        dit=dit.train().requires_grad_(True),
+        dit=dit,
         codec=loaded.codec,
         codec_sha256=codec_hash(loaded.codec),
         conditioning=after,

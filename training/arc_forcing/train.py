@@ -62,7 +62,6 @@ def freeze_constants(dit: DiT) -> None:
     for name, parameter in dit.named_parameters():
         if "to_cond_embed" in name or "cross_attn.to_kv" in name or "cross_attn.k_norm" in name:
             parameter.requires_grad_(False)
-    dit.timestep_features.weight.requires_grad_(False)
 
 
 class ArcForcingTrainer:
@@ -108,13 +107,9 @@ class ArcForcingTrainer:
         )
         generator = Generator(self.base.dit, self.stream)
         freeze_constants(generator.dit)
-        if judge.model:
-            backbone = load_base(judge.model).dit
-        else:
-            backbone = copy.deepcopy(self.base.dit).requires_grad_(True)
-        backbone.timestep_features.weight.requires_grad_(False)
+        backbone = load_base(judge.model or config.model).dit
         depth = backbone.config.depth
-        layer = judge.layer or max(0, round(0.75 * depth) - 1)
+        layer = judge.layer or min(depth - 1, round(0.75 * depth))
         if layer >= depth:
             raise InputError(
                 f"config key 'discriminator.layer' is {layer}; the backbone has layers "
