@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lmdm.formats.model import Codec
-from training.audio_pool import AUDIO_SUFFIXES, AudioPool
+from training.data.audio_pool import AUDIO_SUFFIXES, AudioPool
 from training.evaluate import distances, opus
 
 SAMPLE_RATE = 44100
@@ -89,7 +89,7 @@ class CodecReport:
 
 
 def recorded_excerpts(folder: Path, count: int, seconds: float) -> list[Excerpt]:
-    """The middles of `count` recorded files that `training.audio_pool` never trains on.
+    """The middles of `count` recorded files that `training.data.audio_pool` never trains on.
 
     Longer files than `seconds` only; which of them are used follows from their names alone.
     """
