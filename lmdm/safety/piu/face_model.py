@@ -165,7 +165,6 @@ class FaceModel(nn.Module):
     """Everything, on one device. What may be unlearned is `denoiser`; the rest stays frozen."""
 
     image_size = SIZE
-    latent_shape: tuple[int, ...] = (TOKENS, CHANNELS)
     training_steps = TRAINING_STEPS
 
     def __init__(self, config: FaceConfig) -> None:
@@ -179,6 +178,10 @@ class FaceModel(nn.Module):
             nn.Linear(2 * config.width, CONDITION_TOKENS * config.width),
         )
         self.denoiser: nn.Module = FaceDenoiser(config)
+
+    def data_free(self, count: int, generator: torch.Generator) -> Tensor:
+        """z_0 ~ N(0, I), [count, 16, 8]."""
+        return torch.randn(count, TOKENS, CHANNELS, generator=generator)
 
     def condition(self, embeddings: Tensor) -> Tensor:
         """Embeddings [N, 32] -> condition tokens [N, 4, width]."""
@@ -200,7 +203,7 @@ class FaceModel(nn.Module):
         sampler = scheduler()
         sampler.set_timesteps(steps)
         generator = torch.Generator().manual_seed(seed)
-        latents = torch.randn(len(embeddings), *self.latent_shape, generator=generator)
+        latents = self.data_free(len(embeddings), generator)
         for timestep in sampler.timesteps:
             t = timestep.expand(len(latents))
             noise = self.predict(denoiser, latents, t, embeddings)

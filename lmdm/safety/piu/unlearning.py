@@ -31,11 +31,14 @@ LOG_EVERY = 50  # steps between measurements of identity similarity
 
 
 class IdentityModel(Protocol):
-    """A diffusion model whose condition is an identity's embedding."""
+    """A diffusion model whose condition is the embedding of an identity."""
 
-    latent_shape: tuple[int, ...]
     training_steps: int  # of the noise schedule
     denoiser: nn.Module
+
+    def data_free(self, count: int, generator: torch.Generator) -> Tensor:
+        """Clean latents to train on that come from no data: z_0 ~ N(0, I)."""
+        ...
 
     def noised(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """Latents at a step of the noise schedule."""
@@ -44,7 +47,7 @@ class IdentityModel(Protocol):
     def predict(
         self, denoiser: nn.Module, latents: Tensor, timestep: Tensor, embeddings: Tensor
     ) -> Tensor:
-        """ε of a denoiser for identities [N, D]."""
+        """What a denoiser predicts (ε, or velocity) for identities [N, D]."""
         ...
 
     def sample(self, denoiser: nn.Module, embeddings: Tensor, seed: int) -> Tensor:
@@ -204,9 +207,8 @@ def _noised_nothing(
     model: IdentityModel, count: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Data-free latents: add_noise(z_0, ε, t) of z_0 ~ N(0, I), t uniform."""
-    shape = (count, *model.latent_shape)
-    clean = torch.randn(shape, generator=generator)
-    noise = torch.randn(shape, generator=generator)
+    clean = model.data_free(count, generator)
+    noise = torch.randn(clean.shape, generator=generator)
     timestep = torch.randint(model.training_steps, (count,), generator=generator)
     return model.noised(clean, noise, timestep), timestep
 
