@@ -45,7 +45,9 @@ def experiment(
     rows: dict[str, Figures] = {"original": examination.figures(music.denoiser)}
     for number, (name, settings) in enumerate(ROWS.items()):
         place = folder / f"row{number}"
-        student = unlearn(music, people, chosen, anchor, settings, SCOPES, place, quiet=quiet)
+        student = unlearn(
+            music, people, chosen, anchor, settings, SCOPES, place, judged=judged, quiet=quiet
+        )
         rows[name] = examination.figures(student)
     facts = _facts(names, style, anchor, examination)
     write_report(folder, rows, facts)

@@ -16,6 +16,7 @@ from typing import Any, Protocol, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -103,12 +104,14 @@ def unlearn(
     scopes: Mapping[str, Scope],
     folder: Path,
     reason: str = "",
+    judged: NDArray[np.float64] | None = None,
     quiet: bool = False,
 ) -> nn.Module:
     """The student denoiser; everything about the run lands in `folder`.
 
     Latents are data-free: z_0 ~ N(0, I) is noised, no image is encoded. Student and both teacher
-    passes share (z, t); the retain loss has its own.
+    passes share (z, t); the retain loss has its own. judged: the identities' centroids in the
+    recogniser's space, for the log, where that is not the space of the conditions.
 
     Raises:
         InputError: an unknown scope, or a folder begun with other settings.
@@ -138,6 +141,7 @@ def unlearn(
     retain = embeddings[torch.tensor(np.flatnonzero(kept))]
     centroids = torch.tensor(identities.centroids, dtype=torch.float32)
     towards = centroids[anchor.identity]
+    heard = torch.tensor((identities.centroids if judged is None else judged)[chosen.target])
 
     def loss(_step: int, generator: torch.Generator) -> Tensor:
         total = torch.zeros(())
@@ -154,7 +158,7 @@ def unlearn(
         if (step + 1) % LOG_EVERY == 0:
             student.eval()
             made = model.embed(model.sample(student, forget[:8], settings.seed))
-            row["forget similarity"] = float((made @ centroids[chosen.target]).mean())
+            row["forget similarity"] = float((made.double() @ heard).mean())
             student.train()
         with log.open("a") as file:
             file.write(json.dumps(row) + "\n")
