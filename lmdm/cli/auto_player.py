@@ -11,12 +11,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
 
 from lmdm.live.messages import Message, NoteOff, NoteOn, Snapshot
-
-if TYPE_CHECKING:
-    from lmdm.cli.performance import Performance
 
 BEATS = 4  # a bar
 NFE = 24  # network evaluations a bar
@@ -132,9 +128,11 @@ class AutoPlayer:
 
 
 @contextmanager
-def playing(performance: Performance, seed: int) -> Iterator[None]:
+def playing(
+    send: Callable[[Message], None], snapshot: Callable[[], Snapshot], seed: int
+) -> Iterator[None]:
     """The auto-player at the keys of a performance, as long as the context lasts."""
-    player = AutoPlayer(performance.send, performance.snapshot, seed)
+    player = AutoPlayer(send, snapshot, seed)
     player.start()
     try:
         yield

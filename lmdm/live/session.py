@@ -41,6 +41,7 @@ from lmdm.stream.block_stream import BlockConditions, BlockStream, StreamSnapsho
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
+LEAST_TRANSFORM = 0.05  # of the way from the input to noise
 NOTE_MEMORY_BEATS = 4.0  # in mode "auto" the notes are given for this long after the last sounded
 
 
@@ -92,7 +93,7 @@ class Session:
         self._model = model
         self._config = model.stream_config
         self.stream = BlockStream(model.dit, self._config, controls.seed)
-        self._decoder = streaming_decoder(model.codec)
+        self._decoder: Any = streaming_decoder(model.codec, model.decoder_dtype)
         self._hearing = Hearing(model, self.tensor)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)
@@ -104,6 +105,7 @@ class Session:
         self.emitted = 0  # samples given out so far: the stream position of the next
         self._last_note_beat = -1e9
         self._surplus = 0  # samples of the decoder's next sound that are not ours
+        self._source: Tensor | None = None  # what the next block makes anew (generative delay)
         self._looper = Looper()
         self._pending: list[Applied] = []
         self.waiting: list[Waiting] = []
@@ -222,7 +224,7 @@ class Session:
                 context was dropped.
         """
         applied, waited = self._due()
-        parts = _by_frame(applied, self.position, self.frame_samples)
+        parts = turns.by_frame(applied, self.position, self.frame_samples)
         loop = self._looper.loop
         if loop is not None and self._looper.rests(each.message for each in applied):
             for _, messages in parts:
@@ -239,6 +241,7 @@ class Session:
             pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), waited, remarks
         )
         self._looper.remember(pcm)
+        self._source = None
         self.blocks += 1
         self.emitted += len(pcm)
         self.clock = self.clock.since(self.position)
@@ -266,8 +269,7 @@ class Session:
             before = self.stream.snapshot()
             if end <= given:
                 continue
-            known = max(first, given)
-            past = latents[:, :known] if latents is not None and known else None
+            past = latents[:, :first] if latents is not None and first else None
             latents = self._pass(first, local, past, before_step)
             if not _finite(latents):
                 break
@@ -302,7 +304,12 @@ class Session:
         )
         steps = economical(controls.steps or self.model_steps, controls.economy)
         return self.stream.next_block(
-            conditions, steps=steps, settled=known, before_step=before_step
+            conditions,
+            steps=steps,
+            settled=known,
+            before_step=before_step,
+            source=self._source,
+            strength=max(LEAST_TRANSFORM, controls.transform),
         )
 
     def _decoded(
@@ -356,7 +363,24 @@ class Session:
         """An array where the stream computes."""
         return torch.from_numpy(np.array(values)).to(self.stream.device, self.stream.dtype)
 
-    # --- beginning from other sound -------------------------------------------------------------
+    # --- live input and beginning from other sound ----------------------------------------------
+
+    def hear(self, latents: Tensor) -> None:
+        """Live input [C, o]: the newest block of the context, or what this block makes anew."""
+        if self.controls.jam_mode == "delay":
+            self._source = latents
+        elif self.stream.context.frames >= self.block_frames:
+            self.stream.replace_newest(latents)
+
+    @property
+    def fed(self) -> bool:
+        """Whether live input for the next block waits to be heard."""
+        end = self.position + self.block_samples
+        return any(isinstance(p.message, m.HearInput) and p.sample < end for p in self._pending)
+
+    def past(self, position: int, count: int) -> np.ndarray:
+        """The stream's own sound at a position of the last 40 s [count, 2]; else silence."""
+        return self._looper.past(position - self.emitted, count)
 
     @torch.inference_mode()
     def prime(self, latents: Tensor) -> None:
@@ -443,6 +467,7 @@ class Session:
         self._decoder.restore(snapshot.decoder)
         self.history.restore(snapshot.history)
         self._looper.restore(snapshot.looper)
+        self._source = None
 
     def rewind(
         self, snapshot: SessionSnapshot, applied: list[Applied], waiting: list[Waiting]
@@ -456,16 +481,6 @@ class Session:
         wait = waiting + self.waiting
         self.restore(snapshot)
         self._pending, self.waiting = pending, wait
-
-
-def _by_frame(
-    applied: list[Applied], position: int, frame_samples: int
-) -> list[tuple[int, list[Applied]]]:
-    """Controls of a block by the frame they stand in; frame 0 is always there."""
-    parts: dict[int, list[Applied]] = {0: []}
-    for each in applied:
-        parts.setdefault(max(0, (each.sample - position) // frame_samples), []).append(each)
-    return sorted(parts.items())
 
 
 def _position(applied: Applied) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from lmdm.diffusion.grid import logsnr_timesteps
+from lmdm.diffusion.path import interpolate
 from lmdm.diffusion.samplers import NEEDS_NULL, Velocities, sample
 from lmdm.dit.config import DiTConfig
 from lmdm.dit.layers import KeysValues
@@ -93,12 +94,16 @@ class BlockStream:
         timesteps: Sequence[float] | None = None,
         settled: Tensor | None = None,
         before_step: Callable[[], None] | None = None,
+        source: Tensor | None = None,
+        strength: float = 1.0,
     ) -> Tensor:
         """The next block of latents [C, o]; it becomes the newest part of the context.
 
         steps overrides the configured number of denoising steps for this block; timesteps, falling
         from 1 to 0, the whole grid.
         settled: its first frames [C, f], f < o, where they are known already.
+        source: latents [C, o] to be made anew, from time `strength` on instead of from noise (the
+        grid is scaled by it; 1 leaves nothing of them).
         before_step is called before every pass of the network; what it raises ends the block, and
         the stream must then be restored from a snapshot.
 
@@ -109,8 +114,10 @@ class BlockStream:
             steps = self.config.steps if steps is None else steps
             low, high = self.config.logsnr_min, self.config.logsnr_max
             timesteps = logsnr_timesteps(steps, low, high).tolist()
+        if source is not None:
+            timesteps = [strength * t for t in timesteps]
         with torch.no_grad() if self.gradients == "none" else nullcontext():
-            latents, context = self._generate(conditions, timesteps, settled, before_step)
+            latents, context = self._generate(conditions, timesteps, settled, before_step, source)
         self.context = context if self.gradients == "all" else context.detached()
         self.block += 1
         return latents
@@ -121,19 +128,26 @@ class BlockStream:
         timesteps: Sequence[float],
         settled: Tensor | None,
         before_step: Callable[[], None] | None,
+        source: Tensor | None,
     ) -> tuple[Tensor, Context]:
         """The block [C, o] and the context that ends with it."""
-        config, guidance = self.config, conditions.guidance
-        with torch.no_grad() if self.gradients == "last-step" else nullcontext():
+        config, guidance, generator = self.config, conditions.guidance, self._generator
+        constant = self.gradients == "last-step"
+        with torch.no_grad() if constant else nullcontext():
             rows = self._rows(conditions)
-            self._generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
+            generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
             x = self._noise(config.block_frames)[None]
+            if source is not None:
+                x = interpolate(source[None], x, timesteps[0])
             network = self._network(rows)
             steered = network if settled is None else settled_network(network, settled)
             if before_step is not None:
                 steered = _announced(steered, before_step)
-            x = sample(steered, x, timesteps[:-1], config.sampler, guidance, self._generator)
-        x = sample(steered, x, timesteps[-2:], config.sampler, guidance, self._generator)
+            early = timesteps[:-1] if constant else timesteps
+            if len(early) > 1:
+                x = sample(steered, x, early, config.sampler, guidance, generator)
+        if constant:
+            x = sample(steered, x, timesteps[-2:], config.sampler, guidance, generator)
         latents = x[0]
         if settled is not None:  # to the last bit
             latents = torch.cat([settled, latents[:, settled.shape[1] :]], dim=1)
@@ -218,6 +232,15 @@ class BlockStream:
                 local[:, start:].to(self.device, self.dtype),
             )
         )
+
+    def replace_newest(self, latents: Tensor) -> None:
+        """Other latents [C, o] in place of the newest block, which no cache has seen yet."""
+        block = self.config.block_frames
+        _check("latents", latents, (self.dit.config.latent_channels, block))
+        if self.context.frames < block:
+            raise InputError("there is no block yet whose latents could be replaced")
+        joined = torch.cat([self.context.latents[:, :-block], latents], dim=1)
+        self.context = replace(self.context, latents=joined)
 
     def drop_context(self, frames: int) -> None:
         """Forget the oldest frames, rounded up to whole blocks; at most all there are."""
