@@ -32,7 +32,7 @@ class TableConfig:
     """Sizes of every run, the same for all cells."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 600
+    steps: int = 2000
     batch: int = 128
     width: int = 64
     layers: int = 2

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     table = tools.add_parser("table", help="train and measure the dossier's table; resumable")
     table.add_argument("--out", type=Path, required=True, metavar="DIR")
     table.add_argument("--seeds", type=shared.whole(1, 100), default=3, metavar="N")
-    table.add_argument("--steps", type=shared.whole(1, 10**6), default=600, metavar="N")
+    table.add_argument("--steps", type=shared.whole(1, 10**6), default=2000, metavar="N")
     shared.add_json(table)
     table.set_defaults(tool_run=run_table)
 
