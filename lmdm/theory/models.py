@@ -53,8 +53,13 @@ class ModelConfig:
                 f"model: {len(self.alphabet)} tokens are named, the network has "
                 f"{self.network.vocabulary}"
             )
-        if self.network.process != "uniform" and self.means == "loo" and self.loss == "ce":
-            raise InputError("model: the cross-entropy of a lifted or masked model is its elbo's")
+        process = self.network.process
+        if process != "uniform" and self.loss == "ce":
+            raise InputError(f"model: the {process} process is trained with elbo, not ce")
+        if process == "masked" and self.means == "loo":
+            raise InputError(
+                "model: a masked model is a denoiser; a mask says nothing to leave out"
+            )
 
 
 class TokenModel:
@@ -99,7 +104,7 @@ class TokenModel:
 
     def training_loss(self, x0: Tensor, t: Tensor, generator: torch.Generator) -> Tensor:
         """What it is trained with [B, L]."""
-        if self.config.loss == "elbo" or self.config.network.process != "uniform":
+        if self.config.loss == "elbo":
             return self.bound(x0, t, generator)
         x_t = self.process.noised(x0, t, generator)
         return cross_entropy(self(x_t, t), x0, x_t, t, self.process)

@@ -87,6 +87,8 @@ def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
         ({"network": {"vocabulary": 8}}, "length"),
         ({"network": {"vocabulary": 8, "length": 16, "kernel": 2}}, "kernel"),
         ({"network": 3}, "not a model's configuration"),
+        ({"network": {"vocabulary": 8, "length": 16, "process": "lift"}, "loss": "ce"}, "not ce"),
+        ({"network": {"vocabulary": 8, "length": 16, "process": "masked"}}, "is a denoiser"),
     ],
 )
 def test_a_wrong_configuration_is_named(tmp_path: Path, change: dict, wrong: str) -> None:
