@@ -16,7 +16,7 @@ from itertools import product
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from lmdm.cli import bench_latency
+from lmdm.cli import bench_latency, bench_memory
 from lmdm.cli import options as shared
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     latency = figures.add_parser("latency", help="from a MIDI key to changed sound, through JACK")
     bench_latency.add_arguments(latency)
     latency.set_defaults(measure=bench_latency.run)
+    memory = figures.add_parser("memory", help="whether a theme returns with its section")
+    bench_memory.add_arguments(memory)
+    memory.set_defaults(measure=bench_memory.run)
 
 
 def run(options: argparse.Namespace) -> int:
