@@ -185,7 +185,7 @@ class BlockStream:
         local = torch.zeros(count, *shape, device=self.device, dtype=self.dtype)
         if conditions.local is not None:
             _check("local conditions", conditions.local, shape)
-            local[0] = conditions.local
+        local[0] = self._silence(shape[1]) if conditions.local is None else conditions.local
         global_condition = conditions.global_condition
         if global_condition is not None:
             _check("global condition", global_condition, (wanted.global_dim,))
@@ -228,7 +228,7 @@ class BlockStream:
         whole = min(latents.shape[1], self.config.context_frames)
         whole -= whole % self.config.block_frames
         if local is None:
-            local = latents.new_zeros(self.dit.config.local_channels, latents.shape[1])
+            local = self._silence(latents.shape[1])
         _check("local conditions", local, (self.dit.config.local_channels, latents.shape[1]))
         start = latents.shape[1] - whole
         self.context = self._present(
@@ -278,10 +278,19 @@ class BlockStream:
             )
         )
 
+    def _silence(self, frames: int) -> Tensor:
+        """Local conditions [L, frames] where none are given."""
+        shape = (self.dit.config.local_channels, frames)
+        local = torch.zeros(shape, device=self.device, dtype=self.dtype)
+        if self.config.accompaniment:
+            local[0] = 1.0  # an accompaniment that is silent is given all the same
+        return local
+
     def _present(self, context: Context) -> Context:
         """What the network is to see where there is less than a whole context."""
         if self.config.absent_context == "zeros":
-            return context.padded(self.config.context_frames)
+            missing = self.config.context_frames - context.frames
+            return context.padded(self._silence(missing))
         return context
 
     def snapshot(self) -> StreamSnapshot:
