@@ -184,9 +184,9 @@ class TerminalView:
     def _choose(self, key: str, snapshot: Snapshot) -> None:
         """Up and down go through the controls; left and right move the chosen one."""
         if self._chosen is None or key in ("up", "down"):
-            step = {"up": -1, "down": 1}.get(key, 0)
-            place = -1 if self._chosen is None and step > 0 else self._chosen or 0
-            self._chosen = (place + step) % len(self._choices)
+            way = {"up": -1, "down": 1}.get(key, 0)
+            place = -1 if self._chosen is None and way > 0 else self._chosen or 0
+            self._chosen = (place + way) % len(self._choices)
             return
         target = self._choices[self._chosen]
 

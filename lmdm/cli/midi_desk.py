@@ -212,7 +212,7 @@ class MidiDesk:
             turns = device_map.turns(event)
             if turns:
                 self._device = device
-                self._last_controller = _said(turns[-1])
+                self._last_controller = _said([turn for turn in turns if turn.fine][-1])
                 if self._learn(turns, event.time):
                     return []
             return device_map.messages(event, turns, self._known)

@@ -95,7 +95,7 @@ class Session(Sizes):
             )
         super().__init__(model)
         self.stream = BlockStream(model.dit, model.stream_config, controls.seed)
-        self._decoder = streaming_decoder(model.codec)
+        self._decoder: Any = streaming_decoder(model.codec, model.decoder_dtype)
         self._hearing = Hearing(model, self.tensor)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)

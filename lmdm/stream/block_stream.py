@@ -138,10 +138,11 @@ class BlockStream:
         remembered: Remembered | None,
     ) -> tuple[Tensor, Context]:
         """The block [C, o] and the context that ends with it."""
-        config, guidance = self.config, conditions.guidance
-        with torch.no_grad() if self.gradients == "last-step" else nullcontext():
+        config, guidance, generator = self.config, conditions.guidance, self._generator
+        constant = self.gradients == "last-step"
+        with torch.no_grad() if constant else nullcontext():
             rows = self._rows(conditions)
-            self._generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
+            generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
             x = self._noise(config.block_frames)[None]
             if source is not None:
                 x = interpolate(source[None], x, timesteps[0])
@@ -149,9 +150,11 @@ class BlockStream:
             steered = network if settled is None else settled_network(network, settled)
             if before_step is not None:
                 steered = _announced(steered, before_step)
-            if len(timesteps) > 2:
-                x = sample(steered, x, timesteps[:-1], config.sampler, guidance, self._generator)
-        x = sample(steered, x, timesteps[-2:], config.sampler, guidance, self._generator)
+            early = timesteps[:-1] if constant else timesteps
+            if len(early) > 1:
+                x = sample(steered, x, early, config.sampler, guidance, generator)
+        if constant:
+            x = sample(steered, x, timesteps[-2:], config.sampler, guidance, generator)
         latents = x[0]
         if settled is not None:  # to the last bit
             latents = torch.cat([settled, latents[:, settled.shape[1] :]], dim=1)

@@ -118,7 +118,7 @@ def encode_context(
     )
     if mask is not None:
         mask = mask.to(tokens.device)
-    _, fresh = dit.transform(tokens, positions, rows.text, mask)
+    _, fresh = dit.transform(tokens, positions, rows.text, mask, wanted=0)
     return KVCache.of(fresh)
 
 
@@ -193,10 +193,10 @@ class BlockCausalNetwork:
         mask[:block, kept.context + block :] = False  # context never sees target or timestep
         mask = mask.to(x.device)
         mask[:, : kept.context] &= kept.slots_allowed()
-        hidden, fresh = dit.transform(tokens, positions, rows.text, mask, kept)
+        hidden, fresh = dit.transform(tokens, positions, rows.text, mask, kept, wanted=block + 1)
         self.cache = kept.after(fresh, block)
         self._cached = cached_network(dit, config, self._recall(self.cache), rows)
-        return velocities(dit, hidden[:, block : 2 * block], x, t)
+        return velocities(dit, hidden[:, :block], x, t)
 
 
 def outpainting_network(

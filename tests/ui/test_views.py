@@ -257,7 +257,7 @@ def test_sound_is_drawn(qtbot):
 
 def test_changes_are_marked_where_they_landed_and_once(qtbot):
     _, stage, window, shown = listening(qtbot)
-    landed = (Landed("set_guidance", "guidance 2", 44100 + 22050, 310.0),)
+    landed = (Landed("set_guidance", "2", 44100 + 22050, 310.0),)
     for heard in (44100, 48000):  # the engine tells the newest landings again and again
         shown.append(replace(shown[-1], heard=heard, landed=landed))
         stage.tick()
