@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PROMPTS = ("solo piano improvisation", "cinematic strings", "jazz trio", "calm ambient soundscape")
+PROMPTS = ("funky breakbeat", "jazz trio", "cinematic strings", "mallet ensemble")
 PATIENCE = 90.0  # seconds until a step gives up waiting
 
 

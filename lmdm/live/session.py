@@ -95,7 +95,7 @@ class Session(Sizes):
             )
         super().__init__(model)
         self.stream = BlockStream(model.dit, model.stream_config, controls.seed)
-        self._decoder = streaming_decoder(model.codec, model.decoder_dtype)
+        self._decoder: Any = streaming_decoder(model.codec, model.decoder_dtype)
         self._hearing = Hearing(model, self.tensor)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)
@@ -112,6 +112,11 @@ class Session(Sizes):
         self._recollection = Recollection()
         self._pending: list[Applied] = []
         self.waiting: list[Waiting] = []
+
+    @property
+    def delay_samples(self) -> int:
+        """How far the sound lags the latents: frame f first touches f * frame_samples less this."""
+        return int(self._decoder.delay_samples)
 
     @property
     def position(self) -> int:

@@ -14,6 +14,7 @@ FIGURES = {
     "cache": (cache, "what caching the context saves, at the true size of Stable Audio Open Small"),
     "codec": (codec, "decoding of Stable Audio's Oobleck, in several ways"),
     "latency": (latency, "from a MIDI key to changed sound, through JACK"),
+    "memory": (memory, "whether a theme returns with its section, and what that costs"),
     "clock": (clock, "the generated beat against a MIDI clock's ramp"),
     "memory": (memory, "whether a theme returns with its section"),
 }
