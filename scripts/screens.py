@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PROMPTS = ("solo piano improvisation", "cinematic strings", "jazz trio", "calm ambient soundscape")
+PROMPTS = ("funky breakbeat", "jazz trio", "cinematic strings", "mallet ensemble")
 PATIENCE = 90.0  # seconds until a step gives up waiting
 
 
@@ -119,7 +119,9 @@ def drive(folder: Path, name: str, size: str) -> int:
         return run(*arguments, **keywords, begin=performer.begin)
 
     app.run = run_driven  # type: ignore[assignment]
-    prompts = [f"{text}:{weight}" for text, weight in zip(PROMPTS, (0.8, 0.5, 0.3, 0.2), strict=True)]
+    prompts = [
+        f"{text}:{weight}" for text, weight in zip(PROMPTS, (0.8, 0.5, 0.3, 0.2), strict=True)
+    ]
     return lmdm(["live", "--prompt", *prompts, "--bpm", "96", "--seed", "7"])
 
 
@@ -192,11 +194,11 @@ class Performer:
         for dialog in window._dialogs.values():
             dialog.close()
         for child in multiprocessing.active_children():
-            if "engine" in child.name.lower() or "spawn" in child.name.lower():
+            if "engine" in child.name:
                 child.kill()
                 break
-        yield lambda: stage.snapshot.status == "restarting" or bool(window.banner.text)
-        yield self.after(0.3)
+        yield lambda: bool(window.banner.text)
+        yield self.after(0.1)
         self.picture("banner")
         yield lambda: stage.snapshot.status == "playing"
         yield self.after(2.0)

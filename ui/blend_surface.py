@@ -177,12 +177,8 @@ class BlendSurface(QWidget):
 
     def _still(self) -> QPixmap:
         """What does not move: mixed colours, their edge, the letters. Made once for a size."""
-        look = (
-            self._letters,
-            self.hasFocus(),
-            self.devicePixelRatioF(),
-            self.fontMetrics().height(),
-        )
+        line = self.fontMetrics().height()
+        look = (self._letters, self.hasFocus(), self.devicePixelRatioF(), line)
         if self._ground is not None and self._ground[0] == look:
             return self._ground[1]
         ratio = self.devicePixelRatioF()

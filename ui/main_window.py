@@ -125,7 +125,7 @@ class MainWindow(QMainWindow):
     # --- actions --------------------------------------------------------------------------------
 
     def _bind(self) -> None:
-        self.actions_by_name: dict[str, Callable[[], None]] = {
+        self.actions_by_name: dict[str, Callable[[], object]] = {
             "panic": self.safety.press_panic,
             "mute": self.safety.mute.click,
             "record": self.safety.record.click,
@@ -383,7 +383,7 @@ def _dialog(name: str, stage: Stage, window: MainWindow) -> QDialog:
     return TakesDialog(stage, window)
 
 
-def _entry(menu: QMenu, words: str, act: Callable[[], None]) -> None:
+def _entry(menu: QMenu, words: str, act: Callable[[], object]) -> None:
     action = menu.addAction(words)
     assert action is not None
     action.triggered.connect(lambda _on=False: act())

@@ -315,20 +315,23 @@ class PromptExtras(QWidget):
         self.glide.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.glide.chosen.connect(lambda beats: stage.send(m.SetGlide(beats)))
         teach(self.glide, "set_glide", "Glide")
-        self.style = QPushButton("Style…")
-        self.style.setObjectName("small")
-        self.style.setIcon(icons.icon("wave", tint=theme.QUIET))
+        self.style_file = QPushButton("Style…")
+        self.style_file.setObjectName("small")
+        self.style_file.setIcon(icons.icon("wave", tint=theme.QUIET))
         theme.describe(
-            self.style, "Style from a sound file", "Plays in the style of a sound file.", "block"
+            self.style_file,
+            "Style from a sound file",
+            "Plays in the style of a sound file.",
+            "block",
         )
-        self.style.clicked.connect(self._ask_style)
+        self.style_file.clicked.connect(self._ask_style)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         row.addWidget(add)
         row.addWidget(self.avoid, 1)
         row.addWidget(self.glide)
-        row.addWidget(self.style)
+        row.addWidget(self.style_file)
         stage.changed.connect(self.show_snapshot)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
@@ -342,10 +345,10 @@ class PromptExtras(QWidget):
             self.glide.show_options((*GLIDES, (glide_words(snapshot.glide), snapshot.glide)))
         self.glide.show_value(snapshot.glide)
         words = "Style off" if snapshot.style else "Style…"
-        if words != self.style.text():
-            self.style.setText(words)
+        if words != self.style_file.text():
+            self.style_file.setText(words)
             told = snapshot.style or "Plays in the style of a sound file."
-            theme.describe(self.style, "Style from a sound file", told, "block")
+            theme.describe(self.style_file, "Style from a sound file", told, "block")
 
     def _send_avoid(self) -> None:
         text = self.avoid.text().strip()

@@ -93,9 +93,10 @@ class SoundPicture:
 
     def add(self, spectra: np.ndarray | None, waves: np.ndarray) -> None:
         """New columns: levels uint8 [n, ROWS] or None, and lowest and highest samples [n, 2]."""
-        waves = waves[-HISTORY:]
         if not len(waves):
             return
+        self.count += max(0, len(waves) - HISTORY)  # what is more than can be kept goes by unseen
+        waves = waves[-HISTORY:]
         numbers = np.arange(self.count, self.count + len(waves))
         self._waves[numbers % HISTORY] = waves
         self._spectra[numbers % HISTORY] = 0 if spectra is None else spectra[-len(waves) :]
@@ -112,9 +113,8 @@ class SoundPicture:
             self._lines[column] = line
             if 0 <= self.count - 1 - column < self.columns:
                 self._draw_columns(np.array([column]))
-        if len(self._lines) > HISTORY:
-            for old in [each for each in self._lines if each < self.count - HISTORY]:
-                del self._lines[old]
+        while self._lines and (oldest := next(iter(self._lines))) < self.count - HISTORY:
+            del self._lines[oldest]
 
     def draw(self, painter: QPainter, right: float, top: float, ratio: float) -> None:
         """The picture with its newest column's right edge at `right`; `ratio` is device pixels a

@@ -13,7 +13,7 @@ from PyQt6.QtGui import QBrush, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from lmdm.live.messages import MESSAGES, Landed, Lane, Snapshot
-from ui import theme
+from ui import theme, words
 from ui.sound_picture import HISTORY, ROWS, SoundPicture
 from ui.spectrogram import (
     HIGHEST_HZ,
@@ -85,8 +85,8 @@ class SoundView(QWidget):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Takes the lead and, when there is no PCM to be had, the levels."""
-        words = (snapshot.status, snapshot.text, snapshot.progress)
-        if words != (self._snapshot.status, self._snapshot.text, self._snapshot.progress):
+        told = (snapshot.status, snapshot.text, snapshot.progress)
+        if told != (self._snapshot.status, self._snapshot.text, self._snapshot.progress):
             self.update()
         if self._sound is None and snapshot.heard > self._heard:
             count = min(snapshot.heard // HOP - self._heard // HOP, HISTORY)
@@ -125,7 +125,7 @@ class SoundView(QWidget):
                 message = MESSAGES.get(each.kind)
                 lane = message.lane if message is not None else "block"
                 column = self.timeline.column_of((each.sample - heard) / SAMPLE_RATE)
-                self.timeline.mark(Mark(column, lane, each.text, each.kind))
+                self.timeline.mark(Mark(column, lane, words.landed(each), each.kind))
                 self._picture.rule(round(column), theme.LANE_COLOURS[lane], 0.4)
         self._landed = landed
 
@@ -194,12 +194,12 @@ class SoundView(QWidget):
         span = math.log(HIGHEST_HZ / LOWEST_HZ)
         tall = self.height() * (1 - WAVE_SHARE)
         line = painter.fontMetrics().height()
-        for hertz, words in MARKS_HZ:
+        for hertz, told in MARKS_HZ:
             y = round(tall * (1 - math.log(hertz / LOWEST_HZ) / span))
             painter.fillRect(QRectF(0, y, self._head_x, 1), theme.colour(theme.TEXT, 0.12))
             if y > line and tall > 5 * line:
                 painter.setPen(theme.colour(theme.QUIET))
-                painter.drawText(QPointF(6, y - 3), words)
+                painter.drawText(QPointF(6, y - 3), told)
 
     def _draw_ahead(self, painter: QPainter, behind: float) -> None:
         """What is made and not yet heard: final to the left, open to change to the right."""
@@ -252,21 +252,23 @@ class SoundView(QWidget):
             return
         base = self.height() - 6.0 - line
         ratio = self.devicePixelRatioF()
-        for words, ground in zip(("final", "can change"), self._made_grounds(), strict=True):
+        for told, ground in zip(("final", "can change"), self._made_grounds(), strict=True):
             box = QRectF(x, base - side, side, side)
             painter.drawPixmap(box, ground, QRectF(0, 0, side * ratio, side * ratio))
             painter.setPen(theme.colour(theme.TEXT))
-            painter.drawText(QPointF(x + side + 5, base), words)
+            painter.drawText(QPointF(x + side + 5, base), told)
             base += line
 
     def _draw_marks(self, painter: QPainter) -> None:
         """Heads of the marks where changes landed, and, ahead, lines where others will."""
         painter.setFont(theme.font(0.78))
         metrics = painter.fontMetrics()
-        head, step, free = self._head_x, self._step, -1.0  # words begin right of those before
+        head, step = self._head_x, self._step
         painter.setPen(theme.colour(theme.TEXT))
-        for mark in self.timeline.marks:
-            x = head + (mark.column - self.timeline.head) * step
+        marks = self.timeline.marks
+        places = [head + (mark.column - self.timeline.head) * step for mark in marks]
+        for index, mark in enumerate(marks):
+            x = places[index]
             if not -HEAD_SIDE <= x <= self.width():
                 continue
             if x > head:
@@ -276,12 +278,11 @@ class SoundView(QWidget):
             painter.drawPixmap(
                 QPointF(x - side / 2, 2), mark_head(mark.lane, self.devicePixelRatioF())
             )
-            start = x + 9
-            if mark.words and start > free and x < head:
+            if mark.words and x < head:
+                following = places[index + 1] if index + 1 < len(places) else head
                 wide = metrics.horizontalAdvance(mark.words)
-                if start + wide < head - 4:
-                    painter.drawText(QPointF(start, metrics.ascent() + 1), mark.words)
-                    free = start + wide + 8
+                if x + 9 + wide < min(following - HEAD_SIDE / 2, head - 4):
+                    painter.drawText(QPointF(x + 9, metrics.ascent() + 1), mark.words)
         self._draw_waiting(painter)
 
     def _draw_waiting(self, painter: QPainter) -> None:
@@ -302,10 +303,10 @@ class SoundView(QWidget):
         painter.fillRect(box, theme.colour(theme.GROUND, 0.72))
         painter.setFont(theme.font(1.3, bold=True))
         painter.setPen(theme.colour(theme.TEXT))
-        words = SILENT[snapshot.status]
+        told = SILENT[snapshot.status]
         if snapshot.status == "loading" and snapshot.text:
-            words = snapshot.text
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, words)
+            told = snapshot.text
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, told)
         if snapshot.status == "loading":
             wide, y = min(320.0, box.width() * 0.5), box.center().y() + 26
             track = QRectF(box.center().x() - wide / 2, y, wide, 6)

@@ -27,6 +27,7 @@ def _grounds(points: float) -> str:
     return f"""
 QWidget {{ color: {TEXT}; }}
 QMainWindow, QDialog, QWidget#ground {{ background: {GROUND}; }}
+QDialog {{ border: 1px solid {LINE}; }}
 QFrame#panel {{ background: {PANEL}; border-radius: 8px; }}
 QFrame#card {{ background: {PANEL}; border: 1px solid {ACCENT}; border-radius: 10px; }}
 QLabel#caption {{ color: {QUIET}; }}

@@ -34,7 +34,8 @@ from ui.palette import (
 
 __all__ = [
     "ACCENT", "AHEAD", "ALARM", "CHOSEN", "FAINT", "FRESH", "GROUND", "LINE", "PANEL", "QUIET",
-    "RAISED", "TEXT", "WARNING", "WELL", "apply", "colour", "describe", "font", "lane_shape", "mixed",
+    "RAISED", "TEXT", "WARNING", "WELL", "apply", "colour", "describe", "font",
+    "lane_shape", "mixed",
 ]  # fmt: skip
 
 PROMPT_COLOURS = ("#6cc1f2", "#f0b429", "#34c39a", "#e796c4", "#f5ec6b", "#ff7a59")

@@ -33,6 +33,7 @@ from lmdm.live.messages import Message, Snapshot
 from lmdm.live.player import SAMPLE_RATE, Player
 from lmdm.live.ring import AudioRing
 from lmdm.live.scenes import SceneBank
+from lmdm.live.sound_file import check_sound
 from lmdm.live.supervisor import Supervisor, failure
 from lmdm.live.take import Applied, TakeHeader, check_no_take
 from lmdm.live.tap import TapTempo
@@ -51,6 +52,7 @@ class PerformanceSettings:
     controls: Controls
     lead: float = 1.5  # seconds
     threads: int = 0
+    precision: str = "auto"
     audio_device: str | None = None  # None: the default, or none if there is none
     midi_port: str | None = None  # None: a virtual port
     take: Path | None = None  # None: no take, unless there is no device
@@ -83,6 +85,7 @@ class Performance:
         self._playing = threading.Event()
         self._take_wanted = False
         self._problem: InputError | None = None
+        self._style = ""  # the file
         self._told = ""  # the newest line for the musician
         self._silent_underruns = 0  # while the engine loaded: there was nothing to hear
         self._closed = False
@@ -114,8 +117,10 @@ class Performance:
             self.controls,
             lead=settings.lead,
             threads=settings.threads,
+            precision=settings.precision,
             on_applied=self._takes.applied,
             on_remark=self._takes.remarked,
+            on_notice=self._tell,
             saved=saved,
             rewinds=settings.rewinds,
             input_ring=self._live_input.ring.name,
@@ -258,6 +263,11 @@ class Performance:
                 self._to_engine(message)
 
     def _to_engine(self, message: Message) -> None:
+        if isinstance(message, (m.Prime, m.SetStyle)) and message.file:
+            check_sound(Path(message.file))
+            message = replace(message, file=str(Path(message.file).resolve()))
+        if isinstance(message, m.SetStyle):
+            self._style = message.file
         heard = self._heard_position()
         if isinstance(message, m.SetClock) and message.heard is None:
             message = replace(message, heard=heard)
@@ -391,6 +401,7 @@ class Performance:
             text=self._takes.error or self._told or base.text,
             heard=heard,
             heard_beat=max(0.0, self.supervisor.beat(heard)),
+            style=self._style,
             horizon_ms=round(base.horizon_ms + stats.latency_ms, 1),
             latency={**base.latency, "instant": self._latency.summary()},
             device_ms=round(stats.latency_ms, 1),

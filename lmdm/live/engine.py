@@ -24,7 +24,15 @@ from lmdm.errors import InputError
 from lmdm.live import wire
 from lmdm.live.controls import Controls
 from lmdm.live.governor import Governor
-from lmdm.live.messages import Message, SetEconomy, SetGovernor, SetLead, from_dict, to_dict
+from lmdm.live.messages import (
+    Message,
+    Quantised,
+    SetEconomy,
+    SetGovernor,
+    SetLead,
+    from_dict,
+    to_dict,
+)
 from lmdm.live.ring import AudioRing
 
 if TYPE_CHECKING:
@@ -52,6 +60,7 @@ class EngineSettings:
     lead: float = 1.5  # seconds generated ahead of what is heard
     threads: int = 0  # torch threads; 0: one on up to 2 cores, else half of them, at most 4
     device: str = "cpu"
+    precision: str = "auto"  # of the weights, see `lmdm.checkpoints.load`
     rewinds: bool = True  # see `Horizon`
     input_ring: str = ""  # name of the live input's ring; empty: none
 
@@ -105,14 +114,16 @@ class Engine:
         from lmdm.live.hearing import heard_kinds
         from lmdm.live.horizon import Horizon
         from lmdm.live.jam import InputTape, Jam
+        from lmdm.live.listening import Listening
         from lmdm.live.session import Session
 
         torch.set_num_threads(torch_threads(settings.threads))
         self._report("loading", progress=0.5, text=f"loading the model {settings.model}")
-        model = load(settings.model, device=settings.device)
+        model = load(settings.model, settings.device, settings.precision)
         self._ring = AudioRing.attach(settings.ring)
         self._session = Session(model, Controls.from_dict(settings.controls))
         self._horizon = Horizon(self._session, self._ring, self._report_block, settings.rewinds)
+        self._listening = Listening(model)
         self._jam: Jam | None = None
         if settings.input_ring:
             self._jam = Jam(model, self._session, InputTape(AudioRing.attach(settings.input_ring)))
@@ -190,8 +201,20 @@ class Engine:
                 elif isinstance(message, SetGovernor):
                     self._governor.on = message.on
                 else:
-                    controls.append((self._number, message))
+                    controls += self._heard(message)
         return controls
+
+    def _heard(self, message: Message) -> list[tuple[int, Message]]:
+        """The control, its file heard if it names one; none if that cannot be."""
+        inner = message.change if isinstance(message, Quantised) else message
+        try:
+            change = self._listening.heard(inner)
+        except InputError as problem:
+            self._report("notice", text=str(problem))
+            return []
+        if isinstance(message, Quantised):
+            change = Quantised(message.boundary, change)
+        return [(self._number, change)]
 
     def _go(self, request: Mapping[str, Any]) -> None:
         if request.get("state") is not None:

@@ -87,6 +87,7 @@ class Supervisor:
         lead: float = 1.5,
         threads: int = 0,
         device: str = "cpu",
+        precision: str = "auto",
         standby: bool = True,
         saved: Saved | None = None,
         rewinds: bool = True,
@@ -94,6 +95,7 @@ class Supervisor:
         input_offset: Callable[[], int | None] = lambda: None,
         on_applied: Callable[[Applied], None] = ignore,
         on_remark: Callable[[int, str], None] = ignore,
+        on_notice: Callable[[str], None] = ignore,
     ) -> None:
         """saved: a session to go on with, if the model is the same.
 
@@ -105,10 +107,19 @@ class Supervisor:
         self._saved = saved
         self.restored = ""  # what was gone on with, in words
         self._settings = EngineSettings(
-            model, ring.name, controls.to_dict(), lead, threads, device, rewinds, input_ring
+            model,
+            ring.name,
+            controls.to_dict(),
+            lead,
+            threads,
+            device,
+            precision,
+            rewinds,
+            input_ring,
         )
         self._standby_wanted = standby
         self._on_applied = on_applied
+        self._on_notice = on_notice
         self._on_remark = on_remark
         self._lock = threading.Lock()
         self._engine: EngineProcess | None = None
@@ -275,6 +286,8 @@ class Supervisor:
             self._tell("failed" if self.mistake else "restarting", str(values["text"]))
         elif event == "loading" and playing and not self._went:
             self._tell("loading", str(values["text"]), progress=float(values["progress"]))
+        elif event == "notice" and playing:
+            self._on_notice(str(values["text"]))
         elif event == "beat":
             self._hear_figures(values)
             if self._went:
@@ -384,6 +397,8 @@ class Supervisor:
                 held=tuple(sorted(held)),
                 sustain=bool(notes["pedal"]),
                 scene=str(state["scene"]),
+                recalled=tuple(state["recalled"]),
+                remembered=int(state["remembered"]),
                 bpm=float(state["bpm"]),
                 beat=float(state["beat"]),
                 beats_per_bar=self._clock.beats_per_bar,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from lmdm.live import messages as m
 from lmdm.live.messages import Job, Message, ModelOffer, Snapshot
 from lmdm.live.take import AUDIO_NAME
 
+LOAD_SECONDS = 180.0  # until a model counts as one that cannot be loaded
 DESK_MESSAGES = (
     m.LookAround, m.SelectModel, m.ExamineModel, m.SavePreset, m.LoadPreset, m.DeletePreset,
     m.PlayTake, m.StopTake, m.RenderTake, m.CancelJob,
@@ -74,15 +77,12 @@ class Desk:
             return
         if isinstance(message, m.StartRecording) and message.folder:
             self._remember(Path(message.folder).parent)
-        self.performance.send(message)
+        if not self._opening:
+            self.performance.send(message)
 
     def snapshot(self) -> Snapshot:
         """The performance's snapshot with models, presets, takes and jobs."""
-        opening, performance = self._opening, self.performance
-        if opening:
-            base = Snapshot(text=f"Loading {opening}", model=opening)
-        else:
-            base = performance.snapshot()
+        base = self._base()
         listening = self._listening
         playing = listening[0] if listening is not None and listening[1].poll() is None else ""
         return replace(
@@ -92,6 +92,17 @@ class Desk:
             take_playing=playing,
             **self._shown,
         )
+
+    def _base(self) -> Snapshot:
+        """The performance's own; while another is being opened, that it loads."""
+        opening = self._opening
+        if not opening:
+            return self.performance.snapshot()
+        with contextlib.suppress(Exception):  # one is closed and the other not yet open
+            snapshot = self.performance.snapshot()
+            if snapshot.status == "loading":
+                return replace(snapshot, model=opening)
+        return Snapshot(text=f"Loading {opening}", model=opening)
 
     def close(self) -> None:
         """Ends jobs and listening."""
@@ -181,18 +192,34 @@ class Desk:
         )
 
     def _select(self, model: str) -> None:
+        """Changes the model; where the new one cannot be loaded, the former plays again."""
         if self._reopen is None:
             raise InputError("the model cannot be changed here; start lmdm live --model again")
         former = self.performance.snapshot().model
         self._opening = model
         try:
             self.performance = self._reopen(model)
-        except InputError:
+            problem = self._loaded()
+        except InputError as refused:
+            problem = str(refused)
+        if problem:
             self._opening = former
             self.performance = self._reopen(former)
-            raise
-        finally:
-            self._opening = ""
+        self._opening = ""
+        if problem:
+            raise InputError(f"{model} cannot be played: {problem}; {former} plays again")
+
+    def _loaded(self) -> str:
+        """Waits until a model is loaded; why it cannot be, empty when it is."""
+        end = time.monotonic() + LOAD_SECONDS
+        while time.monotonic() < end:
+            snapshot = self.performance.snapshot()
+            if snapshot.status == "failed":
+                return snapshot.text or "it failed"
+            if snapshot.status != "loading":
+                return ""
+            time.sleep(0.05)
+        return f"it was not ready within {LOAD_SECONDS:.0f} s"
 
     # --- takes ----------------------------------------------------------------------------------
 
