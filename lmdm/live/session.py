@@ -114,6 +114,11 @@ class Session(Sizes):
         self.waiting: list[Waiting] = []
 
     @property
+    def delay_samples(self) -> int:
+        """How far the sound lags the latents: frame f first touches f * frame_samples less this."""
+        return int(self._decoder.delay_samples)
+
+    @property
     def position(self) -> int:
         """Stream position, in samples, at which the next block's latents begin."""
         return self.blocks * self.block_samples

@@ -26,11 +26,6 @@ class Sizes:
         return int(self._model.codec.frame_samples)
 
     @property
-    def delay_samples(self) -> int:
-        """How far the sound lags the latents: frame f first touches f * frame_samples less this."""
-        return int(self._decoder.delay_samples)
-
-    @property
     def latent_channels(self) -> int:
         """Channels of a latent frame."""
         return int(self._model.codec.latent_channels)
