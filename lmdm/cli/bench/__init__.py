@@ -16,7 +16,6 @@ FIGURES = {
     "latency": (latency, "from a MIDI key to changed sound, through JACK"),
     "memory": (memory, "whether a theme returns with its section, and what that costs"),
     "clock": (clock, "the generated beat against a MIDI clock's ramp"),
-    "memory": (memory, "whether a theme returns with its section"),
 }
 
 
