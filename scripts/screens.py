@@ -165,6 +165,7 @@ class Performer:
         from lmdm.live import messages as m
 
         window, stage = self._window, self._window.stage
+        yield self.after(0.5)
         self.picture("loading")
         yield lambda: stage.snapshot.status == "playing" and stage.snapshot.heard > 44100
         stage.send(m.SetQuantise("bar"))
