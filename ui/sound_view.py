@@ -168,10 +168,6 @@ class SoundView(QWidget):
     def _head_pixel(self) -> int:
         return round(self.timeline.head * self._picture.column)
 
-    def _x(self, column: float) -> float:
-        """Where a column lies."""
-        return self._head_x + (column - self.timeline.head) * self._step
-
     # --- painting -------------------------------------------------------------------------------
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
