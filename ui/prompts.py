@@ -26,6 +26,7 @@ from ui.picker import Picker
 from ui.stage import Stage
 
 FEWEST, MOST = 2, 6
+WIDEST = (1 << 24) - 1  # Qt's word for a width without limit
 LONGEST = 300  # characters of a prompt
 MOST_WEIGHT = 2.0
 SOUND_FILES = "Sound files (*.wav *.flac *.ogg *.mp3 *.aiff);;All files (*)"
@@ -137,7 +138,7 @@ class PromptPad(QWidget):
 
     def set_quiet(self, quiet: bool) -> None:
         """Without the sign that removes it."""
-        self.remove.setText("" if quiet else "×")
+        self.remove.setMaximumWidth(0 if quiet else WIDEST)
 
     def set_prompt(self, text: str, weight: float) -> None:
         """Shows a prompt without reporting it."""
