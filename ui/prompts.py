@@ -184,6 +184,7 @@ class PromptPads(QWidget):
         self._stage = stage
         self._blend: float | None = None
         self._pad: blend.Point | None = None
+        self._shared: object = None  # what the shares were shown for
         self._all = [PromptPad(index) for index in range(MOST)]
         self._count = 0
         self._beyond: tuple[tuple[str, float], ...] = ()  # prompts past the sixth, kept as they are
@@ -288,6 +289,10 @@ class PromptPads(QWidget):
         self._show_shares()
 
     def _show_shares(self) -> None:
+        state = (self.prompts, self._blend, self._pad, self._count)
+        if state == self._shared:
+            return
+        self._shared = state
         found = iter(blend.shares(self.prompts, self._blend, self._pad))
         for pad in self.pads:
             pad.show_share(next(found, 0.0) if pad.prompt[0] else 0.0)
