@@ -84,7 +84,8 @@ class Clocks:
             follower = self._follower
             if follower is None:
                 continue
-            for message in follower.due(time.perf_counter()):
+            heard = self._position()
+            for message in follower.due(time.perf_counter(), heard.beat if heard.running else None):
                 with contextlib.suppress(InputError):
                     self._send(message)
 

@@ -8,8 +8,10 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +21,12 @@ from lmdm.live.controls import SETTERS, Controls
 
 if TYPE_CHECKING:
     from lmdm.cli.performance import Performance
-    from lmdm.live.messages import Message
+    from lmdm.live.messages import Message, Snapshot
     from ui.terminal import TerminalView
 
+    AtTheKeys = Callable[
+        [Callable[[Message], None], Callable[[], Snapshot]], AbstractContextManager[None]
+    ]
 
 GUIDE = """
 in the terminal:
@@ -89,6 +94,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     devices.add_argument("--osc-to", metavar="HOST:PORT", help="send the state there as OSC")
     shared.add_controls(parser)
     shared.add_model(parser)
+    parser.add_argument(
+        "--auto-player", action="store_true", help="let the bar generator play notes, as MIDI would"
+    )
     shared.add_json(parser)
 
 
@@ -120,6 +128,7 @@ def run(options: argparse.Namespace) -> int:
             controls=controls,
             lead=options.lead,
             threads=options.threads,
+            precision=options.precision,
             audio_device=options.audio_device,
             midi_port=options.midi,
             take=options.take,
@@ -135,10 +144,11 @@ def run(options: argparse.Namespace) -> int:
         for message in _setup(options):
             performance.send(message)
         notices = [*([reason] if reason else []), *performance.notices]
+        auto = _auto_player(controls.seed, options.auto_player)
         if window:
-            performance = _play_in_window(performance, notices, options.seconds)
+            performance = _play_in_window(performance, notices, options.seconds, auto)
         else:
-            _play_in_terminal(performance, notices, options.seconds)
+            _play_in_terminal(performance, notices, options.seconds, auto)
         performance.check()
     except KeyboardInterrupt:
         pass  # the musician ends; what was played is kept
@@ -169,8 +179,15 @@ def _window(no_gui: bool) -> tuple[bool, str]:
     return True, ""
 
 
+def _auto_player(seed: int, wanted: bool) -> AtTheKeys:
+    """What puts the bar generator at the keys of a performance, if it is wanted."""
+    from lmdm.cli.auto_player import playing
+
+    return partial(playing, seed=seed) if wanted else lambda _send, _snapshot: nullcontext()
+
+
 def _play_in_window(
-    performance: Performance, notices: list[str], seconds: float | None
+    performance: Performance, notices: list[str], seconds: float | None, auto: AtTheKeys
 ) -> Performance:
     """Plays until the window closes; the performance that played last (models can be changed)."""
     from platformdirs import user_data_path
@@ -196,13 +213,14 @@ def _play_in_window(
     folder = user_data_path("lmdm") / "presets"
     desk = Desk(performance, Presets(folder), Path("takes"), reopen)
     try:
-        app.run(
-            desk.send,
-            desk.snapshot,
-            sound=hearing.take,
-            seconds=seconds,
-            preferences=usual_file(),
-        )
+        with auto(desk.send, desk.snapshot):
+            app.run(
+                desk.send,
+                desk.snapshot,
+                sound=hearing.take,
+                seconds=seconds,
+                preferences=usual_file(),
+            )
     finally:
         desk.close()
     return desk.performance
@@ -223,11 +241,13 @@ def _with_model(performance: Performance, model: str) -> Performance:
     return Performance(settings)
 
 
-def _play_in_terminal(performance: Performance, notices: list[str], seconds: float | None) -> None:
+def _play_in_terminal(
+    performance: Performance, notices: list[str], seconds: float | None, auto: AtTheKeys
+) -> None:
     from ui.terminal import TerminalView
 
     view = TerminalView(performance.send, performance.snapshot)
-    with view:
+    with view, auto(performance.send, performance.snapshot):
         _wait_playing(performance, view)
         _say_all(notices)
         end = None if seconds is None else time.monotonic() + seconds

@@ -16,10 +16,33 @@ LONGEST_SECONDS = 24 * 3600.0
 def add_model(parser: argparse.ArgumentParser) -> None:
     """--model and --threads."""
     parser.add_argument(
-        "--model", default="starter", metavar="M", help="a known model or a model folder (starter)"
+        "--model",
+        default="starter",
+        metavar="M",
+        help="a known model, a checkpoint's folder or file, or owner/name of the hub (starter)",
     )
+    add_precision(parser)
     parser.add_argument(
         "--threads", type=whole(0, 256), default=0, metavar="N", help="torch threads (0: automatic)"
+    )
+
+
+def add_compute(parser: argparse.ArgumentParser) -> None:
+    """--device, --precision and --threads, for what brings its own network."""
+    parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda (cpu)")
+    add_precision(parser)
+    parser.add_argument(
+        "--threads", type=whole(0, 256), default=0, metavar="N", help="torch threads (0: automatic)"
+    )
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """--precision."""
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="of the weights (auto: bfloat16 for a large model where that is faster)",
     )
 
 

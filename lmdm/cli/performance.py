@@ -52,6 +52,7 @@ class PerformanceSettings:
     controls: Controls
     lead: float = 1.5  # seconds
     threads: int = 0
+    precision: str = "auto"
     audio_device: str | None = None  # None: the default, or none if there is none
     midi_port: str | None = None  # None: a virtual port
     take: Path | None = None  # None: no take, unless there is no device
@@ -116,6 +117,7 @@ class Performance:
             self.controls,
             lead=settings.lead,
             threads=settings.threads,
+            precision=settings.precision,
             on_applied=self._takes.applied,
             on_remark=self._takes.remarked,
             on_notice=self._tell,

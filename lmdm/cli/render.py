@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmdm.cli import long_form
 from lmdm.cli import options as shared
 from lmdm.errors import InputError
 from lmdm.live.clock import SAMPLE_RATE
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     shared.add_controls(parser)
     shared.add_model(parser)
+    long_form.add_arguments(parser)
     shared.add_json(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -83,17 +85,21 @@ def run(options: argparse.Namespace) -> int:
     from lmdm.live.session import Session
 
     torch.set_num_threads(torch_threads(options.threads))
-    model = load(plan.model)
+    model = load(plan.model, precision=options.precision)
     _check_asked(options, plan, model)
     controls = plan.controls
-    session = Session(model, controls)
-    if plan.prime is not None:
-        session.prime(_encoded(model, plan.prime, session.context_frames))
     begun = time.perf_counter()
-    pieces = _progress(_pieces(session, plan), plan.samples, options.quiet)
+    facts: dict[str, Any] = {}
+    if options.long or options.sections is not None:
+        pieces, facts = long_form.run(options, model, controls, plan.events, plan.samples)
+    else:
+        session = Session(model, controls)
+        if plan.prime is not None:
+            session.prime(_encoded(model, plan.prime, session.context_frames))
+        pieces = _progress(_pieces(session, plan), plan.samples, options.quiet)
     samples, peak = write_sound(options.out, pieces)
     seconds = time.perf_counter() - begun
-    _tell(options, model, controls, samples, peak, seconds)
+    _tell(options, model, controls, samples, peak, seconds, facts)
     return 0
 
 
@@ -216,6 +222,7 @@ def _tell(
     samples: int,
     peak: float,
     seconds: float,
+    facts: dict[str, Any],
 ) -> None:
     sound = samples / SAMPLE_RATE
     if options.json:
@@ -228,7 +235,7 @@ def _tell(
             "model": model.name,
             "model_sha256": model.sha256,
             "settings": controls.to_dict(),
-        }
+        } | facts
         print(json.dumps(report))
     else:
         print(f"{options.out}: {sound:.1f} s, real-time factor {seconds / sound:.2f}")

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -70,6 +71,8 @@ def accelerator_for(device: str, precision: str) -> Accelerator:
         raise InputError(f"device {device!r} is none of {', '.join(DEVICES)}")
     if device in found and not found[device]:
         raise InputError(f"this machine has no {device} device; give --device cpu")
+    # Accelerate keeps one state a process, and would refuse a second command's other precision.
+    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     try:
         return Accelerator(cpu=device == "cpu", mixed_precision=precision)
     except ValueError as problem:

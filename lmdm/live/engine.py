@@ -60,6 +60,7 @@ class EngineSettings:
     lead: float = 1.5  # seconds generated ahead of what is heard
     threads: int = 0  # torch threads; 0: one on up to 2 cores, else half of them, at most 4
     device: str = "cpu"
+    precision: str = "auto"  # of the weights, see `lmdm.checkpoints.load`
     rewinds: bool = True  # see `Horizon`
     input_ring: str = ""  # name of the live input's ring; empty: none
 
@@ -118,7 +119,7 @@ class Engine:
 
         torch.set_num_threads(torch_threads(settings.threads))
         self._report("loading", progress=0.5, text=f"loading the model {settings.model}")
-        model = load(settings.model, device=settings.device)
+        model = load(settings.model, settings.device, settings.precision)
         self._ring = AudioRing.attach(settings.ring)
         self._session = Session(model, Controls.from_dict(settings.controls))
         self._horizon = Horizon(self._session, self._ring, self._report_block, settings.rewinds)

@@ -87,6 +87,7 @@ class Supervisor:
         lead: float = 1.5,
         threads: int = 0,
         device: str = "cpu",
+        precision: str = "auto",
         standby: bool = True,
         saved: Saved | None = None,
         rewinds: bool = True,
@@ -106,7 +107,15 @@ class Supervisor:
         self._saved = saved
         self.restored = ""  # what was gone on with, in words
         self._settings = EngineSettings(
-            model, ring.name, controls.to_dict(), lead, threads, device, rewinds, input_ring
+            model,
+            ring.name,
+            controls.to_dict(),
+            lead,
+            threads,
+            device,
+            precision,
+            rewinds,
+            input_ring,
         )
         self._standby_wanted = standby
         self._on_applied = on_applied
@@ -388,6 +397,8 @@ class Supervisor:
                 held=tuple(sorted(held)),
                 sustain=bool(notes["pedal"]),
                 scene=str(state["scene"]),
+                recalled=tuple(state["recalled"]),
+                remembered=int(state["remembered"]),
                 bpm=float(state["bpm"]),
                 beat=float(state["beat"]),
                 beats_per_bar=self._clock.beats_per_bar,

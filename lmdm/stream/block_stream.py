@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -20,6 +21,7 @@ from lmdm.dit.packed import packed
 from lmdm.errors import InputError
 from lmdm.stream.config import StreamConfig
 from lmdm.stream.context import BlockConditions, Context
+from lmdm.stream.memory import Remembered, newest_block, recalled
 from lmdm.stream.prefix import settled_network
 from lmdm.stream.strategies import (
     BlockCausalNetwork,
@@ -96,6 +98,7 @@ class BlockStream:
         before_step: Callable[[], None] | None = None,
         source: Tensor | None = None,
         strength: float = 1.0,
+        remembered: Remembered | None = None,
     ) -> Tensor:
         """The next block of latents [C, o]; it becomes the newest part of the context.
 
@@ -104,6 +107,7 @@ class BlockStream:
         settled: its first frames [C, f], f < o, where they are known already.
         source: latents [C, o] to be made anew, from time `strength` on instead of from noise (the
         grid is scaled by it; 1 leaves nothing of them).
+        remembered: frames of long ago that the block hears in place of its oldest context.
         before_step is called before every pass of the network; what it raises ends the block, and
         the stream must then be restored from a snapshot.
 
@@ -117,7 +121,9 @@ class BlockStream:
         if source is not None:
             timesteps = [strength * t for t in timesteps]
         with torch.no_grad() if self.gradients == "none" else nullcontext():
-            latents, context = self._generate(conditions, timesteps, settled, before_step, source)
+            latents, context = self._generate(
+                conditions, timesteps, settled, before_step, source, remembered
+            )
         self.context = context if self.gradients == "all" else context.detached()
         self.block += 1
         return latents
@@ -129,22 +135,26 @@ class BlockStream:
         settled: Tensor | None,
         before_step: Callable[[], None] | None,
         source: Tensor | None,
+        remembered: Remembered | None,
     ) -> tuple[Tensor, Context]:
         """The block [C, o] and the context that ends with it."""
-        config, guidance = self.config, conditions.guidance
-        with torch.no_grad() if self.gradients == "last-step" else nullcontext():
+        config, guidance, generator = self.config, conditions.guidance, self._generator
+        constant = self.gradients == "last-step"
+        with torch.no_grad() if constant else nullcontext():
             rows = self._rows(conditions)
-            self._generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
+            generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
             x = self._noise(config.block_frames)[None]
             if source is not None:
                 x = interpolate(source[None], x, timesteps[0])
-            network = self._network(rows)
+            network = self._network(rows, remembered)
             steered = network if settled is None else settled_network(network, settled)
             if before_step is not None:
                 steered = _announced(steered, before_step)
-            if len(timesteps) > 2:
-                x = sample(steered, x, timesteps[:-1], config.sampler, guidance, self._generator)
-        x = sample(steered, x, timesteps[-2:], config.sampler, guidance, self._generator)
+            early = timesteps[:-1] if constant else timesteps
+            if len(early) > 1:
+                x = sample(steered, x, early, config.sampler, guidance, generator)
+        if constant:
+            x = sample(steered, x, timesteps[-2:], config.sampler, guidance, generator)
         latents = x[0]
         if settled is not None:  # to the last bit
             latents = torch.cat([settled, latents[:, settled.shape[1] :]], dim=1)
@@ -153,10 +163,11 @@ class BlockStream:
             context = Context(context.latents, context.local, network.cache)
         return latents, context.extended(latents, rows.local[0], config.context_frames)
 
-    def _network(self, rows: Rows) -> Network:
+    def _network(self, rows: Rows, remembered: Remembered | None) -> Network:
         dit, config, context = self.dit, self.config, self.context
         if config.strategy == "block-causal":
-            return BlockCausalNetwork(dit, config, context, rows)
+            recall = partial(recalled, dit, remembered=remembered)
+            return BlockCausalNetwork(dit, config, context, rows, recall)
         if config.strategy == "encoder-decoder":
             return encoder_decoder_network(dit, config, context, rows)[0]
         return outpainting_network(dit, config, context, rows, self._noise(context.frames))
@@ -229,6 +240,14 @@ class BlockStream:
                 local[:, start:].to(self.device, self.dtype),
             )
         )
+
+    def to_remember(self) -> Remembered | None:
+        """Keys and values of the newest block that has been encoded; that is the one before last.
+
+        None where the stream keeps none.
+        """
+        cache = self.context.cache
+        return None if cache is None else newest_block(self.dit, self.config, cache)
 
     def replace_newest(self, latents: Tensor) -> None:
         """Other latents [C, o] in place of the newest block, which no cache has seen yet."""

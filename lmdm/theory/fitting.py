@@ -15,7 +15,7 @@ from lmdm.errors import InputError
 from lmdm.theory.models import TokenModel
 from lmdm.weights import load_into, save_module, write_beside
 
-CHECKPOINT_STEPS = 200
+CHECKPOINT_STEPS = 50
 
 
 @dataclass(frozen=True)

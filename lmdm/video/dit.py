@@ -1,4 +1,4 @@
-"""The video diffusion transformer: 3-D rotary positions, AdaLN time, cross-attention, KV in and out.
+"""The video diffusion transformer: 3-D rotary positions, AdaLN time, cross-attention, K/V.
 
 One network for all four tools. Latents are [B, C, T, H, W]; a patch is a token; tokens come frame
 after frame, row after row. Bidirectional by default; with a mask and `Past` it is block-causal.

@@ -1,4 +1,4 @@
-"""A training loop for networks of minutes: seeded by step, so that a resumed run is the same run."""
+"""A training loop for networks of minutes: seeded by step, so a resumed run is the same run."""
 
 from __future__ import annotations
 
@@ -56,8 +56,9 @@ def fit(
     """
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     average = {name: p.detach().clone() for name, p in trained.items()}
+    fixed = {name: x for name, x in network.state_dict().items() if name not in trained}
     optimizer = torch.optim.AdamW(trained.values(), lr=config.rate, betas=(0.9, 0.99))
-    step = _resume(state, trained, average, optimizer) if state.exists() else 0
+    step = _resume(state, trained, average, fixed, optimizer) if state.exists() else 0
     if step > config.steps:
         raise InputError(f"{state} has {step} steps, more than {config.steps}; give it more steps")
     network.train()
@@ -75,10 +76,10 @@ def fit(
             for name, parameter in trained.items():
                 average[name].lerp_(parameter.detach(), 1 - decay)
             if step % config.keep_every == 0:
-                _keep(state, step, trained, average, optimizer)
+                _keep(state, step, trained, average, fixed, optimizer)
             yield step, float(loss.detach())
     finally:
-        _keep(state, step, trained, average, optimizer)
+        _keep(state, step, trained, average, fixed, optimizer)
     with torch.no_grad():
         for name, parameter in trained.items():
             parameter.copy_(average[name])
@@ -90,10 +91,12 @@ def _keep(
     step: int,
     trained: dict[str, nn.Parameter],
     average: dict[str, Tensor],
+    fixed: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> None:
     tensors = {f"weight.{name}": p.detach().clone() for name, p in trained.items()}
     tensors |= {f"average.{name}": p.clone() for name, p in average.items()}
+    tensors |= {f"fixed.{name}": x.clone() for name, x in fixed.items()}
     for name, parameter in trained.items():
         moments = optimizer.state.get(parameter, {})
         for part in ("exp_avg", "exp_avg_sq"):
@@ -108,6 +111,7 @@ def _resume(
     state: Path,
     trained: dict[str, nn.Parameter],
     average: dict[str, Tensor],
+    fixed: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> int:
     try:
@@ -129,4 +133,6 @@ def _resume(
                     "exp_avg": kept[f"exp_avg.{name}"],
                     "exp_avg_sq": kept[f"exp_avg_sq.{name}"],
                 }
+        for name, tensor in fixed.items():  # random features that are not learnt
+            tensor.copy_(kept[f"fixed.{name}"])
     return step

@@ -29,7 +29,7 @@ from lmdm.weights import write_beside
 from training.data import shards
 from training.data.labels import labels_of, loudness_frames, midi_drum_stems
 from training.data.layouts.registry import tracks_of
-from training.data.sound import encode_sound, read_sound
+from training.data.sound import codec_hash, encode_sound, read_sound
 from training.data.track import Track
 
 SHARD_PIECES = 64
@@ -80,13 +80,13 @@ def encode(source: Path, out: Path, plan: Encoding) -> Outcome:
     from lmdm import checkpoints
 
     tracks, skipped = tracks_of(source, plan.layout, plan.licence)
-    codec, codec_hash = checkpoints.load_codec(plan.model)
+    codec = checkpoints.load_codec(plan.model)[0]
     out.mkdir(parents=True, exist_ok=True)
     facts = {
         "format": shards.FORMAT,
         "version": shards.VERSION,
         "model": plan.model,
-        "codec_sha256": codec_hash,
+        "codec_sha256": codec_hash(codec),
         "sample_rate": codec.sample_rate,
         "frame_samples": codec.frame_samples,
         "latent_channels": codec.latent_channels,

@@ -82,6 +82,11 @@ def tell(options: argparse.Namespace, report: Mapping[str, Any], lines: Iterable
         print("\n".join(lines))
 
 
+def warn(message: str) -> None:
+    """One line on the error stream, for what is done but perhaps not as wished."""
+    print(f"lmdm: {message}", file=sys.stderr)
+
+
 def progress(total: int, what: str, quiet: bool, start: int = 0) -> Any:
     """A progress bar on the terminal; silent elsewhere."""
     from tqdm import tqdm
@@ -119,8 +124,12 @@ def train(
     network: nn.Module,
     loss_of: Callable[[nn.Module, int], Tensor],
     finish: Callable[[], dict[str, Any]],
+    name: str = "",
 ) -> int:
-    """Fits a network in DIR, going on from what is there; `finish` saves it and gives figures."""
+    """Fits a network in DIR, going on from what is there; `finish` saves it and gives figures.
+
+    name: of one of several networks that are trained in the same folder.
+    """
     from lmdm.video.fitting import FitConfig, fit
     from lmdm.video.report import write_report
 
@@ -128,7 +137,7 @@ def train(
     config = FitConfig(steps=options.steps, rate=options.rate)
     begun, losses, done = time.perf_counter(), [], 0
     walk: Iterator[tuple[int, float]] = fit(
-        network, loss_of, config, folder / "training.safetensors"
+        network, loss_of, config, folder / f"{name or 'network'}.training.safetensors"
     )
     with progress(options.steps, "training", options.quiet) as bar:
         for done, loss in walk:
@@ -150,6 +159,6 @@ def train(
         "parameters": sum(p.numel() for p in network.parameters()),
         "seconds": round(time.perf_counter() - begun, 1),
     } | finish()
-    write_report(folder / "report.json", report)
+    write_report(folder / (f"{name}.report.json" if name else "report.json"), report)
     tell(options, report, [f"{folder}: {report['parameters']} parameters, {options.steps} steps"])
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -71,7 +73,7 @@ class FlowHead(nn.Module):
         x = torch.randn(count, self.embed.in_features, generator=generator)
         x = x.to(hidden[0][1])
         timesteps = flow_timesteps(steps, SHIFT).tolist()
-        for t, t_next in zip(timesteps, timesteps[1:], strict=False):
+        for t, t_next in itertools.pairwise(timesteps):
             time = x.new_full((count,), t)
             v = sum(weight * self(x, time, h) for weight, h in hidden if weight)
             x = x + (t_next - t) * v

@@ -1,4 +1,4 @@
-"""The planner: reads the instruction and what it refers to, and fills in the target's visual tokens.
+"""The planner: reads an instruction and its sources, and fills in the target's visual tokens.
 
 One sequence [words | source | references | answer | target]. Everything before the target is causal
 and never sees it; target tokens see all of that and each other (dossier §2). The hidden states of

@@ -73,7 +73,7 @@ def load(folder: Path | None = None) -> VisualEncoder:
 
 
 def loss_of(network: nn.Module, step: int, size: int = 32, seed: int = 0) -> Tensor:
-    """Cross-entropy of the attributes of clips (and of shape and colour of pictures), and places."""
+    """Cross-entropy of the attributes of clips and pictures, and square error of the places."""
     assert isinstance(network, VisualEncoder)
     generator = np.random.default_rng((seed, step))
     scenes = [any_scene(generator) for _ in range(size)]

@@ -18,7 +18,7 @@ from lmdm.video.flowlong.geometry import WindowGeometry
 
 @dataclass(frozen=True)
 class SceneWorld:
-    """Scenes [M, D] with entries of standard deviation `spread`, from `seed`; windows are [D, F]."""
+    """Scenes [M, D], entries of standard deviation `spread`, from `seed`; windows [D, F]."""
 
     scenes: int = 8
     dim: int = 8
@@ -63,8 +63,9 @@ class SceneFigures:
     """What a long sample [D, N] of the scene world is judged by.
 
     switches: changes of the nearest scene along the video. energy: detail, the mean square distance
-    from the nearest scene over the motion's own variance. mahalanobis: squared distance of a window from the nearest scene, a
-    degree of freedom, mean over windows at every frame; 1 is on the manifold.
+    from the nearest scene over the motion's own variance. mahalanobis: squared distance of a window
+    from the nearest scene a degree of freedom, mean over windows at every frame; 1 is on the
+    manifold.
     """
 
     switches: float

@@ -19,8 +19,10 @@ from lmdm.weights import refuse_pickle, write_beside
 def keep_state(path: Path, state: WindowState, settings: Mapping[str, Any]) -> None:
     """Writes a state and the settings it belongs to, beside and renamed."""
     tensors = {"windows": state.windows.detach().cpu().contiguous()}
-    if state.timeline is not None:
-        tensors["timeline"] = state.timeline.detach().cpu().contiguous()
+    for name in ("timeline", "clean"):
+        tensor = getattr(state, name)
+        if tensor is not None:
+            tensors[name] = tensor.detach().cpu().contiguous().clone()  # they may be one
     metadata = {
         "step": str(state.step),
         "reports": json.dumps([asdict(report) for report in state.reports]),
@@ -43,7 +45,9 @@ def kept_state(path: Path, settings: Mapping[str, Any]) -> WindowState | None:
             names = set(file.keys())
             metadata = file.metadata() or {}
             windows = file.get_tensor("windows")
-            timeline = file.get_tensor("timeline") if "timeline" in names else None
+            timeline, clean = (
+                file.get_tensor(name) if name in names else None for name in ("timeline", "clean")
+            )
         theirs = json.loads(metadata["settings"])
         reports = tuple(StepReport(**each) for each in json.loads(metadata["reports"]))
         step = int(metadata["step"])
@@ -56,4 +60,4 @@ def kept_state(path: Path, settings: Mapping[str, Any]) -> WindowState | None:
                 f"{path} belongs to a render with {name} {theirs.get(name)!r}, not "
                 f"{ours.get(name)!r}; give the same settings to go on, or remove it"
             )
-    return WindowState(step, windows, timeline, reports)
+    return WindowState(step, windows, timeline, reports, clean)

@@ -6,7 +6,7 @@ Each gives the same two things: a run of the sampler from a state, and a picture
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -75,7 +75,7 @@ def _walk(
 class AnalyticModel:
     """The scene world: no training, exact denoiser. Prompts and guidance mean nothing to it."""
 
-    world: SceneWorld = SceneWorld()
+    world: SceneWorld = field(default_factory=SceneWorld)
     temporal: int = 1
     fps: float = 8.0
     window: int = 13

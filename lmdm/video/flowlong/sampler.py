@@ -2,7 +2,7 @@
 
 All variants share the loop, so a comparison differs in one thing only:
 
-    flowlong   global Tweedie matching; stochastic with global noise while t >= t*, then deterministic
+    flowlong   global Tweedie matching; stochastic (one noise) while t >= t*, then deterministic
     ode, sde   the same with no, or only, stochastic steps
     xt         each window steps by itself, with its own noise; the noisy windows are blended
     own-noise  matched clean estimates, but every window is renoised by itself and keeps its state
@@ -80,13 +80,15 @@ class WindowState:
     """Everything between two steps. `step` steps are done.
 
     windows [K, C, F, ...]; timeline [C, N, ...] is the shared state, None where windows do not
-    share one (before the first step, and in "own-noise" and "indep").
+    share one (before the first step, and in "own-noise" and "indep"). clean [C, N, ...]: the last
+    step's matched estimate of the clean video, None before the first.
     """
 
     step: int
     windows: Tensor
     timeline: Tensor | None
     reports: tuple[StepReport, ...] = field(default=())
+    clean: Tensor | None = None
 
 
 def noise_like(shape: Sequence[int], seed: int, step: int) -> Tensor:
@@ -142,13 +144,15 @@ def matched_step(
     """One step, given the (guided) velocities [K, C, F, ...] of the windows."""
     stochastic = config.stochastic(t)
     x0 = denoised(state.windows, v, t)
+    clean = aggregate(x0, geometry)
     number = state.step + 1
     timeline: Tensor | None = None
     if config.variant in ("flowlong", "ode", "sde"):
-        timeline = _global_step(state, x0, t, t_next, geometry, config, stochastic)
+        timeline = _global_step(state, clean, t, t_next, geometry, config, stochastic)
         windows = windows_of(timeline, geometry)
     else:
-        windows = _window_step(state, x0, t, t_next, geometry, config, stochastic)
+        target = windows_of(clean, geometry) if config.variant == "own-noise" else x0
+        windows = _window_step(state, target, t, t_next, config, stochastic)
         if config.variant == "xt" or t_next == 0:
             timeline = aggregate(windows, geometry)
             windows = windows_of(timeline, geometry)
@@ -159,12 +163,12 @@ def matched_step(
         mismatch(x0, geometry),
         mismatch(windows, geometry),
     )
-    return WindowState(number, windows, timeline, (*state.reports, report))
+    return WindowState(number, windows, timeline, (*state.reports, report), clean)
 
 
 def _global_step(
     state: WindowState,
-    x0: Tensor,
+    clean: Tensor,
     t: float,
     t_next: float,
     geometry: WindowGeometry,
@@ -172,35 +176,30 @@ def _global_step(
     stochastic: bool,
 ) -> Tensor:
     """The shared timeline at t_next."""
-    matched = aggregate(x0, geometry)
     if t_next == 0:
-        return matched
+        return clean
     if stochastic:
-        noise = noise_like(matched.shape, config.seed, state.step + 1).to(matched)
-        return interpolate(matched, noise, t_next)
+        noise = noise_like(clean.shape, config.seed, state.step + 1).to(clean)
+        return interpolate(clean, noise, t_next)
     timeline = state.timeline
     if timeline is None:  # the first step was not stochastic: t* is 1, or above the first t
         timeline = aggregate(state.windows, geometry)
-    return deterministic_step(timeline, matched, t, t_next)
+    return deterministic_step(timeline, clean, t, t_next)
 
 
 def _window_step(
     state: WindowState,
-    x0: Tensor,
+    target: Tensor,
     t: float,
     t_next: float,
-    geometry: WindowGeometry,
     config: FlowLongConfig,
     stochastic: bool,
 ) -> Tensor:
-    """Every window at t_next, renoised by itself."""
-    target = x0
-    if config.variant == "own-noise":
-        target = windows_of(aggregate(x0, geometry), geometry)
+    """Every window at t_next, renoised by itself around its clean `target`."""
     if t_next == 0:
         return target
     if stochastic:
-        noise = noise_like(x0.shape, config.seed, state.step + 1).to(x0)
+        noise = noise_like(target.shape, config.seed, state.step + 1).to(target)
         return interpolate(target, noise, t_next)
     return deterministic_step(state.windows, target, t, t_next)
 

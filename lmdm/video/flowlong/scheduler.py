@@ -145,7 +145,7 @@ class _MicrobatchHook(ModelHook):
         super().__init__()
         self.rows = rows
 
-    def new_forward(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def new_forward(self, _module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
         """Every tensor of the full batch is split along dimension 0; outputs are joined again."""
         tensors = [each for each in (*args, *kwargs.values()) if isinstance(each, Tensor)]
         batch = tensors[0].shape[0]

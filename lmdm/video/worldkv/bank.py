@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from lmdm.dit.layers import KeysValues
 from lmdm.errors import InputError
@@ -42,7 +43,7 @@ class MemoryBank:
     def store(self, chunk: int, layers: list[KeysValues]) -> None:
         """Keeps copies of a chunk's keys and values."""
         device = "cuda" if self.place == "gpu" else "cpu"
-        copies = [(k.detach().to(device).clone(), v.detach().to(device).clone()) for k, v in layers]
+        copies = [(_copy(key, device), _copy(value, device)) for key, value in layers]
         self.bytes += sum(k.nbytes + v.nbytes for k, v in copies)
         if self.place != "disk":
             self._held[chunk] = copies
@@ -77,3 +78,8 @@ class MemoryBank:
     def _files(self) -> list[Path]:
         assert self.folder is not None
         return sorted(self.folder.glob("chunk-*.safetensors"))
+
+
+def _copy(tensor: Tensor, device: str) -> Tensor:
+    """A tensor of its own memory, and of no more than that."""
+    return tensor.detach().to(device).clone(memory_format=torch.contiguous_format)

@@ -149,3 +149,31 @@ def verdict(done: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "tokens_bounded": done["retrieval k=2"]["max_tokens"]["mean"] <= 90,
     }
     return answers | {"falsified": not all(answers.values())}
+
+
+def frame_revisits(
+    latents: Tensor, poses: Tensor, chunk: int, unseen: int, tolerance: float = 1e-3
+) -> list[Revisit]:
+    """For any world: frames [B, C, T, H, W] from a pose that was taken before, against the first.
+
+    Two poses are one if their translations differ by at most `tolerance` and their rotations by as
+    many radians. A frame counts if that pose was last taken more than `unseen` chunks before.
+    """
+    found, first, last = [], list[int](), dict[int, int]()
+    for frame in range(latents.shape[2]):
+        same = next((i for i in first if _one_pose(poses[i], poses[frame], tolerance)), None)
+        number = frame // chunk
+        if same is None:
+            first.append(frame)
+            same = frame
+        elif number - last[same] > unseen:
+            error = float((latents[:, :, frame] - latents[:, :, same]).square().mean())
+            found.append(Revisit(number, number - last[same], error))
+        last[same] = number
+    return found
+
+
+def _one_pose(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    moved = float((one[:3, 3] - other[:3, 3]).norm())
+    trace = float((one[:3, :3] * other[:3, :3]).sum())
+    return moved <= tolerance and math.acos(min(1.0, max(-1.0, (trace - 1) / 2))) <= tolerance

@@ -1,4 +1,4 @@
-"""World retrieval: which of the remembered chunks look at what the next one looks at (dossier §2)."""
+"""World retrieval: which remembered chunks look at what the next one looks at (dossier §2)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lmdm.dit.layers import KeysValues
 
+ROUNDING = 1e-6  # an arccos near 1 turns errors of 1e-16 into 1e-8
 METRICS = ("pose", "action", "attention", "random")
 
 
@@ -30,15 +31,15 @@ def pose_distances(
     w d_T / max d_T + (1 - w) d_R / max d_R, where d_T = |tau_j - tau_i|^2 and d_R is the angle
     arccos((tr(R_j^T R_i) - 1) / 2). A part that is 0 for all candidates counts nothing.
     """
-    moved = (translations - translation).square().sum(-1)
-    trace = torch.einsum("nij,ij->n", rotations, rotation)
+    moved = (translations - translation).double().square().sum(-1)
+    trace = torch.einsum("nij,ij->n", rotations.double(), rotation.double())
     turned = ((trace - 1) / 2).clamp(-1, 1).arccos()
     return weight * _of_largest(moved) + (1 - weight) * _of_largest(turned)
 
 
 def _of_largest(values: Tensor) -> Tensor:
     largest = values.max()
-    return values / largest if largest > 0 else torch.zeros_like(values)
+    return values / largest if largest > ROUNDING else torch.zeros_like(values)
 
 
 def planar_poses(actions: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """A long rollout of a world model under a memory policy (dossier §3).
 
-Chunk i attends to [sink | retrieved, nearest first | recent | itself]. After its last denoising step
-one more pass on the clean latents at t = 0 gives the keys and values that are kept: those of a
+Chunk i attends to [sink | retrieved, nearest first | recent | itself]. After its last denoising
+step one more pass on the clean latents at t = 0 gives the keys and values that are kept: those of a
 noisy step would poison the memory.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ class Rollout:
     def _denoise(self, noise: Tensor, number: int, past: list[KeysValues] | None) -> Tensor:
         policy, x = self.policy, noise
         timesteps = flow_timesteps(policy.steps, policy.shift).tolist()
-        for step, (t, t_next) in enumerate(zip(timesteps, timesteps[1:], strict=False)):
+        for step, (t, t_next) in enumerate(itertools.pairwise(timesteps)):
             v, _ = self.model.encode_chunk(x, t, number, past)
             if policy.sampler == "renoise" and t_next > 0:
                 x = interpolate(denoised(x, v, t), self._noise(step + 1), t_next)

@@ -55,7 +55,11 @@ def test_a_window_hears_the_prompt_at_its_middle():
 
 
 @pytest.mark.parametrize(
-    "timeline", [[], [(3, "a")], [(0, "a"), (0, "b")], [(0, "a"), (9, "b"), (5, "c")], [(0, "a"), (49, "b")]]
+    "timeline",
+    [
+        [], [(3, "a")], [(0, "a"), (0, "b")], [(0, "a"), (9, "b"), (5, "c")],
+        [(0, "a"), (49, "b")],
+    ],
 )  # fmt: skip
 def test_bad_timelines_are_refused(timeline):
     with pytest.raises(InputError):
