@@ -1,8 +1,11 @@
-"""Which sound devices there are, and finding one by what the user calls it."""
+"""Which sound devices there are, and finding one by what the user calls it.
+
+Functions that touch PortAudio run in a process of the device's own (see `device_process`); the rest
+of the program asks `hosted.list_devices`.
+"""
 
 from __future__ import annotations
 
-import atexit
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal
@@ -10,6 +13,7 @@ from typing import Literal
 from lmdm.errors import InputError
 
 Kind = Literal["input", "output"]
+NO_PORTAUDIO = "the PortAudio library is missing"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ def sounddevice_module() -> ModuleType:
         import sounddevice  # loads PortAudio, which may be missing
     except (ImportError, OSError):
         raise InputError(
-            "no sound: the PortAudio library is missing; install it with "
+            f"no sound: {NO_PORTAUDIO}; install it with "
             "`sudo apt install libportaudio2` (macOS and Windows: `pip install sounddevice`)"
         ) from None
     return sounddevice
@@ -54,8 +58,8 @@ def rtmixer_module() -> ModuleType:
     return rtmixer
 
 
-def list_devices() -> list[AudioDevice]:
-    """All devices, as of when PortAudio was started (see `rescan_devices`)."""
+def portaudio_devices() -> list[AudioDevice]:
+    """All devices, as of when PortAudio was started in this process."""
     sounddevice = sounddevice_module()
     hosts = sounddevice.query_hostapis()
     default_host = hosts[sounddevice.default.hostapi] if hosts else None
@@ -87,33 +91,24 @@ def _default(sounddevice: ModuleType, host: dict[str, object] | None, kind: Kind
     return -1
 
 
-def rescan_devices() -> list[AudioDevice]:
-    """Restarts PortAudio to see plugged and unplugged devices; kills every open stream."""
+def restart_portaudio() -> None:
+    """Lets PortAudio see plugged and unplugged devices; kills every stream of this process."""
     sounddevice = sounddevice_module()
     sounddevice._terminate()
     sounddevice._initialize()
-    return list_devices()
 
 
-def leave_portaudio() -> None:
-    """After a device has died: do not stop PortAudio at exit, since it may wait for it for ever.
-
-    (Seen with a JACK server that was killed: `Pa_Terminate` never returns. The system frees all.)
-    """
-    sounddevice = sounddevice_module()
-    atexit.unregister(sounddevice._exit_handler)
-
-
-def find_device(wanted: str | int | None, kind: Kind) -> AudioDevice:
+def choose_device(wanted: str | int | None, kind: Kind, devices: list[AudioDevice]) -> AudioDevice:
     """The device that `wanted` means.
 
     Args:
         wanted: None for the default; an index; or a name: the whole name of a device, a part of
             it, or of its host ("jack"), in upper or lower case.
         kind: the direction it must be able to do.
+        devices: what there is.
     Raises: InputError, one sentence that lists what there is.
     """
-    usable = [each for each in list_devices() if each.channels(kind) > 0]
+    usable = [each for each in devices if each.channels(kind) > 0]
     if not usable:
         raise InputError(f"this machine has no audio {kind} device")
     if wanted is None:

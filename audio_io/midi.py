@@ -1,187 +1,182 @@
-"""MIDI input ports (RtMidi): found by name, stamped at arrival, reopened when they come back."""
+"""Our MIDI ports: a virtual one, the devices there are, outputs; all found again by their names.
+
+ports = MidiPorts(lambda device, event: print(device, event))
+ports.open_output("drum machine")
+ports.send(Clock(0.0), "drum machine")
+"""
 
 from __future__ import annotations
 
-import glob
-import os
-import sys
+import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from audio_io.midi_events import MidiEvent, parse
+from audio_io.hosted import spawn
+from audio_io.midi_events import MidiEvent, MidiParser, encode
+from audio_io.midi_ports import NO_MIDI, available_apis
+from audio_io.midi_process import EVENT, serve
 from lmdm.errors import InputError
 
-CLIENT_NAME = "LMDM Live"
-_POLL_SECONDS = 0.5  # how often a named port is looked for
-# RtMidi's own numbers of its APIs (RtMidi.h), in order of preference.
-_APIS = {"coremidi": 1, "winmm": 4, "alsa": 2, "jack": 3}
+VIRTUAL = ""  # the name of our virtual output
+ANSWER_SECONDS = 20.0
+RESTART_SECONDS = 0.3  # before a process that died is started again
 
-Sink = Callable[[MidiEvent], None]
-
-
-@dataclass(frozen=True)
-class MidiPort:
-    """One MIDI input port."""
-
-    api: str
-    name: str
+Sink = Callable[[str, MidiEvent], None]
 
 
-def available_apis() -> list[str]:
-    """APIs that can work here, best first; the others are not even tried, since they print."""
-    compiled = _rtmidi().get_compiled_api()
-    return [api for api, number in _APIS.items() if number in compiled and _may_work(api)]
+class MidiPorts:
+    """All the MIDI ports of a performance, in a process of their own (see `midi_process`).
 
+    Devices are opened as they are plugged in and again when they come back; so is everything when
+    a sound server died and is there again.
 
-def _may_work(api: str) -> bool:
-    if not sys.platform.startswith("linux"):
-        return api != "jack"
-    if api == "alsa":
-        return Path("/dev/snd/seq").exists()
-    if api == "jack":
-        server = glob.escape(os.environ.get("JACK_DEFAULT_SERVER", "default"))
-        pipewire = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")) / "pipewire-0"
-        return pipewire.exists() or any(Path("/dev/shm").glob(f"jack_{server}_*"))
-    return True
-
-
-def list_ports(api: str | None = None) -> list[MidiPort]:
-    """All input ports of one API, or of every one that works here."""
-    ports: list[MidiPort] = []
-    for each in [api] if api else available_apis():
-        client = _client(each)
-        if client is not None:
-            ports += [MidiPort(each, name) for name in client.get_ports()]
-            client.delete()
-    return ports
-
-
-class MidiInput:
-    """One open input port, named or virtual, that hands events to a sink.
-
-    Threads: RtMidi's thread calls `sink` for every event (it must return at once, e.g. put the
-    event into a queue); a poll thread notices when a named port vanishes and reopens it within a
-    second of its return. `connected` may be read from anywhere.
+    Threads: one thread of our own calls `sink(device, event)` and `lost(device)`, which must return
+    at once; everything else may be called from any thread.
     """
 
-    def __init__(self, sink: Sink, port: str | None = None, api: str | None = None) -> None:
-        """Opens a port.
+    def __init__(
+        self, sink: Sink, wanted: str | None = None, lost: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`wanted`: part of the name of an input that must be there, beside the devices there are.
 
-        Args:
-            sink: takes each event, in RtMidi's thread.
-            port: a part of the port's name in upper or lower case; None makes a virtual port
-                "LMDM Live" that other programs connect to (the first port where there are none).
-            api: "alsa", "jack", "coremidi" or "winmm"; None takes the best one that works, and for
-                a named port the first one that has it.
-        Raises: InputError, one sentence.
+        Raises:
+            InputError: there is no MIDI here, or not the input wanted.
         """
-        self._sink = sink
-        self._wanted = port
-        self._client: Any = None
+        if not available_apis():
+            raise InputError(NO_MIDI)
+        self._sink, self._lost = sink, lost
+        self._wanted, self._outputs = wanted, list[str]()
+        self._state: dict[str, Any] = {"inputs": [], "outputs": {}, "sources": [], "sinks": []}
+        self._parsers: dict[int, tuple[str, MidiParser]] = {}
         self._lock = threading.Lock()
-        self._closing = threading.Event()
-        self.connected = False
-        self.port_name = ""
-        if api is not None and api not in _APIS:
-            raise InputError(f"no MIDI API {api!r}: choose one of {', '.join(_APIS)}")
-        self._apis = [api] if api else available_apis()
-        if not any(self._open(each) for each in self._apis):
-            raise InputError(self._complaint())
-        self._poll = threading.Thread(target=self._watch, name="midi watch", daemon=True)
-        self._poll.start()
+        self._answered = threading.Condition()
+        self._problem: str | None = None
+        self._closing = False
+        self._start()
+        self._thread = threading.Thread(target=self._run, name="midi in", daemon=True)
+        self._thread.start()
+        problem = self._wait()
+        if problem:
+            self.close()
+            raise InputError(problem)
 
-    def _complaint(self) -> str:
-        if not self._apis or all(_client(api) is None for api in self._apis):
-            wanted = " or ".join(self._apis) or "ALSA sequencer, JACK server"
-            return f"no MIDI input: this machine has no {wanted} running"
-        names = "; ".join(each.name for api in self._apis for each in list_ports(api))
-        return f"no MIDI port {self._wanted!r}: choose one of {names or 'none (no port is there)'}"
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the inputs that are open."""
+        return tuple(name for _, name, _ in self._state["inputs"])
 
-    def _open(self, api: str) -> bool:
-        client = _client(api)
-        if client is None:
-            return False
-        names = client.get_ports()
-        index = _find(self._wanted, names)
-        try:
-            if self._wanted is None and api != "winmm":
-                client.open_virtual_port("in")
-                self.port_name = f"{CLIENT_NAME}:in"
-            elif index is not None:
-                client.open_port(index, "in")
-                self.port_name = names[index]
-            else:
-                client.delete()
-                return False
-        except _rtmidi().RtMidiError:
-            client.delete()
-            return False
-        client.ignore_types(sysex=True, timing=False, active_sense=True)
-        client.set_callback(self._arrived)
-        self._client, self._api, self.connected = client, api, True
-        return True
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The same as the musician knows them, whatever socket they sit in."""
+        return tuple(device for _, _, device in self._state["inputs"])
 
-    def _arrived(self, message: tuple[list[int], float], _: object) -> None:
-        now = time.perf_counter()
-        for event in parse(bytes(message[0]), now):
-            self._sink(event)
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of all ports that could be listened to."""
+        return tuple(self._state["sources"])
 
-    def _watch(self) -> None:
-        while not self._closing.wait(_POLL_SECONDS):
-            if self._wanted is None:
-                continue
-            present = any(each.name == self.port_name for each in list_ports(self._api))
-            with self._lock:
-                if self.connected and not present:
-                    self._drop()
-                elif not self.connected and not self._closing.is_set():
-                    any(self._open(api) for api in self._apis)
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """Names of all ports that could be sent to."""
+        return tuple(self._state["sinks"])
 
-    def _drop(self) -> None:
-        self.connected = False
-        if self._client is not None:
-            self._client.cancel_callback()
-            self._client.close_port()
-            self._client.delete()
-            self._client = None
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The outputs that are open: name asked for -> name of the port."""
+        return dict(self._state["outputs"])
+
+    def select(self, wanted: str | None) -> None:
+        """Listens to a named input instead of the former one; None: only to devices.
+
+        Raises:
+            InputError: there is no such input. The former one is kept.
+        """
+        problem = self._ask(select=wanted or "")
+        if problem:
+            raise InputError(problem)
+        self._wanted = wanted or None
+
+    def open_output(self, name: str = VIRTUAL) -> None:
+        """Opens an output by (part of) its name, now or as soon as it is there."""
+        if name not in self._outputs:
+            self._outputs.append(name)
+            self._command(open=name)
+
+    def send(self, event: MidiEvent, output: str = VIRTUAL) -> None:
+        """Sends an event; while its port is away it is lost."""
+        self._command(send=output, bytes=list(encode(event)))
 
     def close(self) -> None:
-        """Closes the port; no event arrives after that."""
-        self._closing.set()
-        with self._lock:
-            self._drop()
-        self._poll.join()
+        """Closes every port."""
+        self._closing = True
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+        self._process.kill()
+        self._process.join()
+        self._thread.join()
 
+    # --- the other process ----------------------------------------------------------------------
 
-def _find(wanted: str | None, names: list[str]) -> int | None:
-    """Index of the port meant: the exact name before a part of one."""
-    if wanted is None:
-        return 0 if names else None
-    folded = [name.casefold() for name in names]
-    if wanted.casefold() in folded:
-        return folded.index(wanted.casefold())
-    return next((i for i, name in enumerate(folded) if wanted.casefold() in name), None)
+    def _start(self) -> None:
+        self._process, self._pipe = spawn(serve, self._wanted, tuple(self._outputs))
 
+    def _command(self, **command: object) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            self._pipe.send_bytes(json.dumps(command).encode())
 
-def _client(api: str) -> Any:
-    """A fresh RtMidi input of that API, or None if the API does not work here."""
-    if not _may_work(api):
-        return None
-    try:
-        return _rtmidi().MidiIn(_APIS[api], name=CLIENT_NAME)
-    except _rtmidi().RtMidiError:
-        return None
+    def _ask(self, **command: object) -> str:
+        with self._answered:
+            self._problem = None
+        self._command(**command)
+        return self._wait()
 
+    def _wait(self) -> str:
+        with self._answered:
+            self._answered.wait_for(lambda: self._problem is not None, ANSWER_SECONDS)
+            return "the MIDI driver does not answer" if self._problem is None else self._problem
 
-def _rtmidi() -> Any:
-    try:
-        import rtmidi  # a compiled module that may be missing
-    except ImportError:
-        raise InputError(
-            "no MIDI: the package python-rtmidi is missing; run `pip install python-rtmidi`"
-        ) from None
-    return rtmidi
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                if self._pipe.poll(0.1):
+                    self._take(self._pipe.recv_bytes())
+            except (EOFError, OSError):
+                if not self._closing:
+                    self._restart()
+
+    def _take(self, message: bytes) -> None:
+        if not message.startswith(b"{"):
+            number, at = EVENT.unpack_from(message)
+            device, parser = self._parsers.get(number, ("", MidiParser()))
+            for event in parser.feed(message[EVENT.size :], at):
+                self._sink(device, event)
+            return
+        state = json.loads(message)
+        self._become(state)
+        if "problem" in state:
+            with self._answered:
+                self._problem = state["problem"]
+                self._answered.notify_all()
+
+    def _become(self, state: dict[str, Any]) -> None:
+        present = {number: device for number, _, device in state["inputs"]}
+        gone = [number for number in self._parsers if number not in present]
+        left = [self._parsers.pop(number)[0] for number in gone]
+        for number, device in present.items():
+            self._parsers.setdefault(number, (device, MidiParser()))
+        self._state = state
+        for device in left:
+            self._lost(device)
+
+    def _restart(self) -> None:
+        """A driver took the process along: everything is lost, and looked for anew."""
+        self._become(self._state | {"inputs": [], "outputs": {}})
+        self._process.join()
+        time.sleep(RESTART_SECONDS)
+        if not self._closing:
+            with self._lock:
+                self._pipe.close()
+                self._start()

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_io.devices import (
-    AudioDevice,
-    find_device,
-    leave_portaudio,
-    rtmixer_module,
-    sounddevice_module,
-)
-from lmdm.errors import InputError
+from audio_io.device_ring import Word
+from audio_io.hosted import HostedDevice
 
 Audio = NDArray[np.float32]
 
-_STATS_PERIOD = 0.25  # seconds between two looks at the callback's counters
+NO_DEVICE = "no device"
 _SUSPENDED_SECONDS = 5.0
-_STALL_SECONDS = 1.0  # a device that has not taken a frame for so long is gone
 
 
 class Playout(Protocol):
@@ -36,12 +29,24 @@ class Playout(Protocol):
     rate: int  # samples a second
     channels: int
     capacity: int  # frames that may wait
-    period: int  # frames that the device takes at once
     latency: float  # seconds from the ring to the ear
-    underruns: int  # times the ring was dry when the device wanted sound: our fault
-    device_xruns: int  # times the system ran the device late: the ring was full, sound was lost
-    blocks: int  # periods played
     written: int  # position of the next frame
+
+    @property
+    def period(self) -> int:
+        """Frames that the device takes at once."""
+
+    @property
+    def underruns(self) -> int:
+        """Times the ring was dry when the device wanted sound: our fault."""
+
+    @property
+    def device_xruns(self) -> int:
+        """Times the system ran the device late: the ring was full, sound was lost."""
+
+    @property
+    def blocks(self) -> int:
+        """Periods played."""
 
     @property
     def queued(self) -> int:
@@ -64,117 +69,69 @@ class Playout(Protocol):
         """Stops the device."""
 
 
-class _Ring:
-    """Storage shared by both kinds: frame number p lies at p modulo the capacity."""
+class DevicePlayout:
+    """A sound device that plays from a shared ring in a C callback, in a process of its own.
 
-    def __init__(self, rate: int, channels: int, capacity: int) -> None:
-        self.rate, self.channels = rate, channels
-        self.capacity = 1 << (capacity - 1).bit_length()  # PortAudio's ring needs a power of two
-        self.store: Audio = np.zeros((self.capacity, channels), np.float32)
-        self.written = 0
-        self.underruns = 0
-        self.device_xruns = 0
-        self.blocks = 0
-
-    def overwrite(self, position: int, pcm: Audio) -> None:
-        """Replaces waiting frames from `position` on in place; no index moves."""
-        start = position % self.capacity
-        head = min(len(pcm), self.capacity - start)
-        self.store[start : start + head] = pcm[:head]
-        self.store[: len(pcm) - head] = pcm[head:]
-
-
-class DevicePlayout(_Ring):
-    """A PortAudio device that plays from the ring in a C callback (rtmixer).
-
-    Threads: every method belongs to the feeder thread. The callback thread is C code that takes
-    frames from the ring and never runs Python, so the interpreter lock cannot delay it. `overwrite`
-    writes ahead of the callback's position; if it came too late the ear would get the old frames,
-    never garbage.
+    Threads: every method belongs to the feeder thread. `overwrite` writes ahead of the callback's
+    position; if it came too late the ear would get the old frames, never garbage.
     """
 
-    def __init__(
-        self, device: AudioDevice, capacity: int, channels: int = 2, rate: int | None = None
-    ) -> None:
-        """Opens the device at `rate` (its default if None); InputError if it refuses."""
-        rtmixer, sounddevice = rtmixer_module(), sounddevice_module()
-        self.name = device.name
-        channels = min(channels, device.output_channels)
-        super().__init__(rate or device.rate, channels, capacity)
-        self._ring = rtmixer.RingBuffer(4 * channels, buffer=self.store)
-        try:
-            self._mixer: Any = rtmixer.Mixer(
-                device=device.index, channels=channels, samplerate=self.rate, latency="low"
-            )
-            self._mixer.start()
-        except (sounddevice.PortAudioError, ValueError) as problem:
-            raise InputError(f"the audio device {device.name!r} does not open: {problem}") from None
-        self.latency = float(self._mixer.latency)
-        self.period = max(64, int(self._mixer.blocksize or 512))
-        self._playing: object | None = None
-        self._request: Any = None
-        self._requested_at = 0.0
-        self._last_played, self._moved_at = 0, time.monotonic()
+    def __init__(self, hosted: HostedDevice) -> None:
+        """Takes a device that is open over."""
+        self._hosted, self._ring = hosted, hosted.ring
+        self.name, self.rate = hosted.name, hosted.rate
+        self.channels, self.capacity = self._ring.channels, self._ring.frames
+        self.latency = hosted.latency
+        self.written = 0
 
     @property
     def queued(self) -> int:
         """Frames not yet taken by the device."""
-        return int(self._ring.read_available)
+        return self._ring.queued
 
     @property
     def alive(self) -> bool:
         """False once the device is gone: stream stopped, or no frame taken for a second."""
-        stalled = time.monotonic() - self._moved_at >= _STALL_SECONDS
-        if stalled or not self._mixer.active:
-            leave_portaudio()
-            return False
-        return True
+        return self._hosted.alive
+
+    @property
+    def period(self) -> int:
+        """Frames that the device takes at once."""
+        return self._ring[Word.PERIOD]
+
+    @property
+    def underruns(self) -> int:
+        """Times the ring was dry when the device wanted sound: our fault."""
+        return self._ring[Word.UNDERRUNS]
+
+    @property
+    def device_xruns(self) -> int:
+        """Times the system ran the device late."""
+        return self._ring[Word.XRUNS]
+
+    @property
+    def blocks(self) -> int:
+        """Periods played."""
+        return self._ring[Word.BLOCKS]
 
     def write(self, pcm: Audio) -> None:
         """Appends frames; the caller keeps `queued` within `capacity`."""
-        self.written += int(self._ring.write(np.ascontiguousarray(pcm)))
+        self.written += self._ring.write(pcm)
+
+    def overwrite(self, position: int, pcm: Audio) -> None:
+        """Replaces waiting frames from `position` on in place; no index moves."""
+        self._ring.put(position, pcm)
 
     def service(self, filled: bool) -> None:
-        """Keeps the callback playing and its counters read; call every few milliseconds.
-
-        rtmixer drops a ring that ran dry: that is one underrun, and playing goes on as soon as the
-        ring is `filled` again.
-        """
-        now, played = time.monotonic(), self.written - self.queued
-        if played != self._last_played or self._playing is None:
-            self._last_played, self._moved_at = played, now
-        actions = self._mixer.actions
-        if self._playing is not None and self._playing not in actions:
-            self._playing = None
-            self.underruns += 1
-        if self._playing is None and filled:
-            self._playing = self._mixer.play_ringbuffer(self._ring)
-        if self._request is None:
-            if now - self._requested_at > _STATS_PERIOD:
-                self._request, self._requested_at = self._mixer.fetch_and_reset_stats(), now
-        elif self._request not in actions:
-            self._count(self._request.stats)
-            self._request = None
-
-    def _count(self, stats: Any) -> None:
-        if stats.blocks:
-            self.device_xruns += int(stats.output_underflows)
-            self.blocks += int(stats.blocks)
-            self.period = max(64, int(stats.max_blocksize))
+        """Tells the device whether there is enough to begin, or to go on after an underrun."""
+        self._ring[Word.FILLED] = filled
 
     def close(self) -> None:
-        """Stops the device; the last counters are in `device_xruns` and `blocks` afterwards."""
-        try:
-            self._mixer.stop()
-            if self._request is not None and self._request not in self._mixer.actions:
-                self._count(self._request.stats)
-            self._count(self._mixer.stats)
-            self._mixer.close()
-        except sounddevice_module().PortAudioError:
-            pass  # a device that is gone cannot be closed; there is nothing left to free
+        """Stops the device; the last counters stay readable."""
+        self._hosted.close()
 
 
-class ClockPlayout(_Ring):
+class ClockPlayout:
     """Plays to nowhere in real time: for machines without a device, and when a device is lost.
 
     Nobody hears a gap, so a late feeder is counted but catches up: the take stays whole and true to
@@ -191,8 +148,11 @@ class ClockPlayout(_Ring):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Takes `rate` frames a second of `clock` from the first filled `service` on."""
-        super().__init__(rate, channels, capacity)
-        self.name = "no device"
+        self.rate, self.channels = rate, channels
+        self.capacity = 1 << (capacity - 1).bit_length()
+        self._store: Audio = np.zeros((self.capacity, channels), np.float32)
+        self.written = self.underruns = self.device_xruns = self.blocks = 0
+        self.name = NO_DEVICE
         self.latency = 0.0
         self.period = 256
         self.alive = True
@@ -220,6 +180,13 @@ class ClockPlayout(_Ring):
         self.overwrite(self.written, pcm)
         self.written += len(pcm)
 
+    def overwrite(self, position: int, pcm: Audio) -> None:
+        """Replaces waiting frames from `position` on."""
+        start = position % self.capacity
+        head = min(len(pcm), self.capacity - start)
+        self._store[start : start + head] = pcm[:head]
+        self._store[: len(pcm) - head] = pcm[head:]
+
     def service(self, filled: bool) -> None:
         """Starts the clock when the ring is filled for the first time."""
         if self._started is None and filled:
@@ -232,7 +199,11 @@ class ClockPlayout(_Ring):
 def open_playout(
     wanted: str | int | None, buffer_ms: float, channels: int = 2, rate: int | None = None
 ) -> DevicePlayout:
-    """Opens the output device that `wanted` means (see `find_device`)."""
-    device = find_device(wanted, "output")
-    capacity = round((rate or device.rate) * buffer_ms / 1000.0)
-    return DevicePlayout(device, capacity, channels, rate)
+    """Opens the output device that `wanted` means (see `devices.choose_device`).
+
+    buffer_ms: sound that may wait for it, at least. rate: None for the device's own.
+    Raises: InputError, one sentence.
+    """
+    hosted = HostedDevice("output", wanted, channels=channels, buffer_ms=buffer_ms, rate=rate)
+    hosted.finish()
+    return DevicePlayout(hosted)

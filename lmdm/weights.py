@@ -104,28 +104,81 @@ def load_into(module: nn.Module, path: Path) -> None:
         InputError: a tensor is missing, unknown, of another shape, or not finite; or the file is
             not a whole safetensors file.
     """
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = read_header(path)
-    for name in sorted(expected.keys() - found.keys()):
-        raise InputError(f"{path} lacks the tensor {name!r} that config.json asks for")
-    for name in sorted(found.keys() - expected.keys()):
-        raise InputError(f"{path} has a tensor {name!r} that config.json does not ask for")
-    for name, shape in expected.items():
-        if found[name].shape != shape:
-            raise InputError(
-                f"{path}: {name!r} has shape {list(found[name].shape)}, but config.json asks for "
-                f"{list(shape)}"
-            )
+    found = {name: tensor.shape for name, tensor in read_header(path).items()}
+    _refuse_misfit(module, found, str(path), "config.json", lambda name: name)
+    module.load_state_dict(_finite(read_tensors(path), str(path)), strict=True)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a safetensors file.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     try:
-        tensors = load_file(path)
+        return load_file(path)
     except (SafetensorError, OSError) as problem:
         raise InputError(f"{path} cannot be read ({problem}); copy or download it again") from None
+
+
+def fill(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    source: str,
+    config: str,
+    named: Callable[[str], str] = lambda name: name,
+) -> None:
+    """Gives a module (which may be on the meta device) exactly these tensors, in float32.
+
+    source, config: what sentences call the weights and what describes them. named: the name that a
+    tensor has there.
+
+    Raises:
+        InputError: a tensor is missing, unknown, of another shape, or not finite.
+    """
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    _refuse_misfit(module, found, source, config, named)
+    _finite(tensors, source, named)
+    precise = {
+        name: tensor.float().contiguous() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    module.load_state_dict(precise, strict=True, assign=True)
+
+
+def _refuse_misfit(
+    module: nn.Module,
+    found: Mapping[str, tuple[int, ...]],
+    source: str,
+    config: str,
+    named: Callable[[str], str],
+) -> None:
+    """Raises InputError unless these are the module's tensors and have its shapes."""
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    for name in sorted(expected.keys() - found.keys()):
+        raise InputError(f"{source} lacks the tensor {named(name)!r} that {config} asks for")
+    for name in sorted(found.keys() - expected.keys()):
+        raise InputError(f"{source} has a tensor {named(name)!r} that {config} does not ask for")
+    for name, shape in expected.items():
+        if found[name] != shape:
+            raise InputError(
+                f"{source}: {named(name)!r} has shape {list(found[name])}, but {config} asks for "
+                f"{list(shape)}"
+            )
+
+
+def _finite(
+    tensors: Mapping[str, Tensor],
+    source: str,
+    named: Callable[[str], str] = lambda name: name,
+) -> dict[str, Tensor]:
+    """The same tensors, none of which holds infinities or NaN."""
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise InputError(
-                f"{path}: {name!r} holds values that are not finite; the file is spoilt"
+                f"{source}: {named(name)!r} holds values that are not finite; the file is spoilt"
             )
-    module.load_state_dict(tensors, strict=True)
+    return dict(tensors)
 
 
 def save_module(module: nn.Module, path: Path, *, half: bool) -> None:

@@ -1,69 +1,151 @@
-"""Training checkpoints without pickle: weights and optimiser tensors as safetensors, written beside
-and renamed, so that a kill at any moment leaves the last good one.
+"""The state of a run in one safetensors file: weights, averages, optimisers, step. No pickle.
+
+Files are written beside and renamed, so a kill at any moment leaves the last whole one. Moments are
+named by their parameter. Weights and moments that FSDP has sharded are gathered, and shared out
+again when they are read, so a run may go on with another number of processes.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from lmdm.errors import InputError
+from lmdm.weights import write_beside
+
+FILE = re.compile(r"step-(\d+)\.safetensors")
 
 
-class TrainingState:
-    """The newest state of one run, in `RUN/state.safetensors`; extra models may ride along."""
+def bare(module: nn.Module) -> nn.Module:
+    """The module inside of DDP."""
+    return module.module if isinstance(module, DistributedDataParallel) else module
 
-    def __init__(self, run: Path) -> None:
-        self.path = run / "state.safetensors"
 
-    def save(
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor that may be sharded, in one piece. Collective if it is."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def like(tensor: Tensor, example: Tensor) -> Tensor:
+    """A whole tensor, sharded as `example` is, on its device."""
+    tensor = tensor.to(example.device)
+    if isinstance(example, DTensor):
+        return distribute_tensor(tensor, example.device_mesh, example.placements)
+    return tensor
+
+
+def whole_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and buffer by name, gathered from all processes. Collective."""
+    return {name: whole(tensor) for name, tensor in bare(module).state_dict().items()}
+
+
+def named_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Parameters by the names that `state_dict` gives them, whatever wraps their modules."""
+    wrapper = "_checkpoint_wrapped_module."
+    return {name.replace(wrapper, ""): each for name, each in bare(module).named_parameters()}
+
+
+class Checkpoints:
+    """The newest `kept` states of one run, as FOLDER/step-0000100.safetensors."""
+
+    def __init__(self, folder: Path, kept: int = 2) -> None:
+        self.folder, self.kept = folder, kept
+
+    def steps(self) -> list[int]:
+        """The steps of which there is a whole file, rising."""
+        found = (FILE.fullmatch(path.name) for path in self.folder.glob("step-*.safetensors"))
+        return sorted(int(match[1]) for match in found if match)
+
+    def path(self, step: int) -> Path:
+        """The file of one step."""
+        return self.folder / f"step-{step:07d}.safetensors"
+
+    def write(self, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
+        """Write one state, then remove the oldest."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        apart = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+        metadata = {"facts": json.dumps({**facts, "step": step})}
+        write_beside(self.path(step), lambda part: save_file(apart, part, metadata))
+        for old in self.steps()[: -self.kept]:
+            self.path(old).unlink(missing_ok=True)
+        return self.path(step)
+
+    def read(self, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and facts of one step.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        path = self.path(step)
+        try:
+            with safe_open(path, "pt") as header:
+                facts = json.loads((header.metadata() or {})["facts"])
+            return load_file(path), facts
+        except (SafetensorError, OSError, KeyError, ValueError) as problem:
+            raise InputError(
+                f"the checkpoint {path} cannot be read ({problem}); delete it to go on from the "
+                "one before"
+            ) from None
+
+
+class State:
+    """What a run trains: named modules, their averages, optimisers.
+
+    modules are as prepared by Accelerate; averages are plain modules. optimizers: name -> the name
+    of the module whose parameters it has, and itself.
+    """
+
+    def __init__(
         self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        step: int,
-        extra: dict[str, nn.Module] | None = None,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, tuple[str, torch.optim.Optimizer]],
+        averages: Mapping[str, nn.Module] | None = None,
     ) -> None:
-        """Write model, extra models, optimiser, step and torch's random state in one file."""
-        tensors = {f"model.{k}": v.contiguous() for k, v in model.state_dict().items()}
-        for name, module in (extra or {}).items():
-            tensors |= {f"{name}.{k}": v.contiguous() for k, v in module.state_dict().items()}
-        for index, state in optimizer.state_dict()["state"].items():
-            for key, value in state.items():
-                tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
-        tensors["random"] = torch.get_rng_state()
-        beside = self.path.with_suffix(".part")
-        save_file({k: v.clone() for k, v in tensors.items()}, beside, {"step": json.dumps(step)})
-        os.replace(beside, self.path)
+        self.modules, self.optimizers = dict(modules), dict(optimizers)
+        self.averages = dict(averages or {})
 
-    def restore(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        extra: dict[str, nn.Module] | None = None,
-    ) -> int:
-        """Load what `save` wrote, if anything; returns the step to go on from."""
-        if not self.path.exists():
-            return 0
-        with safe_open(self.path, "pt") as header:
-            step = int(json.loads(header.metadata()["step"]))
-        tensors = load_file(self.path)
-        model.load_state_dict(under(tensors, "model."))
-        for name, module in (extra or {}).items():
-            module.load_state_dict(under(tensors, f"{name}."))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in under(tensors, "optimizer.").items():
-            index, name = key.split(".", 1)
-            moments.setdefault(int(index), {})[name] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        torch.set_rng_state(tensors["random"])
-        return step
+    def gather(self) -> dict[str, Tensor]:
+        """All tensors by name, in one piece. Collective."""
+        tensors: dict[str, Tensor] = {}
+        for name, module in self.modules.items():
+            tensors |= {f"{name}.weights.{k}": v for k, v in whole_weights(module).items()}
+        for name, module in self.averages.items():
+            tensors |= {f"{name}.average.{k}": v for k, v in module.state_dict().items()}
+        for name, (of, optimizer) in self.optimizers.items():
+            for key, parameter in named_parameters(self.modules[of]).items():
+                for kind, value in optimizer.state.get(parameter, {}).items():
+                    tensors[f"{name}.optimizer.{kind}.{key}"] = whole(torch.as_tensor(value))
+        return tensors
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Fill everything from what `gather` gave. Every process reads the file for itself."""
+        for name, module in self.modules.items():
+            own = bare(module).state_dict()
+            weights = under(tensors, f"{name}.weights.")
+            bare(module).load_state_dict({k: like(v, own[k]) for k, v in weights.items()})
+        for name, module in self.averages.items():
+            module.load_state_dict(under(tensors, f"{name}.average."))
+        for name, (of, optimizer) in self.optimizers.items():
+            parameters = named_parameters(self.modules[of])
+            optimizer.state.clear()
+            for entry, value in under(tensors, f"{name}.optimizer.").items():
+                kind, _, key = entry.partition(".")
+                parameter = parameters[key]
+                placed = like(value, parameter) if value.dim() else value.clone()
+                optimizer.state[parameter][kind] = placed
 
 
-def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names start with `prefix`, without it."""
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+def under(entries: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries whose names start with `prefix`, without it."""
+    return {k.removeprefix(prefix): v for k, v in entries.items() if k.startswith(prefix)}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import (
+    QAction,
     QImage,
     QKeyEvent,
     QMouseEvent,
@@ -11,13 +13,15 @@ from PyQt6.QtGui import (
     QPainterPath,
     QPaintEvent,
     QPen,
+    QPixmap,
     QPolygonF,
     QResizeEvent,
 )
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtWidgets import QMenu, QSizePolicy, QWidget
 
-from lmdm.live.messages import SetBlend, Snapshot
+from lmdm.live.messages import BeginLearn, SetPad, Snapshot
 from ui import blend, theme
+from ui.learn import teach
 from ui.prompts import PromptPads
 from ui.stage import Stage
 
@@ -33,8 +37,8 @@ ARROWS = {
 
 
 class BlendSurface(QWidget):
-    """Two prompts: a crossfader (`SetBlend`). Three to six: a surface that weighs them
-    (`SetPrompts`), each corner one prompt. Fewer: nothing to blend.
+    """Two prompts lie at the ends of a line, three to six at the corners of a surface; the point
+    between weighs them (`SetPad`). Fewer: nothing to blend.
     """
 
     def __init__(self, stage: Stage, pads: PromptPads) -> None:
@@ -44,10 +48,12 @@ class BlendSurface(QWidget):
         self._letters: tuple[int, ...] = ()  # which pads lie on the surface
         self.point: blend.Point = (0.5, 0.5)
         self._dragging = False
-        self._ground: tuple[tuple[int, ...], QImage] | None = None
+        self.ghost: blend.Point | None = None  # where a controller stands that must pass the point
+        self._ground: tuple[object, QPixmap] | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setCursor(Qt.CursorShape.CrossCursor)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         theme.describe(
             self,
             "Blend surface",
@@ -55,7 +61,15 @@ class BlendSurface(QWidget):
             "block",
             "arrows; Shift for small steps; Home for the middle",
         )
+        teach(self, "set_pad:x", "Blend, left to right", long_press=False)
+        self.extend_menu = self._extend_menu
         stage.changed.connect(self.show_snapshot)
+
+    def _extend_menu(self, menu: QMenu) -> None:
+        """The surface has a second axis to learn."""
+        learn = QAction("Learn a MIDI controller for up and down…", menu)
+        learn.triggered.connect(lambda: self._stage.send(BeginLearn("set_pad:y")))
+        menu.insertAction(menu.actions()[2] if len(menu.actions()) > 2 else None, learn)
 
     @property
     def count(self) -> int:
@@ -68,7 +82,10 @@ class BlendSurface(QWidget):
         letters = tuple(worded[:MOST]) if len(worded) > 1 else ()
         point = self.point
         if not self._dragging and letters:
-            point = blend.point_of(blend.shares(snapshot.prompts, snapshot.blend)[: len(letters)])
+            point = snapshot.pad or blend.point_of(
+                blend.shares(snapshot.prompts, snapshot.blend)[: len(letters)]
+            )
+            point = blend.nearest(point, len(letters))
         if letters != self._letters or point != self.point:
             self._letters, self.point = letters, point
             self.update()
@@ -77,12 +94,18 @@ class BlendSurface(QWidget):
         """Moves the point to (x, y) of the unit square and sends what that means."""
         if self.count < 2:
             return
-        self.point = blend.nearest((x, y), self.count)
-        if self.count == 2:
-            self._stage.send_latest(SetBlend(round(self.point[0], 4)))
-        else:
-            self._pads.set_weights(blend.weights_at(self.point, self.count))
+        x, y = blend.nearest((min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)), self.count)
+        self.point = (x, y)
+        self._stage.send_latest(SetPad((round(x, 4), round(y, 4))))
         self.update()
+
+    def show_ghost(self, x: float | None, y: float | None) -> None:
+        """Where controllers stand that must first pass the point; None: nowhere."""
+        shown = (self.point[0] if x is None else x, self.point[1] if y is None else y)
+        ghost = None if x is None and y is None else shown
+        if ghost != self.ghost:
+            self.ghost = ghost
+            self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """About square."""
@@ -140,35 +163,31 @@ class BlendSurface(QWidget):
         y = (event.position().y() - field.top()) / max(1.0, field.height())
         self.go(x, y)
 
-    def _blended(self) -> QImage:
+    def _mixture(self) -> QImage:
         """A small picture of the prompts' colours, mixed by weight at each place."""
-        if self._ground is None or self._ground[0] != self._letters:
-            side, tints = GROUND_PIXELS, [theme.PROMPT_COLOURS[i] for i in self._letters]
-            picture = QImage(side, side, QImage.Format.Format_RGB32)
-            colours = [theme.colour(tint) for tint in tints]
-            for row in range(side):
-                for column in range(side):
-                    place = (column / (side - 1), row / (side - 1))
-                    weights = blend.weights_at(place, self.count)
-                    pairs = list(zip(weights, colours, strict=True))
-                    red = sum(w * c.redF() for w, c in pairs)
-                    green = sum(w * c.greenF() for w, c in pairs)
-                    blue = sum(w * c.blueF() for w, c in pairs)
-                    level = [round(255 * (0.05 + 0.42 * each)) for each in (red, green, blue)]
-                    picture.setPixel(column, row, level[0] << 16 | level[1] << 8 | level[2])
-            self._ground = (self._letters, picture)
-        return self._ground[1]
+        side = GROUND_PIXELS
+        place = np.linspace(0.0, 1.0, side)
+        points = np.stack(np.meshgrid(place, place), axis=-1).reshape(-1, 2)
+        tints = [theme.colour(theme.PROMPT_COLOURS[index]) for index in self._letters]
+        colours = np.array([[c.redF(), c.greenF(), c.blueF()] for c in tints])
+        mixed = 0.05 + 0.42 * blend.weights_over(points, self.count) @ colours
+        levels = np.round(255 * mixed).astype(np.uint32) << np.array([16, 8, 0], np.uint32)
+        pixels = np.ascontiguousarray(levels.sum(axis=1, dtype=np.uint32))
+        return QImage(pixels.tobytes(), side, side, QImage.Format.Format_RGB32).copy()
 
-    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
-        """The blended colours, the letters at their corners, and the point."""
-        painter = QPainter(self)
+    def _still(self) -> QPixmap:
+        """What does not move: mixed colours, their edge, the letters. Made once for a size."""
+        line = self.fontMetrics().height()
+        look = (self._letters, self.hasFocus(), self.devicePixelRatioF(), line)
+        if self._ground is not None and self._ground[0] == look:
+            return self._ground[1]
+        ratio = self.devicePixelRatioF()
+        ground = QPixmap(round(self.width() * ratio), round(self.height() * ratio))
+        ground.setDevicePixelRatio(ratio)
+        ground.fill(theme.colour(theme.PANEL))
+        painter = QPainter(ground)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        if self.count < 2:
-            painter.setPen(theme.colour(theme.QUIET))
-            words = "Write two or more prompts\nand blend them here"
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
-            return
         field = self._field()
         places = [
             QPointF(field.left() + x * field.width(), field.top() + y * field.height())
@@ -182,13 +201,28 @@ class BlendSurface(QWidget):
             shape.closeSubpath()
         painter.save()
         painter.setClipPath(shape)
-        painter.drawImage(field, self._blended())
+        painter.drawImage(field, self._mixture())
         painter.restore()
         edge = theme.ACCENT if self.hasFocus() else theme.LINE
         painter.setPen(QPen(theme.colour(edge), 1))
         painter.drawPath(shape)
         self._draw_letters(painter, places)
-        self._draw_point(painter, field)
+        painter.end()
+        self._ground = (look, ground)
+        return ground
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
+        """The ground with its letters, and the point."""
+        painter = QPainter(self)
+        if self.count < 2:
+            painter.fillRect(self.rect(), theme.colour(theme.PANEL))
+            painter.setPen(theme.colour(theme.QUIET))
+            words = "Write two or more prompts\nand blend them here"
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
+            return
+        painter.drawPixmap(0, 0, self._still())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._draw_point(painter, self._field())
 
     def _draw_letters(self, painter: QPainter, places: list[QPointF]) -> None:
         radius = self.fontMetrics().height() * 0.62
@@ -202,6 +236,13 @@ class BlendSurface(QWidget):
             painter.drawText(disc, Qt.AlignmentFlag.AlignCenter, theme.PROMPT_LETTERS[index])
 
     def _draw_point(self, painter: QPainter, field: QRectF) -> None:
+        if self.ghost is not None:
+            place = field.topLeft() + QPointF(
+                self.ghost[0] * field.width(), self.ghost[1] * field.height()
+            )
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(theme.colour(theme.WARNING), 1.6))
+            painter.drawEllipse(place, 7, 7)
         x = field.left() + self.point[0] * field.width()
         y = field.center().y() if self.count == 2 else field.top() + self.point[1] * field.height()
         painter.setPen(QPen(theme.colour(theme.GROUND), 5))

@@ -36,6 +36,7 @@ class Fader(QSlider):
         self.tint = tint
         self._low, self._step, self._usual = low, step, usual
         self._dragging = False
+        self.ghost: float | None = None  # where a controller stands that has not picked it up, 0–1
         self.setRange(0, round((high - low) / step))
         self.setPageStep(max(1, self.maximum() // 10))
         self.setValue(self._position(usual))
@@ -58,6 +59,14 @@ class Fader(QSlider):
             self.blockSignals(True)
             self.setValue(place)
             self.blockSignals(False)
+            self.update()
+
+    def show_ghost(self, number: float | None) -> None:
+        """Shows where a controller stands that must first reach the value; None: nowhere."""
+        span = self.maximum() * self._step
+        share = None if number is None else min(max((number - self._low) / span, 0.0), 1.0)
+        if share != self.ghost:
+            self.ghost = share
             self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
@@ -126,6 +135,20 @@ class Fader(QSlider):
         painter.drawRoundedRect(full, 5, 5)
         painter.setBrush(theme.colour(self.tint, 1.0 if self.isEnabled() else 0.25))
         painter.drawRoundedRect(edge, 1.5, 1.5)
+        if self.ghost is not None:
+            self._draw_ghost(painter, box, self.ghost)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme.colour(theme.ACCENT if self.hasFocus() else theme.LINE), 1))
         painter.drawRoundedRect(box, 5, 5)
+
+    def _draw_ghost(self, painter: QPainter, box: QRectF, share: float) -> None:
+        """A hollow line where the controller stands."""
+        if self.orientation() == Qt.Orientation.Horizontal:
+            x = box.left() + box.width() * share
+            bar = QRectF(min(max(x - 2.5, box.left()), box.right() - 5), box.top(), 5, box.height())
+        else:
+            y = box.bottom() - box.height() * share
+            bar = QRectF(box.left(), min(max(y - 2.5, box.top()), box.bottom() - 5), box.width(), 5)
+        painter.setBrush(theme.colour(theme.WELL))
+        painter.setPen(QPen(theme.colour(theme.WARNING), 1.4))
+        painter.drawRoundedRect(bar, 2, 2)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from PyQt6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from lmdm.live.messages import AllNotesOff, Lane, SetChord, Snapshot, Sustain
 from ui import theme
 from ui.keys import PlayedKeys, clamped
 from ui.lane_label import LaneLabel
+from ui.learn import teach
 from ui.stage import Stage
 
 VELOCITY_STEP = 12
@@ -37,6 +38,7 @@ class KeyRow(QWidget):
             "Pedal", "Sustain pedal", "Notes go on sounding after you let go.", "/", "block"
         )
         self.sustain.setCheckable(True)
+        teach(self.sustain, "sustain", "Sustain pedal", long_press=False)
         self.sustain.clicked.connect(lambda down: stage.send(Sustain(down)))
         self.lift = _small(
             "Lift all", "Lift all notes", "Lets go of every key and the pedal.", "", "block"
@@ -53,8 +55,8 @@ class KeyRow(QWidget):
                 name, f"Harmony {name}", "Pitch classes the harmony is made of.", "", "block"
             )
             button.setCheckable(True)
-            button.setMinimumWidth(self.fontMetrics().horizontalAdvance("D♯") + 14)
-            button.setStyleSheet("padding: 2px 4px;")
+            button.setObjectName("tight")
+            button.setMinimumWidth(self.fontMetrics().horizontalAdvance("D♯") + 10)
             button.clicked.connect(lambda on, pc=pitch_class: self._toggle(pc, on))
             self.chord.append(button)
         self._lay_out()
@@ -62,23 +64,33 @@ class KeyRow(QWidget):
         stage.changed.connect(self.show_snapshot)
 
     def _lay_out(self) -> None:
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        row.addWidget(LaneLabel("Keys", "block"))
+        hands, harmony = QHBoxLayout(), QHBoxLayout()
+        for row in (hands, harmony):
+            row.setSpacing(4)
+        hands.addWidget(LaneLabel("Keys", "block"))
         for widget in (self.octave_down, self.octave, self.octave_up):
-            row.addWidget(widget)
-        row.addSpacing(8)
+            hands.addWidget(widget)
+        hands.addSpacing(8)
         for widget in (self.softer, self.velocity, self.louder):
-            row.addWidget(widget)
-        row.addSpacing(8)
-        row.addWidget(self.sustain)
-        row.addWidget(self.lift)
-        row.addStretch(1)
-        row.addWidget(LaneLabel("Harmony", "block"))
-        row.addWidget(self.chord_auto)
+            hands.addWidget(widget)
+        hands.addSpacing(8)
+        hands.addWidget(self.sustain)
+        hands.addWidget(self.lift)
+        hands.addStretch(1)
+        harmony.addWidget(LaneLabel("Harmony", "block"))
+        harmony.addWidget(self.chord_auto)
         for button in self.chord:
-            row.addWidget(button)
+            harmony.addWidget(button)
+        self._rows = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setSpacing(4)
+        self._rows.addLayout(hands, 1)
+        self._rows.addLayout(harmony)
+
+    def set_stacked(self, stacked: bool) -> None:
+        """Two rows where one is too wide."""
+        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        self._rows.setDirection(down if stacked else across)
 
     def move_octave(self, by: int) -> None:
         """Shifts the letters; held notes end as they began."""

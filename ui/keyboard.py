@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from lmdm.live.messages import Snapshot
@@ -11,7 +11,8 @@ from ui import theme
 from ui.keys import PlayedKeys, clamped
 from ui.stage import Stage
 
-LOWEST, HIGHEST = 36, 96  # C2 to C7
+RANGES = ((36, 96), (48, 96), (48, 84), (60, 84))  # C2 to C7, and less where there is less room
+NARROWEST = 1.15  # of a white key, in lines of text
 BLACK = frozenset((1, 3, 6, 8, 10))
 BLACK_WIDTH, BLACK_HEIGHT = 0.62, 0.62  # of a white key
 SOFTEST, LOUDEST = 30, 120  # velocity at the back and at the front of a key
@@ -20,6 +21,11 @@ SOFTEST, LOUDEST = 30, 120  # velocity at the back and at the front of a key
 def is_black(pitch: int) -> bool:
     """Whether a pitch is a black key."""
     return pitch % 12 in BLACK
+
+
+def _whites(lowest: int, highest: int) -> list[int]:
+    """The white keys of a range, both ends in it."""
+    return [pitch for pitch in range(lowest, highest + 1) if not is_black(pitch)]
 
 
 class PianoKeys(QWidget):
@@ -34,10 +40,11 @@ class PianoKeys(QWidget):
         self._played = played
         self._heard: frozenset[int] = frozenset()
         self._drawn: tuple[frozenset[int], frozenset[int], int] | None = None
-        self._whites = [pitch for pitch in range(LOWEST, HIGHEST + 1) if not is_black(pitch)]
+        self._lowest, self._highest = RANGES[0]
+        self._whites = _whites(*RANGES[0])
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(70)
+        self.setMinimumHeight(56)
         theme.describe(
             self,
             "Keyboard",
@@ -69,6 +76,15 @@ class PianoKeys(QWidget):
         """Wide and low."""
         return QSize(900, 120)
 
+    def resizeEvent(self, _event: QResizeEvent | None) -> None:  # noqa: N802
+        """As many octaves as have room."""
+        line = self.fontMetrics().height()
+        for lowest, highest in RANGES:
+            self._lowest, self._highest = lowest, highest
+            self._whites = _whites(lowest, highest)
+            if self.width() >= len(self._whites) * NARROWEST * line:
+                break
+
     def key_box(self, pitch: int) -> QRectF:
         """Where a key lies in the widget."""
         wide = self.width() / len(self._whites)
@@ -81,7 +97,7 @@ class PianoKeys(QWidget):
     def key_at(self, x: float, y: float) -> tuple[int, int] | None:
         """Pitch and velocity at a place, or None beside the keys."""
         point = QPointF(x, y)
-        for pitch in sorted(range(LOWEST, HIGHEST + 1), key=is_black, reverse=True):
+        for pitch in sorted(range(self._lowest, self._highest + 1), key=is_black, reverse=True):
             box = self.key_box(pitch)
             if box.contains(point):
                 share = (y - box.top()) / max(1.0, box.height())
@@ -117,7 +133,7 @@ class PianoKeys(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         pressed = self._played.pitches
-        for pitch in sorted(range(LOWEST, HIGHEST + 1), key=is_black):
+        for pitch in sorted(range(self._lowest, self._highest + 1), key=is_black):
             self._draw_key(painter, pitch, pitch in pressed)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -134,7 +150,7 @@ class PianoKeys(QWidget):
         elif black:
             top, front = theme.colour("#0a0b0d"), theme.colour("#23272f")
         else:
-            top, front = theme.colour("#aab1bc"), theme.colour("#d8dce3")
+            top, front = theme.colour("#7f8896"), theme.colour("#a8b0bd")
         shade.setColorAt(0.0, top)
         shade.setColorAt(1.0, front)
         painter.setBrush(shade)
@@ -157,7 +173,7 @@ class PianoKeys(QWidget):
             row = QRectF(box.left(), box.top() + high - line / 2, box.width(), line)
             painter.drawText(row, Qt.AlignmentFlag.AlignCenter, letter)
         elif pitch % 12 == 0 and not heard:
-            painter.setPen(theme.colour("#565e6b"))
+            painter.setPen(theme.colour("#3d4450"))
             painter.setFont(theme.font(0.8))
             row = box.adjusted(0, 0, 0, -3)
             words = f"C{pitch // 12 - 1}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import (
+    QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -16,13 +17,26 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from lmdm.live.messages import SetBlend, SetPrompts, Snapshot
-from ui import blend, theme
+from lmdm.live import messages as m
+from lmdm.live.messages import SetBlend, SetPad, SetPrompts, Snapshot
+from ui import blend, icons, theme
 from ui.fader import Fader
+from ui.learn import teach
+from ui.picker import Picker
 from ui.stage import Stage
 
 FEWEST, MOST = 2, 6
 LONGEST = 300  # characters of a prompt
+MOST_WEIGHT = 2.0
+SOUND_FILES = "Sound files (*.wav *.flac *.ogg *.mp3 *.aiff);;All files (*)"
+
+
+def glide_words(beats: float) -> str:
+    """How long a change of prompts takes."""
+    return f"Glide: {beats:g} beats" if beats else "Glide: none"
+
+
+GLIDES = tuple((glide_words(beats), beats) for beats in (0.0, 1.0, 2.0, 4.0, 8.0, 16.0))
 
 
 class Badge(QWidget):
@@ -31,11 +45,14 @@ class Badge(QWidget):
     def __init__(self, index: int) -> None:
         super().__init__()
         self._index = index
-        side = round(self.fontMetrics().height() * 1.7)
-        self.setFixedWidth(side)
-        self.setMinimumHeight(side)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
 
-    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802 (Qt's name)
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """About as wide as a line is high."""
+        side = round(self.fontMetrics().height() * 1.6)
+        return QSize(side, side)
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
         """A rounded square with the letter."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -75,17 +92,18 @@ class PromptPad(QWidget):
             "How much this prompt counts beside the others.",
             "block",
             0.0,
-            1.0,
+            MOST_WEIGHT,
             0.01,
             1.0,
             tint=theme.PROMPT_COLOURS[index],
         )
-        self.weight.setMinimumWidth(90)
+        self.weight.setMinimumWidth(60)
+        teach(self.weight, f"set_prompts:{index + 1}", f"Weight of prompt {letter}")
         self.weight.moved.connect(self._weigh)
         self.weight.setEnabled(False)
         self.share = QLabel("")
         self.share.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.share.setFixedWidth(self.fontMetrics().horizontalAdvance("100 %") + 6)
+        self.share.setMinimumWidth(self.fontMetrics().horizontalAdvance("100 %") + 6)
         self.remove = QPushButton("×")
         self.remove.setObjectName("plain")
         theme.describe(self.remove, f"Remove prompt {letter}", "Takes this prompt away.", "block")
@@ -100,7 +118,7 @@ class PromptPad(QWidget):
         for widget in (self.text, self.weight):
             widget.setSizePolicy(QSizePolicy.Policy.Expanding, tall)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, tall)
-        self.setMaximumHeight(round(self.fontMetrics().height() * 2.7))
+        self.setMaximumHeight(round(self.fontMetrics().height() * 2.5))
         row.addWidget(Badge(index))
         row.addWidget(self.text, 5)
         row.addWidget(self.weight, 3)
@@ -116,6 +134,10 @@ class PromptPad(QWidget):
     def typing(self) -> bool:
         """Whether words are being typed that have not been sent."""
         return self.text.hasFocus() and self.text.text().strip() != self._committed
+
+    def set_quiet(self, quiet: bool) -> None:
+        """Without the sign that removes it."""
+        self.remove.setText("" if quiet else "×")
 
     def set_prompt(self, text: str, weight: float) -> None:
         """Shows a prompt without reporting it."""
@@ -133,7 +155,7 @@ class PromptPad(QWidget):
 
     def show_share(self, share: float) -> None:
         """Shows the prompt's part of the blend."""
-        words = f"{share * 100:.0f} %" if self._committed else ""
+        words = f"{abs(share) * 100:.0f} %" if self._committed else ""
         if words != self.share.text():
             self.share.setText(words)
 
@@ -160,6 +182,7 @@ class PromptPads(QWidget):
         super().__init__()
         self._stage = stage
         self._blend: float | None = None
+        self._pad: blend.Point | None = None
         self._all = [PromptPad(index) for index in range(MOST)]
         self._count = 0
         self._beyond: tuple[tuple[str, float], ...] = ()  # prompts past the sixth, kept as they are
@@ -175,8 +198,9 @@ class PromptPads(QWidget):
             pad.weighed.connect(self.send)
             pad.dropped.connect(lambda pad=pad: self.drop(pad))
             self._column.addWidget(pad, 6)
-        self._column.addWidget(self.add, 0, Qt.AlignmentFlag.AlignLeft)
         self._column.addStretch(1)
+        self.extras = PromptExtras(stage, self.add)
+        self._column.addWidget(self.extras)
         self._fill([("", 1.0)] * FEWEST)
         stage.changed.connect(self.show_snapshot)
 
@@ -192,19 +216,15 @@ class PromptPads(QWidget):
         return own + self._beyond
 
     def send(self) -> None:
-        """Sends texts and weights; from here on the weights count, not a crossfade."""
+        """Sends texts and weights; from here on the weights count, not a crossfade or the pad."""
         if self._blend is not None:
             self._blend = None
             self._stage.send_latest(SetBlend(None))
+        if self._pad is not None:
+            self._pad = None
+            self._stage.send_latest(SetPad(None))
         self._stage.send_latest(SetPrompts(self.prompts))
         self._show_shares()
-
-    def set_weights(self, weights: Sequence[float]) -> None:
-        """Weighs the prompts that have words, in order, and sends them."""
-        worded = [pad for pad in self.pads if pad.prompt[0]]
-        for pad, weight in zip(worded, weights, strict=False):
-            pad.set_weight(round(weight, 4))
-        self.send()
 
     def append(self) -> None:
         """One more pad, ready for its words."""
@@ -218,6 +238,17 @@ class PromptPads(QWidget):
             self._fill([each.prompt for each in self.pads if each is not pad])
             self.send()
 
+    def set_locked(self, locked: bool) -> None:
+        """While the stage is locked words cannot be changed; weights can."""
+        for pad in self._all:
+            pad.text.setReadOnly(locked)
+            pad.text.setFocusPolicy(
+                Qt.FocusPolicy.NoFocus if locked else Qt.FocusPolicy.StrongFocus
+            )
+            pad.remove.setEnabled(not locked)
+            pad.set_quiet(locked)
+        self.extras.setVisible(not locked)
+
     def restore(self, editor: QWidget | None) -> None:
         """Drops words typed into an editor, if it is one of a pad."""
         for pad in self.pads:
@@ -226,7 +257,7 @@ class PromptPads(QWidget):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Takes over prompts changed elsewhere (a scene, a script); words in the making stay."""
-        self._blend = snapshot.blend
+        self._blend, self._pad = snapshot.blend, snapshot.pad
         if not self._same(snapshot.prompts) and not any(pad.typing for pad in self.pads):
             texts = [text for text, _ in snapshot.prompts]
             if texts == [text for text, _ in self.prompts]:
@@ -256,6 +287,79 @@ class PromptPads(QWidget):
         self._show_shares()
 
     def _show_shares(self) -> None:
-        found = iter(blend.shares(self.prompts, self._blend))
+        found = iter(blend.shares(self.prompts, self._blend, self._pad))
         for pad in self.pads:
             pad.show_share(next(found, 0.0) if pad.prompt[0] else 0.0)
+
+
+class PromptExtras(QWidget):
+    """Under the prompts: another one, what to avoid, how long a change glides, a style file."""
+
+    def __init__(self, stage: Stage, add: QPushButton) -> None:
+        super().__init__()
+        self._stage = stage
+        self.avoid = QLineEdit()
+        self.avoid.setMaxLength(LONGEST)
+        self.avoid.setPlaceholderText("avoid …")
+        theme.describe(
+            self.avoid,
+            "Avoid",
+            "What the music should keep away from, in words. Needs guidance above 1. Enter sends.",
+            "block",
+        )
+        self.avoid.editingFinished.connect(self._send_avoid)
+        self.glide: Picker[float] = Picker(
+            "Glide", "How long a change of prompts takes, in beats.", GLIDES, "block"
+        )
+        self.glide.setMinimumContentsLength(12)
+        self.glide.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.glide.chosen.connect(lambda beats: stage.send(m.SetGlide(beats)))
+        teach(self.glide, "set_glide", "Glide")
+        self.style_file = QPushButton("Style…")
+        self.style_file.setObjectName("small")
+        self.style_file.setIcon(icons.icon("wave", tint=theme.QUIET))
+        theme.describe(
+            self.style_file,
+            "Style from a sound file",
+            "Plays in the style of a sound file.",
+            "block",
+        )
+        self.style_file.clicked.connect(self._ask_style)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        row.addWidget(add)
+        row.addWidget(self.avoid, 1)
+        row.addWidget(self.glide)
+        row.addWidget(self.style_file)
+        stage.changed.connect(self.show_snapshot)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Shows what the engine has; words being typed stay."""
+        if not self.avoid.hasFocus() and self.avoid.text() != snapshot.negative_prompt:
+            self.avoid.setText(snapshot.negative_prompt)
+        known = {beats for _, beats in GLIDES}
+        if snapshot.glide in known:
+            self.glide.show_options(GLIDES)
+        else:
+            self.glide.show_options((*GLIDES, (glide_words(snapshot.glide), snapshot.glide)))
+        self.glide.show_value(snapshot.glide)
+        words = "Style off" if snapshot.style else "Style…"
+        if words != self.style_file.text():
+            self.style_file.setText(words)
+            told = snapshot.style or "Plays in the style of a sound file."
+            theme.describe(self.style_file, "Style from a sound file", told, "block")
+
+    def _send_avoid(self) -> None:
+        text = self.avoid.text().strip()
+        if text != self._stage.snapshot.negative_prompt:
+            self._stage.send(m.SetNegativePrompt(text))
+
+    def _ask_style(self) -> None:
+        if self._stage.snapshot.style:
+            self._stage.send(m.SetStyle(""))
+            return
+        ask = QFileDialog(self, "Style from a sound file", "", SOUND_FILES)
+        ask.setFileMode(QFileDialog.FileMode.ExistingFile)
+        ask.fileSelected.connect(lambda file: self._stage.send(m.SetStyle(file)))
+        ask.open()

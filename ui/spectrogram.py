@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 SAMPLE_RATE = 44100
-HOP = 1024  # samples a column: 23 ms
+HOP = 735  # samples a column: 60 columns a second, so one pixel a frame scrolls without a judder
 WINDOW = 4096  # samples of the Fourier transform: 93 ms
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16000.0
 FLOOR_DB = -66.0  # drawn as black; a full-scale sine is 0

@@ -7,24 +7,36 @@ by itself: prompts also carry letters, lanes carry shapes, states carry words.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from PyQt6.QtCore import QPointF
 from PyQt6.QtGui import QColor, QFont, QPalette, QPolygonF
 from PyQt6.QtWidgets import QApplication, QWidget
 
 from lmdm.live.messages import Lane
+from ui import style
+from ui.palette import (
+    ACCENT,
+    AHEAD,
+    ALARM,
+    CHOSEN,
+    FAINT,
+    FRESH,
+    GROUND,
+    LINE,
+    PANEL,
+    QUIET,
+    RAISED,
+    TEXT,
+    WARNING,
+    WELL,
+)
 
-GROUND = "#111317"  # behind everything
-PANEL = "#1a1d23"  # a group of controls
-WELL = "#0c0e11"  # what is drawn into: pictures, text fields, tracks
-RAISED = "#272c35"  # a button
-LINE = "#343b47"  # edges
-TEXT = "#eceff4"
-QUIET = "#a3adbd"  # captions, units
-ACCENT = "#6cc1f2"  # what the musician sets
-CHOSEN = "#2c4a60"  # a button that is on
-FRESH = "#34c39a"  # what the model hears or gives
-WARNING = "#f0b429"
-ALARM = "#ff7a59"
+__all__ = [
+    "ACCENT", "AHEAD", "ALARM", "CHOSEN", "FAINT", "FRESH", "GROUND", "LINE", "PANEL", "QUIET",
+    "RAISED", "TEXT", "WARNING", "WELL", "apply", "colour", "describe", "font",
+    "lane_shape", "mixed",
+]  # fmt: skip
 
 PROMPT_COLOURS = ("#6cc1f2", "#f0b429", "#34c39a", "#e796c4", "#f5ec6b", "#ff7a59")
 PROMPT_LETTERS = "ABCDEF"
@@ -37,11 +49,13 @@ LANE_WORDS: dict[Lane, str] = {
 }
 
 POINTS = 10.5  # body text, in points; everything else is a multiple of it
+FAMILIES = ("Inter", "SF Pro Text", "Segoe UI", "Noto Sans", "DejaVu Sans")  # the first found
 PITCH_NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
+@lru_cache(maxsize=512)
 def colour(code: str, opacity: float = 1.0) -> QColor:
-    """A colour of the palette at an opacity from 0 to 1."""
+    """A colour of the palette at an opacity from 0 to 1; shared, not to be changed."""
     made = QColor(code)
     made.setAlphaF(opacity)
     return made
@@ -60,7 +74,7 @@ def mixed(first: str, second: str, share: float) -> QColor:
 def font(scale: float = 1.0, bold: bool = False) -> QFont:
     """The panel's face at a multiple of the body size, with figures of equal width where it can."""
     made = QFont(QApplication.font())
-    made.setPointSizeF(POINTS * scale)
+    made.setPointSizeF(made.pointSizeF() * scale)
     made.setBold(bold)
     return made
 
@@ -91,11 +105,12 @@ def describe(
     widget.setAccessibleDescription(what)
 
 
-def apply(application: QApplication) -> None:
-    """Dresses the whole application."""
+def apply(application: QApplication, text: float = 1.0) -> None:
+    """Dresses the whole application; `text` is a multiple of the usual size of letters."""
     application.setStyle("Fusion")
     face = application.font()
-    face.setPointSizeF(POINTS)
+    face.setPointSizeF(POINTS * text)
+    face.setFamilies([*FAMILIES, face.defaultFamily()])
     application.setFont(face)
     palette = QPalette()
     role = QPalette.ColorRole
@@ -112,39 +127,11 @@ def apply(application: QApplication) -> None:
         (role.HighlightedText, GROUND),
         (role.ToolTipBase, RAISED),
         (role.ToolTipText, TEXT),
+        (role.Accent, ACCENT),
+        (role.Link, ACCENT),
     ):
         palette.setColor(place, QColor(code))
+    for place in (role.Text, role.WindowText, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, place, QColor(FAINT))
     application.setPalette(palette)
-    application.setStyleSheet(STYLE)
-
-
-STYLE = f"""
-QWidget {{ color: {TEXT}; }}
-QMainWindow, QWidget#ground {{ background: {GROUND}; }}
-QFrame#panel {{ background: {PANEL}; border-radius: 8px; }}
-QLabel#caption {{ color: {QUIET}; }}
-QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {LINE}; padding: 6px; }}
-QPushButton {{
-    background: {RAISED}; border: 1px solid {LINE}; border-radius: 6px;
-    padding: 5px 12px; min-height: 1.4em;
-}}
-QPushButton:hover {{ border-color: {QUIET}; }}
-QPushButton:pressed {{ background: {LINE}; }}
-QPushButton:focus {{ border: 1px solid {ACCENT}; }}
-QPushButton:disabled {{ color: {LINE}; }}
-QPushButton:checked {{ background: {CHOSEN}; border-color: {ACCENT}; }}
-QPushButton:checked:focus {{ border-color: {TEXT}; }}
-QPushButton#small {{ padding: 2px 8px; }}
-QPushButton#plain {{ background: transparent; border: 1px solid transparent; padding: 2px 6px;
-    color: {QUIET}; }}
-QPushButton#plain:hover, QPushButton#plain:focus {{ color: {TEXT}; border-color: {LINE}; }}
-QPushButton#record:checked {{ background: {ALARM}; border-color: {ALARM}; color: {GROUND}; }}
-QPushButton#mute:checked {{ background: {WARNING}; border-color: {WARNING}; color: {GROUND}; }}
-QPushButton#panic {{ border: 1px solid {ALARM}; color: {ALARM}; font-weight: bold; }}
-QPushButton#panic:pressed {{ background: {ALARM}; color: {GROUND}; }}
-QLineEdit, QAbstractSpinBox {{
-    background: {WELL}; border: 1px solid {LINE}; border-radius: 6px; padding: 4px 8px;
-    selection-background-color: {ACCENT}; selection-color: {GROUND};
-}}
-QLineEdit:focus, QAbstractSpinBox:focus {{ border-color: {ACCENT}; }}
-"""
+    application.setStyleSheet(style.sheet(POINTS * text))

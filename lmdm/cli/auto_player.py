@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 from lmdm.live.messages import Message, NoteOff, NoteOn, Snapshot
@@ -125,6 +125,19 @@ class AutoPlayer:
                 return True
             self._stopping.wait(min(max(left, 0.001), LONGEST_WAIT))
         return False
+
+
+@contextmanager
+def playing(
+    send: Callable[[Message], None], snapshot: Callable[[], Snapshot], seed: int
+) -> Iterator[None]:
+    """The auto-player at the keys of a performance, as long as the context lasts."""
+    player = AutoPlayer(send, snapshot, seed)
+    player.start()
+    try:
+        yield
+    finally:
+        player.stop()
 
 
 def generate(bars: Connection, seed: int) -> None:

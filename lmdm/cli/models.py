@@ -1,42 +1,100 @@
-"""`lmdm models`: which models there are, and what is in one."""
+"""`lmdm models`: which there are, what is in one; fetching, and converting to our own form."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmdm.cli import options as shared
 from lmdm.errors import InputError
 
+if TYPE_CHECKING:
+    from lmdm.formats.parts import Parts
+
+STRATEGIES = ("outpainting", "encoder-decoder", "block-causal")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the subcommands."""
-    actions = parser.add_subparsers(dest="action", metavar="list|info", required=True)
+    actions = parser.add_subparsers(
+        dest="action", metavar="list|info|fetch|styles|convert", required=True
+    )
     listing = actions.add_parser("list", help="the known models")
     shared.add_json(listing)
     info = actions.add_parser("info", help="shapes, parameters and hash of one model")
-    info.add_argument("model", nargs="?", default="starter", help="a known model or a folder")
+    info.add_argument(
+        "model",
+        nargs="?",
+        default="starter",
+        help="a known model, a folder, a .safetensors file",
+    )
     info.add_argument("--tensors", action="store_true", help="name and shape of every tensor")
     shared.add_json(info)
+    fetch = actions.add_parser("fetch", help="a model of the Hugging Face hub, by owner/name")
+    fetch.add_argument("name", help="such as stabilityai/stable-audio-open-small")
+    fetch.add_argument("--out", type=Path, metavar="DIR", help="where to (the model folder)")
+    shared.add_json(fetch)
+    styles = actions.add_parser("styles", help="measures what SetStyle needs of a model folder")
+    styles.add_argument("model", nargs="?", default="starter")
+    shared.add_json(styles)
+    convert = actions.add_parser(
+        "convert", help="a checkpoint of stable-audio-tools or diffusers into our own form"
+    )
+    convert.add_argument("model", help="a folder, or a .safetensors file")
+    convert.add_argument("out", type=Path, help="the folder to write")
+    convert.add_argument("--half", action="store_true", help="weights in 16 bits")
+    convert.add_argument("--name", help="what to call it (the folder's name)")
+    convert.add_argument("--strategy", choices=STRATEGIES, help="how it is streamed")
+    convert.add_argument(
+        "--block", type=shared.whole(1, 4096), metavar="N", help="latent frames a block"
+    )
+    convert.add_argument(
+        "--context", type=shared.whole(1, 4096), metavar="N", help="latent frames of context"
+    )
+    convert.add_argument(
+        "--steps", type=shared.whole(1, 64), metavar="K", help="denoising steps a block"
+    )
+    shared.add_json(convert)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the list or the description."""
-    if options.action == "list":
-        return _list(options.json)
-    return _info(options)
+    """Prints the list or the description, fetches, or converts."""
+    actions = {
+        "list": _list, "info": _info, "fetch": _fetch, "styles": _styles, "convert": _convert
+    }  # fmt: skip
+    return actions[options.action](options)
 
 
-def _list(as_json: bool) -> int:
-    from lmdm.checkpoints import known_models
+def _styles(options: argparse.Namespace) -> int:
+    """Writes the model's table of styles; see `lmdm.live.style`."""
+    from lmdm.checkpoints import load
+    from lmdm.live.scenes import write_text
+    from lmdm.live.style import FILE_NAME, PROMPTS, measured
+
+    model = load(options.model)
+    path = model.folder / FILE_NAME
+    from tqdm import tqdm
+
+    with tqdm(total=len(PROMPTS), desc="styles", disable=options.json) as bar:
+        table = measured(model, tell=lambda _: bar.update() and None)
+    write_text(path, json.dumps(table.to_dict(), indent=0))
+    report = {"file": str(path), "prompts": list(table.prompts)}
+    print(json.dumps(report) if options.json else f"{path}: {len(table.prompts)} prompts")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from lmdm.checkpoints import is_model, known_models
 
     rows = [
-        {"name": name, "folder": str(folder), "complete": (folder / "config.json").exists()}
+        {"name": name, "folder": str(folder), "complete": is_model(folder)}
         for name, folder in known_models().items()
     ]
-    if as_json:
+    if options.json:
         print(json.dumps(rows))
     else:
         for row in rows:
@@ -51,12 +109,15 @@ def _info(options: argparse.Namespace) -> int:
         print(json.dumps(facts))
         return 0
     for key, value in facts.items():
-        if key in ("dit", "codec", "stream", "tensors"):
+        if key in ("dit", "codec", "stream", "tensors", "unused"):
             continue
         print(f"{key:<16} {value}")
     for part in ("dit", "codec", "stream"):
         settings = ", ".join(f"{name} {value}" for name, value in facts[part].items())
         print(f"{part:<16} {settings}")
+    if facts["unused"]:
+        print(f"{'unused':<16} {len(facts['unused'])} tensors that matter in training alone:")
+        print("\n".join(f"{'':<16} {name}" for name in facts["unused"]))
     if options.tensors:
         for file, tensors in facts["tensors"].items():
             for name, (dtype, shape) in tensors.items():
@@ -70,37 +131,117 @@ def describe(path_or_name: str) -> dict[str, Any]:
     Raises:
         InputError: the model is unknown, or a file of it is missing or damaged.
     """
-    from lmdm.checkpoints import WEIGHTS, find, read_config
-    from lmdm.weights import read_header, sha256
+    from lmdm.checkpoints import find, parts_of
 
-    folder = find(path_or_name)
+    path = find(path_or_name)
+    parts = parts_of(path)
+    return _own_facts(path) if parts is None else _foreign_facts(parts)
+
+
+def _own_facts(folder: Path) -> dict[str, Any]:
+    from lmdm.formats.own import WEIGHTS, read_config, weights_of
+
     config = read_config(folder)
-    files = [name for name in WEIGHTS if (folder / name).exists()]
+    files = [path for path in weights_of(folder) if path.exists()]
     if not files:
         raise InputError(f"{folder} has no weights; it lacks {' and '.join(WEIGHTS)}")
-    headers = {name: read_header(folder / name) for name in files}
-    parameters = {name: sum(_size(t.shape) for t in headers[name].values()) for name in files}
     return {
         "name": config.get("name") or folder.name,
         "folder": str(folder.resolve()),
-        "sha256": sha256(folder / "config.json", *(folder / name for name in files)),
-        "parameters": sum(parameters.values()),
-        **{f"{Path(name).stem} parameters": count for name, count in parameters.items()},
-        "bytes": sum((folder / name).stat().st_size for name in files),
+        "form": "lmdm",
+        **_weight_facts([folder / "config.json", *files]),
         "controls": config["conditioning"].get("controls", []),
         "text": (config.get("text") or {}).get("encoder"),
         "dit": config.get("dit") or {},
         "codec": config["codec"],
         "stream": config["stream"],
-        "tensors": {
-            file: {name: [t.dtype, list(t.shape)] for name, t in header.items()}
-            for file, header in headers.items()
-        },
+        "unused": [],
+        "tensors": _tensors(files),
     }
 
 
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
+def _foreign_facts(parts: Parts) -> dict[str, Any]:
+    diffusers = (parts.folder / "model_index.json").exists()
+    return {
+        "name": parts.name,
+        "folder": str(parts.folder.resolve()),
+        "form": "diffusers" if diffusers else "stable-audio-tools",
+        **_weight_facts(list(parts.files)),
+        "controls": [],
+        "text": parts.text["model"] if parts.text else None,
+        "numbers": {
+            name: [each.low, each.high] for name, each in parts.conditioner.numbers.items()
+        },
+        "dit": parts.dit.to_dict(),
+        "codec": {"type": "oobleck"} | parts.codec.to_dict(),
+        "stream": parts.stream.to_dict(),
+        "unused": list(parts.unused),
+        "tensors": _tensors(list(parts.weights)),
+    }
+
+
+def _weight_facts(files: list[Path]) -> dict[str, Any]:
+    """Hash, numbers of parameters, bytes; `files` are configurations and weights."""
+    from lmdm.weights import read_header, sha256
+
+    weights = [path for path in files if path.suffix == ".safetensors"]
+    counts = {
+        path: sum(math.prod(tensor.shape) for tensor in read_header(path).values())
+        for path in weights
+    }
+    return {
+        "sha256": sha256(*files),
+        "parameters": sum(counts.values()),
+        **{f"{path.stem} parameters": count for path, count in counts.items()},
+        "bytes": sum(path.stat().st_size for path in weights),
+    }
+
+
+def _tensors(files: list[Path]) -> dict[str, dict[str, list[Any]]]:
+    from lmdm.weights import read_header
+
+    return {
+        path.name: {name: [t.dtype, list(t.shape)] for name, t in read_header(path).items()}
+        for path in files
+    }
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from lmdm.formats import hub
+
+    if not hub.is_id(options.name):
+        raise InputError(f"{options.name!r} is no owner/name of the hub")
+    folder = hub.fetch(options.name, options.out)
+    facts = describe(str(folder))
+    if options.json:
+        print(json.dumps({"folder": str(folder), "name": facts["name"]}))
+    else:
+        print(f"{options.name}: {folder}; play it with --model {folder}")
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from lmdm.checkpoints import convert
+
+    asked = {
+        "strategy": options.strategy,
+        "block_frames": options.block,
+        "context_frames": options.context,
+        "steps": options.steps,
+    }
+    changes = {field: given for field, given in asked.items() if given is not None}
+
+    def adapted(stream: Any) -> Any:
+        block = changes.get("block_frames", stream.block_frames)
+        context = changes.get("context_frames", stream.context_frames)
+        context -= context % block if "context_frames" not in changes else 0
+        window = max(1, context // block)
+        return replace(stream, **(changes | {"context_frames": context, "window_blocks": window}))
+
+    convert(options.model, options.out, adapted, name=options.name, half=options.half)
+    facts = describe(str(options.out))
+    if options.json:
+        print(json.dumps({"folder": str(options.out), "sha256": facts["sha256"]}))
+    else:
+        print(f"{options.out}: {facts['parameters'] / 1e6:.1f} million parameters")
+    return 0

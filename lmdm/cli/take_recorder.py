@@ -42,7 +42,7 @@ class TakeRecorder:
         self._position = 0
         self._last_gain = max((entry.sample for entry in self._gains), default=0)
         self._hold: Held | None = None
-        self._closed = False
+        self._ended = self._closed = False
         for entry in entries:
             self._log.write(entry)
 
@@ -54,7 +54,7 @@ class TakeRecorder:
     def hear(self, pcm: np.ndarray, position: int) -> None:
         """A piece of the stream [n, 2] at its position; pieces follow one another."""
         with self._lock:
-            if self._closed:
+            if self._ended:
                 return
             if self._start is None:
                 self._start = self._position = position
@@ -114,10 +114,15 @@ class TakeRecorder:
             if not self._closed:
                 self._log.note(position, text)
 
+    def end(self) -> None:
+        """Hears no more; controls that acted in what was heard may still be told."""
+        with self._lock:
+            self._ended = True
+
     def close(self) -> int:
         """Finishes both files; returns the take's length in samples."""
         with self._lock:
-            self._closed = True
+            self._ended = self._closed = True
         # from here on nobody else touches the rest, and the output thread does not wait for it
         while self._waiting:
             self._write(self._waiting.popleft())

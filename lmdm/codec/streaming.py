@@ -1,4 +1,8 @@
-"""Block-by-block decoding whose pieces join into exactly what one-shot decoding gives."""
+"""Block-by-block decoding whose pieces join into exactly what one-shot decoding gives.
+
+decoder = streaming_decoder(codec)
+audio = decoder.decode(latents)  # [C, n] -> [2, m]
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,22 @@ import torch
 from torch import Tensor
 
 from lmdm.codec import synthesis
+from lmdm.codec.oobleck import Oobleck
+from lmdm.codec.packed import packed_decoder
 from lmdm.codec.spectral import DecoderState, SpectralCodec
+from lmdm.codec.streaming_oobleck import OobleckStreamingDecoder
+
+
+def streaming_decoder(
+    codec: SpectralCodec | Oobleck, dtype: torch.dtype = torch.float32
+) -> StreamingDecoder | OobleckStreamingDecoder:
+    """The codec's own way to decode latents as they come.
+
+    dtype: in which Oobleck computes; the starter's codec knows float32 alone.
+    """
+    if isinstance(codec, Oobleck):
+        return OobleckStreamingDecoder(codec, decoder=packed_decoder(codec, dtype))
+    return StreamingDecoder(codec)
 
 
 class StreamingDecoder:

@@ -64,6 +64,12 @@ class KVCache:
         slots = torch.arange(self.context, device=self.key_slots.device)
         return slots >= self.context - self.valid
 
+    def detached(self) -> KVCache:
+        """The same without the graph of its computation."""
+        return replace(
+            self, key_slots=self.key_slots.detach(), value_slots=self.value_slots.detach()
+        )
+
     def without_oldest(self, frames: int, moved: Rotation | None) -> KVCache:
         """The oldest `frames` slots left out, the keys that stay moved by `moved` positions.
 

@@ -38,17 +38,80 @@ class Past(NamedTuple):
 
 
 class LayerNorm(nn.Module):
-    """LayerNorm with a learnt gain `gamma` and a constant zero `beta`."""
+    """LayerNorm with a learnt gain `gamma` and a constant `beta`, zero unless loaded otherwise."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, eps: float = 1e-5) -> None:
         super().__init__()
+        self.eps = eps
         self.beta: Tensor
         self.gamma = nn.Parameter(torch.ones(dim))
         self.register_buffer("beta", torch.zeros(dim))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """[..., dim] -> [..., dim]."""
-        return F.layer_norm(hidden, hidden.shape[-1:], self.gamma, self.beta)
+        return F.layer_norm(hidden, hidden.shape[-1:], self.gamma, self.beta, self.eps)
+
+
+class DynamicTanh(nn.Module):
+    """gamma tanh(alpha x) + beta, in place of a norm (arXiv 2503.10622)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.full((1,), 10.0))
+        self.gamma = nn.Parameter(torch.ones(dim))
+        self.beta = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[..., dim] -> [..., dim]."""
+        return torch.addcmul(self.beta, self.gamma, torch.tanh(self.alpha * hidden))
+
+
+class UnitLength(nn.Module):
+    """Each vector divided by its length: cosine attention."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[..., dim] -> [..., dim]."""
+        return F.normalize(hidden, dim=-1)
+
+
+class LayerScale(nn.Module):
+    """A learnt factor a channel, small at first (arXiv 2103.17239)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((dim,), 1e-5))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[..., dim] -> [..., dim]."""
+        return hidden * self.scale
+
+
+def head_norm(config: DiTConfig) -> nn.Module:
+    """The norm of queries or keys, a head at a time."""
+    if config.qk_norm == "ln":
+        return nn.LayerNorm(config.head_dim, eps=1e-6)
+    if config.qk_norm == "dyt":
+        return DynamicTanh(config.head_dim)
+    return UnitLength() if config.qk_norm == "l2" else nn.Identity()
+
+
+def token_norm(config: DiTConfig) -> nn.Module:
+    """The norm of tokens before attention and feed-forward."""
+    return (
+        LayerNorm(config.dim, config.norm_eps)
+        if config.norm == "layer"
+        else DynamicTanh(config.dim)
+    )
+
+
+def last_tokens(
+    query: Tensor, mask: Tensor | None, wanted: int | None
+) -> tuple[Tensor, Tensor | None]:
+    """The last `wanted` queries of [B, heads, N, head_dim], their rows of the mask; None: all."""
+    if wanted is None:
+        return query, mask
+    first = query.shape[2] - wanted
+    return query[:, :, first:], None if mask is None else mask[first:]
 
 
 def split_heads(tokens: Tensor, head_dim: int) -> Tensor:
@@ -71,22 +134,31 @@ class SelfAttention(nn.Module):
         self.head_dim = config.head_dim
         self.to_qkv = nn.Linear(config.dim, 3 * config.dim, bias=False)
         self.to_out = nn.Linear(config.dim, config.dim, bias=False)
-        self.q_norm = nn.LayerNorm(config.head_dim, eps=1e-6) if config.qk_norm else nn.Identity()
-        self.k_norm = nn.LayerNorm(config.head_dim, eps=1e-6) if config.qk_norm else nn.Identity()
+        self.q_norm, self.k_norm = head_norm(config), head_norm(config)
         nn.init.zeros_(self.to_out.weight)
 
     def forward(
-        self, hidden: Tensor, rotation: Rotation, mask: Tensor | None, past: Past | None
+        self,
+        hidden: Tensor,
+        rotation: Rotation | None,
+        mask: Tensor | None,
+        past: Past | None,
+        wanted: int | None = None,
     ) -> tuple[Tensor, KeysValues]:
-        """Attend to `past` keys, then to the tokens themselves; also returns fresh keys, values."""
+        """Attend to `past` keys, then to the tokens themselves; also returns fresh keys, values.
+
+        wanted: only so many tokens, the last, ask; None: all.
+        """
         query, key, value = (
             split_heads(part, self.head_dim) for part in self.to_qkv(hidden).chunk(3, dim=-1)
         )
-        query = rotate(self.q_norm(query), rotation)
-        key = rotate(self.k_norm(key), rotation)
+        query, key = self.q_norm(query), self.k_norm(key)
+        if rotation is not None:
+            query, key = rotate(query, rotation), rotate(key, rotation)
         fresh = (key, value)
         if past is not None:
             key, value = past.followed_by(key, value)
+        query, mask = last_tokens(query, mask, wanted)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.to_out(merge_heads(attended)), fresh
 
@@ -97,12 +169,11 @@ class CrossAttention(nn.Module):
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
         self.head_dim = config.head_dim
-        self.groups = config.dim // config.kv_dim  # query heads per key head
+        self.groups = config.heads // config.cross_heads  # query heads per key head
         self.to_q = nn.Linear(config.dim, config.dim, bias=False)
-        self.to_kv = nn.Linear(config.kv_dim, 2 * config.kv_dim, bias=False)
+        self.to_kv = nn.Linear(config.kv_dim, 2 * config.cross_heads * config.head_dim, bias=False)
         self.to_out = nn.Linear(config.dim, config.dim, bias=False)
-        self.q_norm = nn.LayerNorm(config.head_dim, eps=1e-6) if config.qk_norm else nn.Identity()
-        self.k_norm = nn.LayerNorm(config.head_dim, eps=1e-6) if config.qk_norm else nn.Identity()
+        self.q_norm, self.k_norm = head_norm(config), head_norm(config)
         nn.init.zeros_(self.to_out.weight)
 
     def keys_values(self, text: Tensor) -> KeysValues:
@@ -140,41 +211,96 @@ class GatedProjection(nn.Module):
 class FeedForward(nn.Module):
     """SwiGLU feed-forward network."""
 
-    def __init__(self, dim: int, multiplier: int) -> None:
+    def __init__(self, dim: int, multiplier: float, bias: bool = True) -> None:
         super().__init__()
-        output = nn.Linear(multiplier * dim, dim)
+        inner = int(multiplier * dim)
+        output = nn.Linear(inner, dim, bias=bias)
         nn.init.zeros_(output.weight)
-        nn.init.zeros_(output.bias)
-        self.ff = nn.Sequential(GatedProjection(dim, multiplier * dim), nn.Identity(), output)
+        if bias:
+            nn.init.zeros_(output.bias)
+        self.ff = nn.Sequential(GatedProjection(dim, inner), nn.Identity(), output)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """[..., dim] -> [..., dim]."""
         return self.ff(hidden)
 
 
+class Modulation(NamedTuple):
+    """adaLN's shifts, scales and gates [B, 1, dim] of self-attention and feed-forward."""
+
+    attention_scale: Tensor
+    attention_shift: Tensor
+    attention_gate: Tensor
+    ff_scale: Tensor
+    ff_shift: Tensor
+    ff_gate: Tensor
+
+
 class TransformerLayer(nn.Module):
     """x + SA(LN x); x + CA(LN x, text); x + FF(LN x)."""
 
-    def __init__(self, config: DiTConfig) -> None:
+    def __init__(self, config: DiTConfig, reads_text: bool = True) -> None:
         super().__init__()
-        self.pre_norm = LayerNorm(config.dim)
+        scaled = config.layer_scale
+        self.pre_norm = token_norm(config)
         self.self_attn = SelfAttention(config)
-        self.cross_attend_norm = LayerNorm(config.dim)
-        self.cross_attn = CrossAttention(config)
-        self.ff_norm = LayerNorm(config.dim)
-        self.ff = FeedForward(config.dim, config.feedforward_multiplier)
+        self.self_attn_scale = LayerScale(config.dim) if scaled else nn.Identity()
+        self.cross_attn: CrossAttention | None = None
+        if reads_text:
+            self.cross_attend_norm = token_norm(config)
+            self.cross_attn = CrossAttention(config)
+            self.cross_attn_scale = LayerScale(config.dim) if scaled else nn.Identity()
+        self.ff_norm = token_norm(config)
+        self.ff = FeedForward(config.dim, config.feedforward_multiplier, config.feedforward_bias)
+        self.ff_scale = LayerScale(config.dim) if scaled else nn.Identity()
+        if config.modulated:
+            self.to_scale_shift_gate = nn.Parameter(torch.randn(6 * config.dim) / config.dim**0.5)
 
     def forward(
         self,
         hidden: Tensor,
-        rotation: Rotation,
+        rotation: Rotation | None,
         mask: Tensor | None,
         past: Past | None,
         text: KeysValues | None,
+        modulation: Tensor | None = None,
+        wanted: int | None = None,
     ) -> tuple[Tensor, KeysValues]:
-        """hidden [B, n, dim] -> hidden and this layer's fresh self-attention keys and values."""
-        attended, fresh = self.self_attn(self.pre_norm(hidden), rotation, mask, past)
-        hidden = hidden + attended
-        if text is not None:
-            hidden = hidden + self.cross_attn(self.cross_attend_norm(hidden), text)
-        return hidden + self.ff(self.ff_norm(hidden)), fresh
+        """hidden [B, n, dim] -> hidden and this layer's fresh self-attention keys and values.
+
+        modulation [B, 6 dim] is adaLN's, for layers that have it. wanted: of the last tokens alone
+        hidden is wanted, [B, wanted, dim]; of the others keys and values do; None: of all.
+        """
+        if modulation is not None:
+            return self._modulated(hidden, rotation, mask, past, text, modulation)
+        attended, fresh = self.self_attn(self.pre_norm(hidden), rotation, mask, past, wanted)
+        if wanted is not None:
+            hidden = hidden[:, hidden.shape[1] - wanted :]
+            if wanted == 0:
+                return hidden, fresh
+        hidden = hidden + self.self_attn_scale(attended)
+        hidden = self._read(hidden, text)
+        return hidden + self.ff_scale(self.ff(self.ff_norm(hidden))), fresh
+
+    def _read(self, hidden: Tensor, text: KeysValues | None) -> Tensor:
+        if text is None or self.cross_attn is None:
+            return hidden
+        return hidden + self.cross_attn_scale(self.cross_attn(self.cross_attend_norm(hidden), text))
+
+    def _modulated(
+        self,
+        hidden: Tensor,
+        rotation: Rotation | None,
+        mask: Tensor | None,
+        past: Past | None,
+        text: KeysValues | None,
+        modulation: Tensor,
+    ) -> tuple[Tensor, KeysValues]:
+        parts = (self.to_scale_shift_gate + modulation).unsqueeze(1).chunk(6, dim=-1)
+        m = Modulation(*parts)
+        normal = torch.addcmul(m.attention_shift, self.pre_norm(hidden), 1 + m.attention_scale)
+        attended, fresh = self.self_attn(normal, rotation, mask, past)
+        hidden = hidden + self.self_attn_scale(attended * torch.sigmoid(1 - m.attention_gate))
+        hidden = self._read(hidden, text)
+        normal = torch.addcmul(m.ff_shift, self.ff_norm(hidden), 1 + m.ff_scale)
+        return hidden + self.ff_scale(self.ff(normal) * torch.sigmoid(1 - m.ff_gate)), fresh

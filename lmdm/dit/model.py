@@ -16,6 +16,7 @@ from lmdm.dit.cache import KVCache
 from lmdm.dit.config import DiTConfig
 from lmdm.dit.layers import KeysValues, TransformerLayer
 from lmdm.dit.rotary import RotaryPositions, Rotation
+from lmdm.errors import InputError
 
 
 class FourierFeatures(nn.Module):
@@ -37,10 +38,21 @@ class Transformer(nn.Module):
 
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
-        self.project_in = nn.Linear(config.latent_channels, config.dim, bias=False)
-        self.project_out = nn.Linear(config.dim, config.latent_channels, bias=False)
-        self.rotary_pos_emb = RotaryPositions(config.rotary_dim, config.rope_base)
-        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.depth))
+        channels = config.latent_channels * config.patch
+        self.project_in = nn.Linear(channels, config.dim, bias=False)
+        self.project_out = nn.Linear(config.dim, channels, bias=False)
+        self.rotary_pos_emb: RotaryPositions | None = None
+        if config.rotary_dim:
+            self.rotary_pos_emb = RotaryPositions(config.rotary_dim, config.rope_base)
+        if config.memory_tokens:
+            self.memory_tokens = nn.Parameter(torch.randn(config.memory_tokens, config.dim))
+        if config.modulated:
+            self.global_cond_embedder = nn.Sequential(
+                nn.Linear(config.dim, config.dim), nn.SiLU(), nn.Linear(config.dim, 6 * config.dim)
+            )
+        self.layers = nn.ModuleList(
+            TransformerLayer(config, config.reads_text(index)) for index in range(config.depth)
+        )
 
 
 class DiT(nn.Module):
@@ -54,7 +66,8 @@ class DiT(nn.Module):
         self.to_timestep_embed = nn.Sequential(
             nn.Linear(c.timestep_features, c.dim), nn.SiLU(), nn.Linear(c.dim, c.dim)
         )
-        self.to_cond_embed = two_layers(c.text_dim, c.kv_dim)
+        if c.text_dim:
+            self.to_cond_embed = two_layers(c.text_dim, c.kv_dim)
         if c.global_dim:
             self.to_global_embed = two_layers(c.global_dim, c.dim)
         self.preprocess_conv = nn.Conv1d(c.latent_channels, c.latent_channels, 1, bias=False)
@@ -67,10 +80,16 @@ class DiT(nn.Module):
 
     # -- stems --------------------------------------------------------------------------------
 
-    def embed_context(self, latents: Tensor, local: Tensor | None) -> Tensor:
-        """B [1; x_clean; local]: latents [B, C, s], local [B, L, s] -> [B, s, dim]."""
+    def embed_context(
+        self, latents: Tensor, local: Tensor | None, mask: Tensor | None = None
+    ) -> Tensor:
+        """B [1; x_clean; local]: latents [B, C, s], local [B, L, s] -> [B, s, dim].
+
+        mask: [B, 1, s] instead of the ones, where training drops it.
+        """
         latents = latents.to(self.to_input_add_embed.weight.dtype)
-        return self._stem_b(torch.ones_like(latents[:, :1]), latents, local)
+        mask = torch.ones_like(latents[:, :1]) if mask is None else mask.to(latents)
+        return self._stem_b(mask, latents, local)
 
     def embed_target(self, latents: Tensor, local: Tensor | None) -> Tensor:
         """A x + B [0; 0; local]: noisy latents [B, C, o], local [B, L, o] -> [B, o, dim]."""
@@ -83,7 +102,12 @@ class DiT(nn.Module):
 
     def _stem_a(self, latents: Tensor) -> Tensor:
         frames = latents.transpose(1, 2).to(self.preprocess_conv.weight.dtype)
-        return self.transformer.project_in(frames + pointwise(self.preprocess_conv, frames))
+        frames = frames + pointwise(self.preprocess_conv, frames)
+        if self.config.patch > 1:  # channels vary slowest in a token: (c, frame)
+            batch, count, channels = frames.shape
+            frames = frames.view(batch, count // self.config.patch, self.config.patch, channels)
+            frames = frames.transpose(2, 3).flatten(2)
+        return self.transformer.project_in(frames)
 
     def _stem_b(self, mask: Tensor, latents: Tensor, local: Tensor | None) -> Tensor:
         channels = [mask, latents]
@@ -108,11 +132,18 @@ class DiT(nn.Module):
         Depends on the prompt alone: compute once a prompt, not once a step.
         """
         text = self.to_cond_embed(text_tokens.to(self.preprocess_conv.weight.dtype))
-        return [layer.cross_attn.keys_values(text) for layer in self.transformer.layers]  # type: ignore[union-attr, operator]
+        readers = [layer.cross_attn for layer in self.transformer.layers]
+        unread = (text[:, :0], text[:, :0])  # of a layer that has no cross-attention
+        return [unread if each is None else each.keys_values(text) for each in readers]  # type: ignore[operator, union-attr]
 
     def rotation(self, positions: Tensor) -> Rotation:
-        """The rotation of queries and keys that stand at RoPE positions [N] or [B, N]."""
-        rotary: RotaryPositions = self.transformer.rotary_pos_emb
+        """The rotation of queries and keys that stand at RoPE positions [N] or [B, N].
+
+        By nothing, where the model hears no positions.
+        """
+        rotary = self.transformer.rotary_pos_emb
+        if rotary is None:
+            return Rotation(*(positions[..., None].float()[..., :0] for _ in range(2)))
         return rotary(positions)
 
     # -- core ---------------------------------------------------------------------------------
@@ -124,25 +155,35 @@ class DiT(nn.Module):
         text: list[KeysValues] | None = None,
         mask: Tensor | None = None,
         cache: KVCache | None = None,
+        modulation: Tensor | None = None,
+        wanted: int | None = None,
     ) -> tuple[Tensor, list[KeysValues]]:
         """All layers over tokens [B, N, dim] at RoPE positions [N] or [B, N].
 
         positions: or, where the same are used often, the rotation by them (from `rotation`).
-        mask: bool [N, M + N], True allows; M cached keys come first. Returns hidden [B, N, dim]
-        and each layer's fresh keys (after QK-norm and RoPE) and values.
+        mask: bool [N, M + N], True allows; M cached keys come first. modulation [B, 6 dim]: adaLN.
+        Returns hidden [B, N, dim] and each layer's fresh keys (after QK-norm and RoPE) and values.
+        wanted: how many tokens, the last, hidden is wanted of; of the others, which the last layer
+        so need not finish, there are keys and values alone.
         """
-        rotation = positions if isinstance(positions, Rotation) else self.rotation(positions)
+        where = positions if isinstance(positions, Rotation) else self.rotation(positions)
+        rotation = where if self.transformer.rotary_pos_emb is not None else None
         fresh = []
         for index, layer in enumerate(self.transformer.layers):
             past = cache.layer(index) if cache is not None else None
             layer_text = text[index] if text is not None else None
-            hidden, keys_values = layer(hidden, rotation, mask, past, layer_text)
+            last = wanted if index == self.config.depth - 1 else None
+            hidden, keys_values = layer(hidden, rotation, mask, past, layer_text, modulation, last)
             fresh.append(keys_values)
         return hidden, fresh
 
     def project(self, hidden: Tensor) -> Tensor:
         """Target tokens [B, o, dim] -> velocity [B, C, o]."""
         velocity = self.transformer.project_out(hidden)
+        if self.config.patch > 1:
+            batch, count, _ = velocity.shape
+            velocity = velocity.view(batch, count, -1, self.config.patch).transpose(2, 3)
+            velocity = velocity.reshape(batch, count * self.config.patch, -1)
         return (velocity + pointwise(self.postprocess_conv, velocity)).transpose(1, 2)
 
     def velocity(
@@ -152,16 +193,48 @@ class DiT(nn.Module):
         text_tokens: Tensor | None = None,
         global_condition: Tensor | None = None,
     ) -> Tensor:
-        """The plain bidirectional pass of the base model: latents [B, C, T] -> [B, C, T].
+        """The plain bidirectional pass of the base model: the network's raw output [B, C, T].
 
-        The global token is prepended at position 0, frames stand at 1..T.
+        latents [B, C, T]; timestep [B] in 0..1; text_tokens [B, N, D] before `to_cond_embed`;
+        global_condition [B, G] before `to_global_embed`. What the output means is
+        `config.objective`.
         """
-        token = self.embed_global(timestep, global_condition)
-        hidden = torch.cat([token, self._stem_a(latents)], dim=1)
-        positions = torch.arange(hidden.shape[1], device=latents.device)
         text = self.text_keys_values(text_tokens) if text_tokens is not None else None
-        hidden, _ = self.transform(hidden, positions, text)
-        return self.project(hidden[:, 1:])
+        return self.bidirectional(latents, timestep, text, global_condition)
+
+    def bidirectional(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        text: list[KeysValues] | None,
+        global_condition: Tensor | None,
+    ) -> Tensor:
+        """`velocity` of text whose keys and values are at hand; timestep and globals [B] or [1].
+
+        Memory tokens and the global token come first, from position 0; frames follow. With adaLN
+        there is no global token.
+
+        Raises:
+            InputError: T is no multiple of `config.patch`.
+        """
+        c = self.config
+        if latents.shape[-1] % c.patch:
+            raise InputError(
+                f"{latents.shape[-1]} latent frames are no multiple of the {c.patch} a token holds"
+            )
+        token, modulation = self.embed_global(timestep, global_condition), None
+        tokens = [self._stem_a(latents)]
+        if c.modulated:
+            modulation = self.transformer.global_cond_embedder(token[:, 0])
+        else:
+            tokens.insert(0, token.expand(len(latents), -1, -1))
+        if c.memory_tokens:
+            tokens.insert(0, self.transformer.memory_tokens.expand(len(latents), -1, -1))
+        hidden = torch.cat(tokens, dim=1)
+        positions = torch.arange(hidden.shape[1], device=latents.device)
+        first = hidden.shape[1] - tokens[-1].shape[1]
+        hidden, _ = self.transform(hidden, positions, text, modulation=modulation)
+        return self.project(hidden[:, first:])
 
 
 def pointwise(convolution: nn.Conv1d, frames: Tensor) -> Tensor:

@@ -12,10 +12,12 @@ stream's own sample count drives it, so live, offline and replayed sessions agre
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 SAMPLE_RATE = 44100
+EPSILON = 1e-6  # beats: a boundary this near is the one we are on
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class MusicalClock:
 
     marks: tuple[TempoMark, ...]
     beats_per_bar: int = 4
+    bars_per_phrase: int = 8
 
     @classmethod
     def at_tempo(cls, bpm: float, beats_per_bar: int = 4) -> MusicalClock:
@@ -63,6 +66,21 @@ class MusicalClock:
         """`beat` of each position."""
         return [self.beat(sample) for sample in samples]
 
+    def sample(self, beat: float, since: int = 0) -> int:
+        """The first position from `since` on whose beat is not below `beat`."""
+        for mark, after in zip(self.marks, (*self.marks[1:], None), strict=True):
+            reached = mark.sample + (beat - mark.beat) * 60.0 * SAMPLE_RATE / mark.bpm
+            place = max(since, mark.sample if mark is not self.marks[0] else since, reached)
+            if after is None or place < after.sample:
+                return math.ceil(place - EPSILON)
+        raise AssertionError("the last mark has no end")
+
+    def boundary(self, sample: int, kind: str) -> float:
+        """The first beat at or after a position that begins a `beat`, `bar` or `phrase`."""
+        bar = self.beats_per_bar
+        length = {"beat": 1, "bar": bar, "phrase": bar * self.bars_per_phrase}[kind]
+        return length * math.ceil((self.beat(sample) - EPSILON) / length)
+
     def with_tempo(self, bpm: float, sample: int) -> MusicalClock:
         """The clock with a new tempo from `sample` on; the beat runs on without a jump."""
         return self._with(TempoMark(sample, self.beat(sample), float(bpm)))
@@ -70,6 +88,10 @@ class MusicalClock:
     def with_beat(self, beat: float, sample: int) -> MusicalClock:
         """The clock set to a musical position at `sample`; the tempo stays."""
         return self._with(TempoMark(sample, float(beat), self.bpm(sample)))
+
+    def with_both(self, bpm: float, beat: float, sample: int) -> MusicalClock:
+        """The clock set to a tempo and a musical position at `sample`."""
+        return self._with(TempoMark(sample, float(beat), float(bpm)))
 
     def _with(self, mark: TempoMark) -> MusicalClock:
         earlier = tuple(each for each in self.marks if each.sample < mark.sample)
@@ -83,12 +105,17 @@ class MusicalClock:
     def to_dict(self) -> dict[str, object]:
         """The JSON form."""
         marks = [[mark.sample, mark.beat, mark.bpm] for mark in self.marks]
-        return {"marks": marks, "beats_per_bar": self.beats_per_bar}
+        return {
+            "marks": marks,
+            "beats_per_bar": self.beats_per_bar,
+            "bars_per_phrase": self.bars_per_phrase,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> MusicalClock:
         """The clock of a JSON form made by `to_dict`."""
-        marks = values["marks"]
-        beats_per_bar = values["beats_per_bar"]
-        assert isinstance(marks, list) and isinstance(beats_per_bar, int)
-        return cls(tuple(TempoMark(int(s), float(b), float(t)) for s, b, t in marks), beats_per_bar)
+        marks, bar, phrase = (
+            values[name] for name in ("marks", "beats_per_bar", "bars_per_phrase")
+        )
+        assert isinstance(marks, list) and isinstance(bar, int) and isinstance(phrase, int)
+        return cls(tuple(TempoMark(int(s), float(b), float(t)) for s, b, t in marks), bar, phrase)

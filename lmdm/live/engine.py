@@ -1,9 +1,10 @@
 """The engine process: controls in, sound out. The only place where live playing meets torch.
 
 The supervisor spawns `run`. The engine loads the model, says how far it is, then keeps `lead`
-seconds of sound in the ring ahead of what is heard. Before a block's sound is written its state is
-reported; the report counts once the sound is in the ring. So after a crash at any instant the next
-engine goes on from the very sample the ring ends with.
+seconds of sound in the ring ahead of what is heard; a control takes back what is not committed
+(`lmdm.live.horizon`). Before a block's sound is written its state is reported; the report counts
+once the sound is in the ring. So after a crash at any instant the next engine goes on from the very
+sample the ring ends with.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from statistics import median
@@ -22,14 +23,31 @@ from typing import TYPE_CHECKING, Any
 from lmdm.errors import InputError
 from lmdm.live import wire
 from lmdm.live.controls import Controls
-from lmdm.live.messages import SetLead, from_dict, to_dict
+from lmdm.live.governor import Governor
+from lmdm.live.messages import (
+    Message,
+    Quantised,
+    SetEconomy,
+    SetGovernor,
+    SetLead,
+    from_dict,
+    to_dict,
+)
 from lmdm.live.ring import AudioRing
 
 if TYPE_CHECKING:
-    from lmdm.live.session import Session
+    from lmdm.live.horizon import Placed
+    from lmdm.live.jam import Jam
+    from lmdm.live.session import Block
 
 HEARTBEAT_SECONDS = 0.05
+JAM_SECONDS = 0.01  # the same while the live input is listened to
 WARM_UP_BLOCKS = 3
+SPARE_SECONDS = 0.15  # with so much sound to spare, a control stops the block being made ahead
+
+
+class InterruptedByControl(Exception):  # noqa: N818 -- nothing went wrong
+    """A control has come while a block was made ahead."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +57,12 @@ class EngineSettings:
     model: str  # name or folder
     ring: str  # name of the shared-memory ring
     controls: Mapping[str, Any]  # JSON form of Controls
-    lead: float = 0.4  # seconds generated ahead of what is heard
+    lead: float = 1.5  # seconds generated ahead of what is heard
     threads: int = 0  # torch threads; 0: one on up to 2 cores, else half of them, at most 4
     device: str = "cpu"
+    precision: str = "auto"  # of the weights, see `lmdm.checkpoints.load`
+    rewinds: bool = True  # see `Horizon`
+    input_ring: str = ""  # name of the live input's ring; empty: none
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -85,17 +106,27 @@ class Engine:
         self._quit = False
         self._number = 0  # of the newest control received
         self._factors: deque[float] = deque(maxlen=32)
+        self._governor = Governor()
         self._report("loading", progress=0.1, text="loading torch")
         import torch
 
         from lmdm.checkpoints import load
+        from lmdm.live.hearing import heard_kinds
+        from lmdm.live.horizon import Horizon
+        from lmdm.live.jam import InputTape, Jam
+        from lmdm.live.listening import Listening
         from lmdm.live.session import Session
 
         torch.set_num_threads(torch_threads(settings.threads))
         self._report("loading", progress=0.5, text=f"loading the model {settings.model}")
-        model = load(settings.model, device=settings.device)
+        model = load(settings.model, settings.device, settings.precision)
         self._ring = AudioRing.attach(settings.ring)
-        self._session: Session = Session(model, Controls.from_dict(settings.controls))
+        self._session = Session(model, Controls.from_dict(settings.controls))
+        self._horizon = Horizon(self._session, self._ring, self._report_block, settings.rewinds)
+        self._listening = Listening(model)
+        self._jam: Jam | None = None
+        if settings.input_ring:
+            self._jam = Jam(model, self._session, InputTape(AudioRing.attach(settings.input_ring)))
         self._report("loading", progress=0.8, text="warming up")
         self._warm_up()
         self._report(
@@ -105,8 +136,10 @@ class Engine:
             block_samples=self._session.block_samples,
             block_frames=self._session.block_frames,
             context_frames=self._session.context_frames,
+            delay_samples=self._session.delay_samples,
             steps=self._session.model_steps,
             latent_channels=self._session.latent_channels,
+            heard_kinds=heard_kinds(model),
         )
 
     def _report(self, event: str, **values: Any) -> None:
@@ -116,76 +149,147 @@ class Engine:
         """Generates blocks that nobody hears, so that the first heard one is on time."""
         before = self._session.snapshot()
         for _ in range(WARM_UP_BLOCKS):
-            self._generate()
+            begun = time.perf_counter()
+            self._session.next_block()
+            taken = time.perf_counter() - begun
+        self._horizon.took(taken)
         self._session.restore(before)
-
-    def _generate(self) -> Any:
-        begun = time.perf_counter()
-        block = self._session.next_block()
-        seconds = time.perf_counter() - begun
-        self._factors.append(seconds * self._session.sample_rate / self._session.block_samples)
-        return block
 
     def play(self) -> None:
         """Waits for `go`, then generates until told to quit."""
-        while not self._quit:
+        going = False
+        while not self._quit and not going:
             request = wire.receive(self._pipe)
-            if self._take(request):
-                break
+            if request["request"] == "go":
+                going = True
+                self._go(request)
+            for _, message in self._controls([request]):
+                self._session.apply(message)
         while not self._quit:
-            if self._due():
-                self._next_block()
-                wait = 0.0
+            controls = self._controls(self._requests())
+            if self._jam is not None:
+                self._jam.tape.listen()
+                sketched = self._jam.sketch(time.perf_counter())
+                controls += [(self._number, message) for message in sketched]
+            if controls:
+                self._horizon.change(controls, time.perf_counter)
+            elif self._due():
+                self._extend()
             else:
                 self._report("beat", **self._figures())
-                wait = HEARTBEAT_SECONDS
-            while not self._quit and self._pipe.poll(wait):
-                self._take(wire.receive(self._pipe))
-                wait = 0.0
+                jams = self._session.controls.jam_mode != "off"
+                self._pipe.poll(JAM_SECONDS if jams else HEARTBEAT_SECONDS)
         self._ring.close()
 
-    def _take(self, request: Mapping[str, Any]) -> bool:
-        """Handles one request; True if it was `go`."""
-        kind = request["request"]
-        if kind == "control":
-            message = from_dict(request["message"])
-            self._number = request["number"]
-            if isinstance(message, SetLead):
-                self._lead = message.seconds
-            else:
-                self._session.apply(message)
-        elif kind == "go":
-            if request.get("state") is not None:
-                recent = wire.unpack(request["recent"])
-                self._session.resume(request["state"], recent)
-            return True
-        elif kind == "quit":
-            self._quit = True
-        return False
+    def _requests(self) -> Iterator[dict[str, Any]]:
+        while not self._quit and self._pipe.poll(0):
+            yield wire.receive(self._pipe)
+
+    def _controls(self, requests: Iterable[Mapping[str, Any]]) -> list[tuple[int, Message]]:
+        """The numbered controls among requests; what else they ask for is done."""
+        controls: list[tuple[int, Message]] = []
+        for request in requests:
+            if request["request"] == "quit":
+                self._quit = True
+            elif request["request"] == "input" and self._jam is not None:
+                self._jam.tape.offset = request["offset"]
+            elif request["request"] == "control":
+                message = from_dict(request["message"])
+                self._number = request["number"]
+                if isinstance(message, SetLead):
+                    self._lead = message.seconds
+                elif isinstance(message, SetGovernor):
+                    self._governor.on = message.on
+                else:
+                    controls += self._heard(message)
+        return controls
+
+    def _heard(self, message: Message) -> list[tuple[int, Message]]:
+        """The control, its file heard if it names one; none if that cannot be."""
+        inner = message.change if isinstance(message, Quantised) else message
+        try:
+            change = self._listening.heard(inner)
+        except InputError as problem:
+            self._report("notice", text=str(problem))
+            return []
+        if isinstance(message, Quantised):
+            change = Quantised(message.boundary, change)
+        return [(self._number, change)]
+
+    def _go(self, request: Mapping[str, Any]) -> None:
+        if request.get("state") is not None:
+            recent = wire.unpack(request["recent"])
+            self._session.resume(request["state"], recent, request["skip"])
 
     def _due(self) -> bool:
-        ahead = self._ring.written_total - self._ring.read_total
+        self._horizon.forget()
         lead = int(self._lead * self._session.sample_rate)
-        return ahead < lead and self._ring.writable >= 2 * self._session.block_samples
+        room = self._ring.writable >= 2 * self._session.block_samples
+        if self._jam is not None and not self._jam.ready():  # what it is to hear has not come
+            lead = min(lead, self._pressing())
+        return self._horizon.ahead < lead and room
 
-    def _next_block(self) -> None:
-        block = self._generate()
+    def _pressing(self) -> int:
+        """Samples ahead below which the next block must be made, whatever else there is to do."""
+        seconds = SPARE_SECONDS + 2 * self._horizon.generation
+        return int(seconds * self._session.sample_rate)
+
+    def _extend(self) -> None:
+        self._govern()
+        if self._jam is not None and not self._session.fed:
+            heard = self._jam.for_block(self._session.past)
+            if heard is not None:
+                self._session.apply(heard)
+        begun = time.perf_counter()
+        with contextlib.suppress(InterruptedByControl):
+            self._horizon.extend(time.perf_counter, self._look_up)
+            seconds = time.perf_counter() - begun
+            self._factors.append(seconds * self._session.sample_rate / self._session.block_samples)
+
+    def _govern(self) -> None:
+        newest = list(self._factors)[-6:]
+        factor = median(newest) if newest else 0.0
+        ahead = self._horizon.ahead / self._session.sample_rate
+        level = self._governor.decide(time.perf_counter(), factor, ahead, self._lead)
+        if level != self._session.controls.economy:
+            self._session.apply(SetEconomy(level))
+
+    def _look_up(self) -> None:
+        """Leaves a block that is not pressing when a control has come."""
+        if self._horizon.ahead > self._pressing() and self._pipe.poll(0):
+            raise InterruptedByControl
+
+    def _report_block(
+        self, block: Block, state: Mapping[str, Any], placed: Iterable[Placed]
+    ) -> None:
+        waited = [at for _, at in block.waited]
         self._report(
             "block",
             start=block.start,
-            applied=[[each.sample, to_dict(each.message)] for each in block.applied],
+            applied=[
+                [each.sample, to_dict(each.message), each in waited] for each in block.applied
+            ],
             latents=wire.pack(block.latents),
-            state=self._session.state(),
+            state=state,
+            placed=[[each.number, each.sample] for each in placed],
             remarks=list(block.remarks),
             **self._figures(),
         )
-        self._ring.write(block.pcm)
 
     def _figures(self) -> dict[str, Any]:
+        horizon = self._horizon
         return {
             "number": self._number,
-            "blocks": self._session.blocks,
-            "samples": self._session.emitted,
-            "real_time_factor": round(median(self._factors), 4),
+            "real_time_factor": round(median(self._factors), 4) if self._factors else 0.0,
             "lead": self._lead,
+            "generation": horizon.generation,
+            "horizon": max(0, horizon.first_change - self._ring.read_total),
+            "waiting": [each.to_dict() for each in horizon.waiting()],
+            "governor": self._governor.words(
+                self._session.controls.steps or self._session.model_steps
+            ),
+            "governor_level": self._governor.level,
+            "governor_on": self._governor.on,
+            "guard": self._jam.guard_db if self._jam is not None else 0.0,
+            "undoable": self._session.history.depth(),
         }

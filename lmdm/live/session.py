@@ -3,12 +3,16 @@
 A session reads no clock and touches no device. Time is its own count of samples: sample n of its
 sound is sample n of the musical clock and of every control's position. Equal controls at equal
 positions give equal samples, byte for byte, on the same machine and thread count.
+
+A control changes nothing before the latent frame it stands in. Where one stands inside a block, the
+block is denoised once without it for the frames before and once with it for the rest, the frames
+before being settled. So what was generated ahead can be taken back to any frame and made anew, and
+what is then heard is what would have been heard had nothing been generated ahead.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,29 +20,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmdm.codec.streaming import StreamingDecoder
-from lmdm.conditioning.beat import BeatFrames
-from lmdm.conditioning.chord import chroma
-from lmdm.conditioning.loudness import level_of_db
+from lmdm.codec.streaming import streaming_decoder
 from lmdm.conditioning.notes import NoteFrames
-from lmdm.conditioning.text import blend
-from lmdm.live.clock import MusicalClock
+from lmdm.errors import InputError
+from lmdm.live import messages as m
+from lmdm.live import turns
+from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
-from lmdm.live.messages import (
-    Message,
-    ResetContext,
-    Resume,
-    SetBeat,
-    SetSeed,
-    SetTempo,
-)
+from lmdm.live.glide import Glide
+from lmdm.live.governor import economical
+from lmdm.live.hearing import Hearing, noise_number
+from lmdm.live.history import Bar, History, HistorySnapshot, bars_begun
+from lmdm.live.loop import Loop, Looper
+from lmdm.live.messages import Message
 from lmdm.live.notes import HeldNotes
 from lmdm.live.take import Applied
+from lmdm.live.waiting import Waiting, resolved
 from lmdm.stream.block_stream import BlockConditions, BlockStream, StreamSnapshot
 
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
+LEAST_TRANSFORM = 0.05  # of the way from the input to noise
 NOTE_MEMORY_BEATS = 4.0  # in mode "auto" the notes are given for this long after the last sounded
 
 
@@ -59,6 +62,7 @@ class Block:
     latents: np.ndarray
     start: int
     applied: tuple[Applied, ...]  # controls that took effect in this block, in order
+    waited: tuple[tuple[Waiting, Applied], ...] = ()  # those that had waited for a boundary
     remarks: tuple[str, ...] = ()  # what went wrong and was mended
 
 
@@ -69,8 +73,8 @@ class SessionSnapshot:
     stream: StreamSnapshot
     decoder: Any  # what the decoder's snapshot() gave
     state: Mapping[str, Any]
-    recent: tuple[Tensor, ...]
-    pending: tuple[Applied, ...]
+    history: HistorySnapshot
+    looper: tuple[tuple[np.ndarray, ...], Loop | None]
 
 
 class Session:
@@ -80,21 +84,31 @@ class Session:
     """
 
     def __init__(self, model: Model, controls: Controls) -> None:
+        """Raises InputError if the model cannot be streamed, or not at this program's rate."""
+        if model.codec.sample_rate != SAMPLE_RATE:
+            raise InputError(
+                f"the model {model.name} sounds at {model.codec.sample_rate} Hz; this program "
+                f"plays at {SAMPLE_RATE} Hz"
+            )
         self._model = model
         self._config = model.stream_config
-        self._stream = BlockStream(model.dit, self._config, controls.seed)
-        self._decoder = StreamingDecoder(model.codec)
+        self.stream = BlockStream(model.dit, self._config, controls.seed)
+        self._decoder: Any = streaming_decoder(model.codec, model.decoder_dtype)
+        self._hearing = Hearing(model, self.tensor)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)
         self.notes = HeldNotes()
+        self.glide = Glide()
+        self.history = History(self.block_frames)
+        self.scene = ""  # the one recalled last
         self.blocks = 0  # generated so far
         self.emitted = 0  # samples given out so far: the stream position of the next
         self._last_note_beat = -1e9
         self._surplus = 0  # samples of the decoder's next sound that are not ours
-        self._recent: deque[Tensor] = deque(maxlen=-(-self.context_frames // self.block_frames))
+        self._source: Tensor | None = None  # what the next block makes anew (generative delay)
+        self._looper = Looper()
         self._pending: list[Applied] = []
-        self._text_key: tuple[tuple[str, float], ...] | None = None
-        self._text: Tensor | None = None
+        self.waiting: list[Waiting] = []
 
     # --- sizes ----------------------------------------------------------------------------------
 
@@ -107,6 +121,11 @@ class Session:
     def frame_samples(self) -> int:
         """Samples a latent frame."""
         return int(self._model.codec.frame_samples)
+
+    @property
+    def delay_samples(self) -> int:
+        """How far the sound lags the latents: frame f first touches f * frame_samples less this."""
+        return int(self._decoder.delay_samples)
 
     @property
     def latent_channels(self) -> int:
@@ -141,154 +160,227 @@ class Session:
     # --- controls -------------------------------------------------------------------------------
 
     def apply(self, message: Message, sample: int | None = None) -> None:
-        """Puts a control where it is to take effect: in the block that contains `sample`.
+        """Puts a control where it is to take effect: in the latent frame that contains `sample`.
 
-        None, or a position already generated, means the start of the next block. Notes begin in
-        the latent frame that contains `sample`; tempo and beat act from the sample itself; all else
-        acts from the start of its block. Instant-lane messages mean nothing here except `Panic`,
-        which lifts the notes.
+        None, or a position already generated, means the start of the next block. Tempo and beat
+        act from the sample itself. A quantised change waits for its boundary after that position.
+        Instant-lane messages mean nothing here except `Panic`, which lifts the notes.
         """
         at = self.position if sample is None else max(sample, self.position)
-        self._pending.append(Applied(at, message))
+        if isinstance(message, m.Quantised) and message.boundary != "now":
+            beat = self.clock.boundary(at, message.boundary)
+            self.waiting.append(Waiting(message.change, message.boundary, beat))
+        elif isinstance(message, m.CancelQuantised):
+            self.waiting.clear()
+        else:
+            change = message.change if isinstance(message, m.Quantised) else message
+            self._pending.append(Applied(at, change))
 
-    def _due(self) -> list[Applied]:
+    def _due(self) -> tuple[list[Applied], tuple[tuple[Waiting, Applied], ...]]:
         """Takes the controls of the next block out of the queue, in order of position.
 
         Of several controls of one kind that only set a value at the same place, the last counts.
         """
         end = self.position + self.block_samples
-        due = sorted((each for each in self._pending if each.sample < end), key=_position)
-        self._pending = [each for each in self._pending if each.sample >= end]
+        ready, self.waiting = resolved(
+            self.waiting, self.clock, self.position, end, self.frame_samples
+        )
+        queued = self._pending + [applied for _, applied in ready]
+        due = sorted((each for each in queued if each.sample < end), key=_position)
+        self._pending = [each for each in queued if each.sample >= end]
         placed = [self._placed(each) for each in due]
-        last = {(each.sample, type(each.message)): index for index, each in enumerate(placed)}
-        return [
+        kept = [
             each
             for index, each in enumerate(placed)
-            if not type(each.message).__name__.startswith("Set")
-            or last[each.sample, type(each.message)] == index
+            if not any(
+                later.sample == each.sample and later.message.supersedes(each.message)
+                for later in placed[index + 1 :]
+            )
         ]
+        return kept, tuple(ready)
 
     def _placed(self, each: Applied) -> Applied:
         """The control at the position where it will act."""
-        if isinstance(each.message, (SetTempo, SetBeat)):
+        if isinstance(each.message, turns.EXACT):
             return each
-        if HeldNotes.hears(each.message):
-            return replace(each, sample=each.sample - each.sample % self.frame_samples)
-        return replace(each, sample=self.position)
+        return replace(each, sample=each.sample - each.sample % self.frame_samples)
 
     # --- generation -----------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def next_block(self) -> Block:
+    def next_block(
+        self, settled: Tensor | None = None, before_step: Callable[[], None] | None = None
+    ) -> Block:
         """Generates the next block.
+
+        Args:
+            settled: first frames [C, f] of the block that were generated before under the same
+                controls; no pass is spent on them.
+            before_step: called before every pass of the network. What it raises ends the block;
+                the session must then be restored.
 
         Raises:
             UnsoundError: the model's latents or the decoder's sound are not finite even after the
                 context was dropped.
         """
-        applied = self._due()
-        note_events: list[tuple[int, Message]] = []
-        for each in applied:
-            self._turn(each)
-            if HeldNotes.hears(each.message):
-                frame = (each.sample - self.position) // self.frame_samples
-                note_events.append((frame, each.message))
-        latents, audio, remarks = self._generate(self._conditions(note_events))
-        self._recent.append(latents)
-        pcm = np.ascontiguousarray(audio[:, self._surplus :].T.float().cpu().numpy())
-        self._surplus = 0
-        block = Block(pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), remarks)
+        applied, waited = self._due()
+        parts = turns.by_frame(applied, self.position, self.frame_samples)
+        loop = self._looper.loop
+        if loop is not None and self._looper.rests(each.message for each in applied):
+            for _, messages in parts:
+                turns.turn(self, messages)
+                self._listen(0, messages)
+            pcm, latents = loop.at(self.emitted, self.block_samples), torch.zeros(0, 0)
+            remarks: tuple[str, ...] = ()
+        else:
+            latents, local, remarks = self._denoised(parts, settled, before_step)
+            pcm, latents, remarks = self._decoded(latents, local, remarks)
+            pcm = self._looper.turn(pcm, self.emitted, map(self._change, applied))
+            self.history.add(latents, local, self._bars_begun())
+        block = Block(
+            pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), waited, remarks
+        )
+        self._looper.remember(pcm)
+        self._source = None
         self.blocks += 1
         self.emitted += len(pcm)
         self.clock = self.clock.since(self.position)
         return block
 
-    def _generate(self, conditions: BlockConditions) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-        """Latents [C, o], sound [2, n], remarks; what is not finite is made again from nothing."""
-        before = self._decoder.snapshot()
-        steps = self.controls.steps
-        latents = self._stream.next_block(conditions, steps=steps)
-        audio = self._decoder.decode(latents)
-        if _finite(latents, audio):
-            return latents, audio, ()
-        self._stream.reset()
-        self._decoder.restore(before)
-        latents = self._stream.next_block(conditions, steps=steps)
-        audio = self._decoder.decode(latents)
-        if not _finite(latents, audio):
-            raise UnsoundError(f"block {self.blocks} is not finite, with and without its context")
-        return latents, audio, (f"block {self.blocks} was not finite: the context was dropped",)
+    def _denoised(
+        self,
+        parts: list[tuple[int, list[Applied]]],
+        settled: Tensor | None,
+        before_step: Callable[[], None] | None,
+    ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+        """Latents [C, o], their local controls [L, o], remarks.
 
-    def _turn(self, each: Applied) -> None:
-        """Lets one control act on the session's state (notes act later, by frame)."""
-        message = each.message
-        self.controls = self.controls.after(message)
-        if isinstance(message, SetTempo):
-            self.clock = self.clock.with_tempo(message.bpm, each.sample)
-        elif isinstance(message, SetBeat):
-            self.clock = self.clock.with_beat(message.beat, each.sample)
-        elif isinstance(message, SetSeed):
-            self._stream.reseed(message.seed)
-        elif isinstance(message, ResetContext):
-            self._stream.reset()
-        elif isinstance(message, Resume):
-            self._start_again(message.seed)
+        One pass for every frame at which controls stand; each gives the frames up to the next.
+        """
+        given = 0 if settled is None else settled.shape[1]
+        ends = [*(first for first, _ in parts[1:]), self.block_frames]
+        latents, local = settled, torch.zeros(0)
+        before = self.stream.snapshot()
+        for (first, messages), end in zip(parts, ends, strict=True):
+            self.stream.restore(before)
+            turns.turn(self, messages)
+            fresh = self._local(first, messages)
+            local = fresh if first == 0 else torch.cat([local[:, :first], fresh[:, first:]], dim=1)
+            before = self.stream.snapshot()
+            if end <= given:
+                continue
+            past = latents[:, :first] if latents is not None and first else None
+            latents = self._pass(first, local, past, before_step)
+            if not _finite(latents):
+                break
+        assert latents is not None
+        if _finite(latents):
+            return latents, local, ()
+        self.stream.restore(before)
+        self.stream.reset()
+        remark = f"block {self.blocks} was not finite: the context was dropped"
+        return self._pass(0, local, None, before_step), local, (remark,)
 
-    def _conditions(self, note_events: list[tuple[int, Message]]) -> BlockConditions:
-        return BlockConditions(
-            text_tokens=self._text_tokens(),
-            local=self._local(note_events),
-            guidance=self.controls.guidance,
+    def _pass(
+        self,
+        first: int,
+        local: Tensor,
+        known: Tensor | None,
+        before_step: Callable[[], None] | None,
+    ) -> Tensor:
+        """One pass over the block [C, o], with what stands from frame `first` on."""
+        controls = self.controls
+        beat = self.clock.beat(self.position + first * self.frame_samples)
+        weights = self.glide.weights(controls.weighted_prompts(), beat)
+        conditions = BlockConditions(
+            text_tokens=self._hearing.text(weights, controls.blend_mode),
+            negative_text_tokens=self._hearing.negative(controls.negative_prompt),
+            local=local if len(local) else None,
+            global_condition=self._model.global_condition,
+            guidance=controls.guidance,
+        )
+        self.stream.block = noise_number(
+            controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
+        )
+        steps = economical(controls.steps or self.model_steps, controls.economy)
+        return self.stream.next_block(
+            conditions,
+            steps=steps,
+            settled=known,
+            before_step=before_step,
+            source=self._source,
+            strength=max(LEAST_TRANSFORM, controls.transform),
         )
 
-    def _local(self, note_events: list[tuple[int, Message]]) -> Tensor | None:
-        """[L, o] features of the local controls over the block; None if the model hears none."""
-        conditioning = self._model.conditioning
-        frames = self.block_frames
-        notes = self.notes.block(note_events, frames)
-        if conditioning is None:
-            return None
-        values = {
-            "notes": notes if self._notes_given(notes) else None,
-            "beat": self._beat_frames(),
-            "chord": None if self.controls.chord is None else chroma(self.controls.chord),
-            "loudness": _level(self.controls.loudness_db),
-            "drums": self.controls.drums,
-        }
-        heard = {name: value for name, value in values.items() if name in conditioning.slices}
-        return self._tensor(conditioning.features(heard, frames))
+    def _decoded(
+        self, latents: Tensor, local: Tensor, remarks: tuple[str, ...]
+    ) -> tuple[np.ndarray, Tensor, tuple[str, ...]]:
+        """Sound [n, 2] of latents; what is not finite is made again from nothing."""
+        before = self._decoder.snapshot()
+        audio = self._decoder.decode(latents)
+        if not _finite(latents, audio):
+            self.stream.reset()
+            self._decoder.restore(before)
+            latents = self._pass(0, local, None, None)
+            audio = self._decoder.decode(latents)
+            remarks = (f"block {self.blocks} was not finite: the context was dropped",)
+        if not _finite(latents, audio):
+            raise UnsoundError(f"block {self.blocks} is not finite, with and without its context")
+        pcm = np.ascontiguousarray(audio[:, self._surplus :].T.float().cpu().numpy())
+        self._surplus = max(0, self._surplus - audio.shape[1])
+        return pcm, latents, remarks
 
-    def _notes_given(self, notes: NoteFrames) -> bool:
-        """Whether the model must follow the notes of this block (see `SetNotesMode`)."""
-        if notes.sounding.any():
+    def _local(self, first: int, messages: list[Applied]) -> Tensor:
+        """[L, o] features of the local controls, as they stand from frame `first` on."""
+        notes = self._listen(first, messages)
+        if notes.sounding[:, first:].any():
             self._last_note_beat = self.clock.beat(self.position + self.block_samples)
         since = self.clock.beat(self.position) - self._last_note_beat
         mode = self.controls.notes_mode
-        return mode == "follow" or (mode == "auto" and since < NOTE_MEMORY_BEATS)
-
-    def _beat_frames(self) -> BeatFrames:
+        given = mode == "follow" or (mode == "auto" and since < NOTE_MEMORY_BEATS)
         centres = [
             self.position + (frame + 0.5) * self.frame_samples for frame in range(self.block_frames)
         ]
-        beats = np.array(self.clock.beats(centres))
-        bpm = np.array([self.clock.bpm(centre) for centre in centres])
-        return BeatFrames.from_positions(beats, bpm, self.clock.beats_per_bar)
+        features = self._hearing.local(self.controls, notes if given else None, self.clock, centres)
+        return torch.zeros(0, self.block_frames) if features is None else features
 
-    def _text_tokens(self) -> Tensor | None:
-        """[N, D] tokens of the weighted prompts; the same tensor until they change."""
-        weighted = self.controls.weighted_prompts()
-        if weighted != self._text_key:
-            encoder = self._model.text_encoder
-            self._text_key, self._text = weighted, None
-            if weighted and encoder is not None:
-                tokens = [encoder.encode(text) for text, _ in weighted]
-                self._text = self._tensor(blend(tokens, [weight for _, weight in weighted]))
-        return self._text
+    def _listen(self, first: int, messages: list[Applied]) -> NoteFrames:
+        """The block's notes, those of `messages` at frame `first`."""
+        events = [(first, each.message) for each in messages if HeldNotes.hears(each.message)]
+        return self.notes.block(events, self.block_frames)
 
-    def _tensor(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.array(values)).to(self._stream.device, self._stream.dtype)
+    def _bars_begun(self) -> list[Bar]:
+        sample, frame = self.position, self.frame_samples
+        edges = self.clock.beats([sample + n * frame for n in range(self.block_frames + 1)])
+        return bars_begun(edges, self.clock.beats_per_bar, self.history.frames, self.controls)
 
-    # --- beginning from other sound -------------------------------------------------------------
+    def _change(self, each: Applied) -> tuple[int, Message, float]:
+        """A control as the looper sees it: by the first sample it touches."""
+        bar = self.clock.beats_per_bar * 60.0 * self.sample_rate / self.clock.bpm(each.sample)
+        return each.sample - self.delay_samples, each.message, bar
+
+    def tensor(self, values: np.ndarray) -> Tensor:
+        """An array where the stream computes."""
+        return torch.from_numpy(np.array(values)).to(self.stream.device, self.stream.dtype)
+
+    # --- live input and beginning from other sound ----------------------------------------------
+
+    def hear(self, latents: Tensor) -> None:
+        """Live input [C, o]: the newest block of the context, or what this block makes anew."""
+        if self.controls.jam_mode == "delay":
+            self._source = latents
+        elif self.stream.context.frames >= self.block_frames:
+            self.stream.replace_newest(latents)
+
+    @property
+    def fed(self) -> bool:
+        """Whether live input for the next block waits to be heard."""
+        end = self.position + self.block_samples
+        return any(isinstance(p.message, m.HearInput) and p.sample < end for p in self._pending)
+
+    def past(self, position: int, count: int) -> np.ndarray:
+        """The stream's own sound at a position of the last 40 s [count, 2]; else silence."""
+        return self._looper.past(position - self.emitted, count)
 
     @torch.inference_mode()
     def prime(self, latents: Tensor) -> None:
@@ -296,26 +388,34 @@ class Session:
 
         For a session that has generated nothing yet.
         """
-        self._stream.prime(latents, None)
-        self._decoder.decode(latents)
-        self._surplus = self._decoder.delay_samples
+        self.stream.prime(latents, None)
+        given = self._decoder.decode(latents).shape[1]
+        self._surplus = latents.shape[1] * self.frame_samples - given
 
-    def resume(self, state: Mapping[str, Any], recent: np.ndarray) -> None:
-        """Takes over from a session that died: its last `state()` and its newest latents [C, n]."""
+    def resume(self, state: Mapping[str, Any], recent: np.ndarray, skip: int = 0) -> None:
+        """Takes over from a session that died: its last `state()` and its newest latents [C, n].
+
+        skip: samples of its next block that were given out already.
+        """
         self._set_state(state)
-        self._recent.extend(torch.from_numpy(recent).split(self.block_frames, dim=1))
-        self.apply(Resume((self.controls.seed + self.blocks) % 2**31))
+        local = torch.zeros(self._model.dit.config.local_channels, self.block_frames)
+        for latents in self.tensor(recent).split(self.block_frames, dim=1):
+            self.history.add(latents, local, [])
+        self._surplus += skip
+        self.emitted += skip
+        self.apply(m.Resume((self.controls.seed + self.blocks) % 2**31))
 
-    def _start_again(self, seed: int) -> None:
+    def start_again(self, seed: int) -> None:
         """Stream and decoder begin anew from the newest latents, here as in a replay."""
-        self._stream.reset()
-        self._stream.reseed(seed)
-        self._stream.block = self.blocks
+        self.stream.reset()
+        self.stream.reseed(seed)
         self._decoder.reset()
-        if self._recent:
-            recent = torch.cat(list(self._recent), dim=1).to(self._stream.device)
-            self._stream.prime(recent, None)
-            self._decoder.decode(recent)
+        self.controls = replace(self.controls, freeze=None)
+        self.history.forget_bars()
+        latents, _ = self.history.before(self.history.frames, self.context_frames)
+        if latents.shape[1]:
+            self.stream.prime(latents, None)
+            self._decoder.decode(latents)
 
     # --- state ----------------------------------------------------------------------------------
 
@@ -325,38 +425,62 @@ class Session:
             "controls": self.controls.to_dict(),
             "clock": self.clock.to_dict(),
             "notes": self.notes.to_dict(),
+            "glide": self.glide.to_dict(),
+            "scene": self.scene,
             "blocks": self.blocks,
             "emitted": self.emitted,
+            "surplus": self._surplus,
             "last_note_beat": self._last_note_beat,
             "bpm": self.clock.bpm(self.position),
             "beat": self.clock.beat(self.position),
+            "pending": [[each.sample, m.to_dict(each.message)] for each in self._pending],
+            "waiting": [each.to_dict() for each in self.waiting],
         }
 
     def _set_state(self, state: Mapping[str, Any]) -> None:
         self.controls = Controls.from_dict(state["controls"])
         self.clock = MusicalClock.from_dict(state["clock"])
         self.notes = HeldNotes.from_dict(state["notes"])
+        self.glide = Glide.from_dict(state["glide"])
+        self.scene = str(state["scene"])
         self.blocks = int(state["blocks"])
         self.emitted = int(state["emitted"])
+        self._surplus = int(state["surplus"])
         self._last_note_beat = float(state["last_note_beat"])
+        self._pending = [Applied(at, m.from_dict(values)) for at, values in state["pending"]]
+        self.waiting = [Waiting.from_dict(each) for each in state["waiting"]]
 
     def snapshot(self) -> SessionSnapshot:
         """The whole state, to `restore` exactly: the same sound follows."""
         return SessionSnapshot(
-            self._stream.snapshot(),
+            self.stream.snapshot(),
             self._decoder.snapshot(),
             self.state(),
-            tuple(self._recent),
-            tuple(self._pending),
+            self.history.snapshot(),
+            self._looper.snapshot(),
         )
 
     def restore(self, snapshot: SessionSnapshot) -> None:
         """Continues from a snapshot of this session as if nothing had happened since."""
         self._set_state(snapshot.state)
-        self._stream.restore(snapshot.stream)
+        self.stream.restore(snapshot.stream)
         self._decoder.restore(snapshot.decoder)
-        self._recent = deque(snapshot.recent, self._recent.maxlen)
-        self._pending = list(snapshot.pending)
+        self.history.restore(snapshot.history)
+        self._looper.restore(snapshot.looper)
+        self._source = None
+
+    def rewind(
+        self, snapshot: SessionSnapshot, applied: list[Applied], waiting: list[Waiting]
+    ) -> None:
+        """Goes back to a snapshot, keeping what was asked for since.
+
+        applied: controls that acted in the blocks taken back, save those that had waited.
+        waiting: those that had waited.
+        """
+        pending = applied + self._pending
+        wait = waiting + self.waiting
+        self.restore(snapshot)
+        self._pending, self.waiting = pending, wait
 
 
 def _position(applied: Applied) -> int:
@@ -365,7 +489,3 @@ def _position(applied: Applied) -> int:
 
 def _finite(*tensors: Tensor) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
-
-
-def _level(decibels: float | None) -> float | None:
-    return None if decibels is None else level_of_db(decibels)

@@ -9,25 +9,38 @@ player's hold loops the last bars.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from multiprocessing.connection import wait
 from typing import Any
 
 import numpy as np
 
 from lmdm.errors import InputError
-from lmdm.live import engine as engine_module
-from lmdm.live import wire
+from lmdm.live import waiting, wire
+from lmdm.live.autosave import Saved
+from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.engine import EngineSettings
-from lmdm.live.latency import LatencyMeter
-from lmdm.live.messages import Message, Quit, SetLead, Snapshot, Status, from_dict, to_dict
+from lmdm.live.engine_process import EngineProcess
+from lmdm.live.landings import Landings
+from lmdm.live.ledger import Ledger, Report
+from lmdm.live.messages import (
+    Message,
+    Quit,
+    Resume,
+    SetLead,
+    Snapshot,
+    Status,
+    UndoBars,
+    Waiting,
+    in_words,
+    kind_of,
+    to_dict,
+)
 from lmdm.live.player import ignore
 from lmdm.live.ring import AudioRing
 from lmdm.live.take import Applied
@@ -40,18 +53,14 @@ LOAD_SECONDS = 120.0
 FILL_SECONDS = 3.0  # an engine that has not filled the lead by then begins all the same
 MOST_RESTARTS = 5  # within RESTART_WINDOW seconds; then the session is given up
 RESTART_WINDOW = 30.0
+OFFSET_SAMPLES = 44  # the live input's place is told anew when it has moved by a millisecond
 MOST_IN_FLIGHT = 200  # controls sent and not yet read by the engine; more wait here, coalesced
 
 
-@dataclass
-class _Engine:
-    """One spawned engine process and this end of its pipe."""
-
-    process: SpawnProcess
-    pipe: Connection
-    ready: bool = False
-    last_beat: float = field(default_factory=time.monotonic)
-    facts: dict[str, Any] = field(default_factory=dict)
+# controls that a snapshot shows as the musician set them
+_SHOWN = {each.name for each in fields(Controls)} & {each.name for each in fields(Snapshot)} - {
+    "steps", "bpm", "style"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,31 +84,55 @@ class Supervisor:
         model: str,
         controls: Controls,
         *,
-        lead: float = 0.4,
+        lead: float = 1.5,
         threads: int = 0,
         device: str = "cpu",
+        precision: str = "auto",
         standby: bool = True,
+        saved: Saved | None = None,
+        rewinds: bool = True,
+        input_ring: str = "",
+        input_offset: Callable[[], int | None] = lambda: None,
         on_applied: Callable[[Applied], None] = ignore,
         on_remark: Callable[[int, str], None] = ignore,
+        on_notice: Callable[[str], None] = ignore,
     ) -> None:
+        """saved: a session to go on with, if the model is the same.
+
+        input_ring: the live input's ring; input_offset() is the stream position of its sample 0.
+        """
+        self._input_offset = input_offset
+        self._offset_told: int | None = None
         self._ring = ring
-        self._settings = EngineSettings(model, ring.name, controls.to_dict(), lead, threads, device)
+        self._saved = saved
+        self.restored = ""  # what was gone on with, in words
+        self._settings = EngineSettings(
+            model,
+            ring.name,
+            controls.to_dict(),
+            lead,
+            threads,
+            device,
+            precision,
+            rewinds,
+            input_ring,
+        )
         self._standby_wanted = standby
         self._on_applied = on_applied
+        self._on_notice = on_notice
         self._on_remark = on_remark
-        self._context = multiprocessing.get_context("spawn")
         self._lock = threading.Lock()
-        self._engine: _Engine | None = None
-        self._standby: _Engine | None = None
+        self._engine: EngineProcess | None = None
+        self._standby: EngineProcess | None = None
         self._outbox: deque[_Sent] = deque()  # not yet sent
         self._in_flight: deque[_Sent] = deque()  # sent, not yet in a block
         self._unread = 0  # how many of those the engine has not read
         self._number = 0
-        self._state: dict[str, Any] | None = None
-        self._unconfirmed: deque[dict[str, Any]] = deque()  # blocks reported, not yet in the ring
-        self._recent: deque[np.ndarray] = deque()
+        self._ledger = Ledger(ring, self._final, on_remark)
         self._restarts: list[float] = []
-        self._latency = LatencyMeter()
+        self._landings = Landings()
+        self._waiting: list[waiting.Waiting] = []
+        self._clock: MusicalClock | None = None  # as the newest block left it
         self._snapshot = Snapshot(text="starting the engine")
         self._controls = controls
         self._ready = threading.Event()
@@ -133,8 +166,7 @@ class Supervisor:
             if isinstance(message, SetLead):
                 self._settings = replace(self._settings, lead=message.seconds)
             at = self._ring.read_total if heard is None else heard
-            setter = type(message).__name__.startswith("Set")
-            if setter and self._outbox and type(self._outbox[-1].message) is type(message):
+            if self._outbox and message.supersedes(self._outbox[-1].message):
                 self._outbox.pop()
             self._outbox.append(_Sent(self._number, message, at))
             self._controls = self._controls.after(message)
@@ -143,22 +175,52 @@ class Supervisor:
     def snapshot(self) -> Snapshot:
         """What the engine last said, with what the musician has asked for since."""
         with self._lock:
-            controls = self._controls
+            controls, heard = self._controls, self._ring.read_total
+            shown = {name: getattr(controls, name) for name in _SHOWN}
             return replace(
                 self._snapshot,
-                lead_ms=1000.0 * self._ring.readable / 44100.0,
-                heard=self._ring.read_total,
-                latency={"block": self._latency.summary()},
-                prompts=controls.prompts,
-                blend=controls.blend,
-                guidance=controls.guidance,
+                **shown,
+                lead_ms=1000.0 * self._ring.readable / SAMPLE_RATE,
+                heard=heard,
                 steps=controls.steps or self._model_steps,
-                drums=controls.drums,
-                chord=controls.chord,
-                loudness_db=controls.loudness_db,
-                notes_mode=controls.notes_mode,
-                seed=controls.seed,
+                style_text=", ".join(text for text, _ in controls.style),
+                latency=self._landings.lanes(),
+                control_latency=self._landings.kinds(),
+                landed=self._landings.markers(),
+                waiting=self._waits(heard),
             )
+
+    def _waits(self, heard: int) -> tuple[Waiting, ...]:
+        beat = self.beat(heard)
+        waits = [
+            Waiting(kind_of(type(w.change)), in_words(w.change), w.boundary, w.beat - beat)
+            for w in self._waiting
+            if w.beat > beat
+        ]
+        return tuple(sorted(waits, key=lambda each: each.beats))
+
+    def beat(self, sample: int) -> float:
+        """The musical position of a stream position near what is heard."""
+        return self._clock.beat(sample) if self._clock is not None else 0.0
+
+    def controls(self) -> Controls:
+        """As the musician has set them, acting or about to."""
+        with self._lock:
+            return self._controls
+
+    def landed_at(self, kind: str) -> int:
+        """Stream position at which the newest control of a kind acts; 0 if there was none."""
+        with self._lock:
+            return self._landings.last_at(kind)
+
+    def settle(self) -> None:
+        """Tells `on_applied` of every control that has been heard by now."""
+        self._ledger.settle()
+
+    def remembered(self) -> tuple[Mapping[str, Any], np.ndarray] | None:
+        """State and newest latents of what was heard, from which a session can go on."""
+        state, recent = self._ledger.state(), self._ledger.recent()
+        return None if state is None or recent is None else (state, recent)
 
     @property
     def process_id(self) -> int | None:
@@ -178,24 +240,16 @@ class Supervisor:
             self._thread.join(2.0)
         for each in (self._engine, self._standby):
             if each is not None:
-                self._end(each)
+                each.end(0.5)
                 each.pipe.close()
         self._engine = self._standby = None
+        self.settle()
         self._tell("stopped", "stopped")
 
     # --- the watcher thread ---------------------------------------------------------------------
 
-    def _spawn(self) -> _Engine:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=engine_module.run,
-            args=(theirs, self._settings.to_dict()),
-            name="lmdm-engine",
-            daemon=True,
-        )
-        process.start()
-        theirs.close()
-        return _Engine(process, ours)
+    def _spawn(self) -> EngineProcess:
+        return EngineProcess(self._settings)
 
     def _watch(self) -> None:
         while not self._stopping and self._engine is not None:
@@ -203,13 +257,15 @@ class Supervisor:
             wait([each.pipe for each in engines], timeout=0.05)
             for each in engines:
                 self._listen(each)
-            self._confirm()
+            self._land()
+            self.settle()
             with self._lock:
                 self._pump()
+                self._tell_offset()
             self._check_standby()
             self._check_engine()
 
-    def _listen(self, engine: _Engine) -> None:
+    def _listen(self, engine: EngineProcess) -> None:
         try:
             while engine.pipe.poll(0):
                 values = wire.receive(engine.pipe)
@@ -218,7 +274,7 @@ class Supervisor:
         except (EOFError, OSError):
             pass  # it is dead; _check_engine sees that
 
-    def _hear(self, engine: _Engine, values: dict[str, Any]) -> None:
+    def _hear(self, engine: EngineProcess, values: dict[str, Any]) -> None:
         event = values["event"]
         playing = engine is self._engine
         if event == "ready":
@@ -230,24 +286,32 @@ class Supervisor:
             self._tell("failed" if self.mistake else "restarting", str(values["text"]))
         elif event == "loading" and playing and not self._went:
             self._tell("loading", str(values["text"]), progress=float(values["progress"]))
+        elif event == "notice" and playing:
+            self._on_notice(str(values["text"]))
         elif event == "beat":
             self._hear_figures(values)
             if self._went:
                 self._ready.set()  # it rests, so the whole lead is in the ring
-        elif event == "block":
+        elif event == "block" and playing:
+            self._ledger.add(values)
             self._hear_figures(values)
-            self._unconfirmed.append(values)
+            self._hear_block(values, engine)
 
-    def _go(self, engine: _Engine) -> None:
+    def _go(self, engine: EngineProcess) -> None:
         """Lets a loaded engine play, from the last known state if there is one."""
         self.model_name, self.model_sha256 = engine.facts["model"], engine.facts["sha256"]
         self.block_frames, self._model_steps = engine.facts["block_frames"], engine.facts["steps"]
+        self._ledger.delay_samples = engine.facts["delay_samples"]
+        self._ledger.context_frames = engine.facts["context_frames"]
         request: dict[str, Any] = {"request": "go"}
-        if self._state is not None and self._recent:
-            recent = np.concatenate(list(self._recent), axis=1)
-            request |= {"state": self._state, "recent": wire.pack(recent)}
+        place = self._ledger.place()
+        if place is not None:
+            recent = wire.pack(place.recent)
+            request |= {"state": place.state, "recent": recent, "skip": place.skip}
         with self._lock:
             try:
+                if place is None:
+                    self._restore(engine)
                 wire.send(engine.pipe, request)
             except OSError:
                 return
@@ -256,6 +320,17 @@ class Supervisor:
             self._in_flight.clear()
             self._unread = 0
             self._pump()
+
+    def _restore(self, engine: EngineProcess) -> None:
+        """Has the engine begin where a kept session stood, by controls, which a take keeps."""
+        saved, self._saved = self._saved, None
+        if saved is None or saved.model_sha256 != engine.facts["sha256"]:
+            return
+        self.restored = saved.in_words()
+        for message in saved.beginning():
+            self._number += 1
+            request = {"request": "control", "number": self._number, "message": to_dict(message)}
+            wire.send(engine.pipe, request)
 
     def _pump(self) -> None:
         """Sends what waits, as far as the engine keeps up. Call with the lock held."""
@@ -276,51 +351,57 @@ class Supervisor:
             self._in_flight.append(self._outbox.popleft())
             self._unread += 1
 
-    def _hear_figures(self, values: dict[str, Any]) -> None:
+    def _tell_offset(self) -> None:
+        """Tells the engine where the live input lies. Call with the lock held."""
+        engine, offset = self._engine, self._input_offset()
+        if engine is None or not engine.ready:
+            self._offset_told = None
+        elif offset is not None and (
+            self._offset_told is None or abs(offset - self._offset_told) > OFFSET_SAMPLES
+        ):
+            with contextlib.suppress(OSError):
+                wire.send(engine.pipe, {"request": "input", "offset": offset})
+                self._offset_told = offset
+
+    def _hear_figures(self, values: Mapping[str, Any]) -> None:
         with self._lock:
             self._unread = sum(each.number > values["number"] for each in self._in_flight)
+            self._waiting = [waiting.Waiting.from_dict(each) for each in values["waiting"]]
             self._snapshot = replace(
                 self._snapshot,
-                block=int(values["blocks"]),
-                samples=int(values["samples"]),
                 real_time_factor=float(values["real_time_factor"]),
+                generation_ms=round(1000.0 * values["generation"], 1),
+                lead_target_ms=1000.0 * values["lead"],
+                horizon_ms=round(1000.0 * values["horizon"] / SAMPLE_RATE, 1),
+                committed=self._ring.read_total + int(values["horizon"]),
+                undoable_bars=int(values["undoable"]),
+                feedback_guard_db=round(float(values["guard"]), 1),
+                governor=str(values["governor"]),
+                governor_level=int(values["governor_level"]),
+                governor_on=bool(values["governor_on"]),
                 model=self.model_name,
             )
 
-    def _confirm(self) -> None:
-        """Takes note of reported blocks whose sound is in the ring."""
-        while self._unconfirmed and self._unconfirmed[0]["samples"] <= self._ring.written_total:
-            self._hear_block(self._unconfirmed.popleft())
-
-    def _hear_block(self, values: dict[str, Any]) -> None:
-        self._state = values["state"]
-        engine = self._engine
-        assert engine is not None
-        latents = wire.unpack(values["latents"])
-        self._recent.append(latents)
-        most = -(-engine.facts["context_frames"] // engine.facts["block_frames"])
-        while len(self._recent) > most:
-            self._recent.popleft()
+    def _hear_block(self, values: Mapping[str, Any], engine: EngineProcess) -> None:
+        state = values["state"]
         with self._lock:
-            while self._in_flight and self._in_flight[0].number <= values["number"]:
-                sent = self._in_flight.popleft()
-                if sent.message.lane == "block":
-                    self._latency.add(values["start"] - sent.heard)
-            state = values["state"]
             notes = state["notes"]
             held = {pitch for pitch, _ in notes["keys"]} | set(notes["pedalled"])
+            self._clock = MusicalClock.from_dict(state["clock"])
             self._snapshot = replace(
                 self._snapshot,
-                block_ms=1000.0 * engine.facts["block_samples"] / 44100.0,
+                heard_kinds=tuple(engine.facts["heard_kinds"]),
+                block_ms=1000.0 * engine.facts["block_samples"] / SAMPLE_RATE,
+                block=int(state["blocks"]),
+                samples=int(state["emitted"]),
                 held=tuple(sorted(held)),
                 sustain=bool(notes["pedal"]),
+                scene=str(state["scene"]),
                 bpm=float(state["bpm"]),
                 beat=float(state["beat"]),
+                beats_per_bar=self._clock.beats_per_bar,
+                bars_per_phrase=self._clock.bars_per_phrase,
             )
-        for sample, message in values["applied"]:
-            self._on_applied(Applied(sample, from_dict(message)))
-        for text in values["remarks"]:
-            self._on_remark(values["start"], text)
         if not self._went or self._snapshot.status != "playing":
             self._tell("playing", "playing")
         if not self._went:
@@ -328,6 +409,30 @@ class Supervisor:
         self._went = True
         if time.monotonic() - self._went_at > FILL_SECONDS:
             self._ready.set()  # too slow ever to fill the lead: play what there is
+
+    def _land(self) -> None:
+        """Measures how soon the controls of blocks that have come into the ring are heard."""
+        for report in self._ledger.landed():
+            placed = dict(report.values["placed"])
+            with self._lock:
+                while self._in_flight and self._in_flight[0].number <= report.values["number"]:
+                    sent = self._in_flight.popleft()
+                    if sent.number in placed:
+                        self._landings.landed(sent.message, sent.heard, placed[sent.number])
+                for index in report.waited:
+                    each = report.applied[index]
+                    if self._clock is not None:
+                        self._landings.quantised(each.message, each.sample, self._clock)
+
+    def _final(self, applied: Applied, report: Report, waited: bool) -> None:
+        """A control has been heard."""
+        if waited or isinstance(applied.message, (UndoBars, Resume)):
+            with self._lock:
+                if waited:
+                    self._controls = self._controls.after(applied.message)
+                else:
+                    self._controls = Controls.from_dict(report.values["state"]["controls"])
+        self._on_applied(applied)
 
     def _check_standby(self) -> None:
         standby = self._standby
@@ -349,8 +454,8 @@ class Supervisor:
         silent = time.monotonic() - engine.last_beat
         if not engine.process.is_alive():
             self._listen(engine)  # its last words
-            self._confirm()
-            self._replace(f"the engine ended ({_ending(engine.process.exitcode)})")
+            self._land()
+            self._replace(f"the engine ended ({engine.ending()})")
         elif silent > limit:
             self._replace(f"the engine gave no sign of life for {silent:.1f} s")
 
@@ -358,11 +463,10 @@ class Supervisor:
         """Puts the standby, or a new engine, in the place of the playing one."""
         old = self._engine
         assert old is not None
-        self._end(old)
+        old.end(0.5 if self._stopping else 0.0)
         self._listen(old)  # its last words: without them the ring would be ahead of the state
         old.pipe.close()
-        self._confirm()
-        self._unconfirmed.clear()  # never heard: the next engine makes that block
+        self._land()
         now = time.monotonic()
         self._restarts = [each for each in self._restarts if now - each < RESTART_WINDOW] + [now]
         if self._snapshot.status == "failed" or len(self._restarts) > MOST_RESTARTS:
@@ -382,21 +486,9 @@ class Supervisor:
         if self._engine.ready:
             self._go(self._engine)
 
-    def _end(self, engine: _Engine) -> None:
-        with contextlib.suppress(OSError):
-            wire.send(engine.pipe, {"request": "quit"})
-        engine.process.join(0.5 if self._stopping else 0.0)
-        if engine.process.is_alive():
-            engine.process.kill()
-            engine.process.join(1.0)
-
     def _tell(self, status: Status, text: str, progress: float = 1.0) -> None:
         with self._lock:
             self._snapshot = replace(self._snapshot, status=status, text=text, progress=progress)
-
-
-def _ending(code: int | None) -> str:
-    return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
 def failure(supervisor: Supervisor) -> Exception:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from lmdm.diffusion.grid import logsnr_timesteps
-from lmdm.diffusion.samplers import NEEDS_NULL, sample
+from lmdm.diffusion.path import interpolate
+from lmdm.diffusion.samplers import NEEDS_NULL, Velocities, sample
+from lmdm.dit.config import DiTConfig
 from lmdm.dit.layers import KeysValues
 from lmdm.dit.model import DiT
 from lmdm.dit.packed import packed
 from lmdm.errors import InputError
 from lmdm.stream.config import StreamConfig
 from lmdm.stream.context import BlockConditions, Context
+from lmdm.stream.prefix import settled_network
 from lmdm.stream.strategies import (
     BlockCausalNetwork,
     Network,
@@ -24,7 +29,9 @@ from lmdm.stream.strategies import (
     outpainting_network,
 )
 
-__all__ = ["BlockConditions", "BlockStream", "StreamSnapshot"]
+__all__ = ["BlockConditions", "BlockStream", "Gradients", "StreamSnapshot"]
+
+Gradients = Literal["none", "last-step", "all"]
 
 
 @dataclass(frozen=True)
@@ -51,17 +58,23 @@ class BlockStream:
         seed: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        gradients: bool = False,
+        gradients: Gradients = "none",
     ) -> None:
         """device, dtype: of latents and conditions; by default the network's, no coarser than
         float32, since errors of small steps add up in half precision.
 
-        gradients: leave it to the caller whether they flow, through all blocks, as a training
-        rollout needs it. Without, a stream holds no graph, however it is called, and it plays the
-        weights that `dit` has now, packed for speed where that can be done.
+        gradients: "none": a stream holds no graph, however it is called, and plays the weights that
+        `dit` has now, packed for speed where that can be done. "all": they flow through all steps
+        and blocks. "last-step": the training rollout of ARC-Forcing (dossier §4): each block
+        carries the gradient of its last denoising step alone; earlier steps, keys and values of
+        text and context, and the context that a block leaves behind are constants.
+
+        Raises:
+            InputError: a strategy or sizes that this network does not allow.
         """
+        check_network(dit.config, config)
         weight = dit.transformer.project_in.weight
-        self.dit = dit if gradients else packed(dit, tokens=2 * (config.block_frames + 1))
+        self.dit = packed(dit, 2 * (config.block_frames + 1)) if gradients == "none" else dit
         self.config = config
         self.device = torch.device(device) if device is not None else weight.device
         self.dtype = dtype or torch.promote_types(weight.dtype, torch.float32)
@@ -74,38 +87,70 @@ class BlockStream:
 
     # -- generation ---------------------------------------------------------------------------
 
-    def next_block(self, conditions: BlockConditions, steps: int | None = None) -> Tensor:
+    def next_block(
+        self,
+        conditions: BlockConditions,
+        steps: int | None = None,
+        timesteps: Sequence[float] | None = None,
+        settled: Tensor | None = None,
+        before_step: Callable[[], None] | None = None,
+        source: Tensor | None = None,
+        strength: float = 1.0,
+    ) -> Tensor:
         """The next block of latents [C, o]; it becomes the newest part of the context.
 
-        steps overrides the configured number of denoising steps for this block.
+        steps overrides the configured number of denoising steps for this block; timesteps, falling
+        from 1 to 0, the whole grid.
+        settled: its first frames [C, f], f < o, where they are known already.
+        source: latents [C, o] to be made anew, from time `strength` on instead of from noise (the
+        grid is scaled by it; 1 leaves nothing of them).
+        before_step is called before every pass of the network; what it raises ends the block, and
+        the stream must then be restored from a snapshot.
 
         Raises:
             InputError: conditions whose shapes this model does not take.
         """
-        with nullcontext() if self.gradients else torch.no_grad():
-            latents, self.context = self._generate(self._rows(conditions), conditions, steps)
+        if timesteps is None:
+            steps = self.config.steps if steps is None else steps
+            low, high = self.config.logsnr_min, self.config.logsnr_max
+            timesteps = logsnr_timesteps(steps, low, high).tolist()
+        if source is not None:
+            timesteps = [strength * t for t in timesteps]
+        with torch.no_grad() if self.gradients == "none" else nullcontext():
+            latents, context = self._generate(conditions, timesteps, settled, before_step, source)
+        self.context = context if self.gradients == "all" else context.detached()
         self.block += 1
         return latents
 
     def _generate(
-        self, rows: Rows, conditions: BlockConditions, steps: int | None
+        self,
+        conditions: BlockConditions,
+        timesteps: Sequence[float],
+        settled: Tensor | None,
+        before_step: Callable[[], None] | None,
+        source: Tensor | None,
     ) -> tuple[Tensor, Context]:
         """The block [C, o] and the context that ends with it."""
-        config = self.config
-        self._generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
-        noise = self._noise(config.block_frames)
-        network = self._network(rows)
-        timesteps = logsnr_timesteps(
-            config.steps if steps is None else steps, config.logsnr_min, config.logsnr_max
-        )
-        latents = sample(
-            network,
-            noise[None],
-            timesteps.tolist(),
-            config.sampler,
-            conditions.guidance,
-            self._generator,
-        )[0]
+        config, guidance, generator = self.config, conditions.guidance, self._generator
+        constant = self.gradients == "last-step"
+        with torch.no_grad() if constant else nullcontext():
+            rows = self._rows(conditions)
+            generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
+            x = self._noise(config.block_frames)[None]
+            if source is not None:
+                x = interpolate(source[None], x, timesteps[0])
+            network = self._network(rows)
+            steered = network if settled is None else settled_network(network, settled)
+            if before_step is not None:
+                steered = _announced(steered, before_step)
+            early = timesteps[:-1] if constant else timesteps
+            if len(early) > 1:
+                x = sample(steered, x, early, config.sampler, guidance, generator)
+        if constant:
+            x = sample(steered, x, timesteps[-2:], config.sampler, guidance, generator)
+        latents = x[0]
+        if settled is not None:  # to the last bit
+            latents = torch.cat([settled, latents[:, settled.shape[1] :]], dim=1)
         context = self.context
         if isinstance(network, BlockCausalNetwork):
             context = Context(context.latents, context.local, network.cache)
@@ -188,6 +233,15 @@ class BlockStream:
             )
         )
 
+    def replace_newest(self, latents: Tensor) -> None:
+        """Other latents [C, o] in place of the newest block, which no cache has seen yet."""
+        block = self.config.block_frames
+        _check("latents", latents, (self.dit.config.latent_channels, block))
+        if self.context.frames < block:
+            raise InputError("there is no block yet whose latents could be replaced")
+        joined = torch.cat([self.context.latents[:, :-block], latents], dim=1)
+        self.context = replace(self.context, latents=joined)
+
     def drop_context(self, frames: int) -> None:
         """Forget the oldest frames, rounded up to whole blocks; at most all there are."""
         block = self.config.block_frames
@@ -228,6 +282,29 @@ class BlockStream:
             self._text = None
         elif self._text is None or not _same_text(snapshot.text, self._text):
             self._read_text(snapshot.text)
+
+
+def check_network(dit: DiTConfig, config: StreamConfig) -> None:
+    """Raises InputError unless a network of this structure can be streamed so."""
+    if config.strategy != "outpainting" and not dit.routed:
+        raise InputError(
+            f"the strategy {config.strategy!r} needs a model with a context stem "
+            "(to_input_add_embed), which fine-tuning adds; this model streams by outpainting"
+        )
+    patch = dit.patch
+    if config.context_frames % patch or config.block_frames % patch:
+        raise InputError(
+            f"this model has {patch} frames a token, so context_frames {config.context_frames} and "
+            f"block_frames {config.block_frames} must be multiples of it"
+        )
+
+
+def _announced(network: Network, before_step: Callable[[], None]) -> Network:
+    def announced(x: Tensor, t: float) -> Velocities:
+        before_step()
+        return network(x, t)
+
+    return announced
 
 
 def _same_text(one: tuple[Tensor | None, ...], other: tuple[Tensor | None, ...]) -> bool:

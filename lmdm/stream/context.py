@@ -34,6 +34,11 @@ class Context:
         heard = torch.cat([self.local, local], dim=1)[:, -most:]
         return Context(joined, heard, self.cache)
 
+    def detached(self) -> Context:
+        """The same without the graph of its computation."""
+        cache = None if self.cache is None else self.cache.detached()
+        return Context(self.latents.detach(), self.local.detach(), cache)
+
     def newest(self, frames: int) -> Context:
         """The newest frames only. Keys and values, which saw the others, are forgotten as well."""
         start = max(0, self.frames - frames)

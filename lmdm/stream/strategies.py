@@ -21,6 +21,7 @@ from lmdm.dit.masks import block_causal_context_mask
 from lmdm.dit.model import DiT
 from lmdm.stream.config import StreamConfig
 from lmdm.stream.context import Context
+from lmdm.stream.objective import network_input, velocity_of
 
 Network = Callable[[Tensor, float], Velocities]
 
@@ -64,10 +65,15 @@ def frames_range(first: int, count: int, like: Tensor) -> Tensor:
 
 def target_tokens(dit: DiT, x: Tensor, t: float, rows: Rows) -> Tensor:
     """Noisy target [1, C, o] at time t -> its tokens and the global token [R, o + 1, dim]."""
-    timestep = x.new_full((1,), t)
-    token = dit.embed_global(timestep, rows.global_condition)
-    target = dit.embed_target(x.expand(rows.count, -1, -1), rows.local)
+    z, timestep = network_input(dit.config.objective, x, t)
+    token = dit.embed_global(x.new_full((1,), timestep), rows.global_condition)
+    target = dit.embed_target(z.expand(rows.count, -1, -1), rows.local)
     return torch.cat([target, token.expand(rows.count, -1, -1)], dim=1)
+
+
+def velocities(dit: DiT, hidden: Tensor, x: Tensor, t: float) -> Velocities:
+    """Target tokens [R, o, dim] of the noisy target [1, C, o] at time t -> each row's velocity."""
+    return split_rows(velocity_of(dit.config.objective, dit.project(hidden), x, t))
 
 
 def target_positions(config: StreamConfig, like: Tensor) -> Tensor:
@@ -89,7 +95,7 @@ def cached_network(dit: DiT, config: StreamConfig, cache: KVCache | None, rows: 
 
     def network(x: Tensor, t: float) -> Velocities:
         hidden, _ = dit.transform(target_tokens(dit, x, t, rows), rotation, rows.text, mask, cache)
-        return split_rows(dit.project(hidden[:, :block]))
+        return velocities(dit, hidden[:, :block], x, t)
 
     return network
 
@@ -112,7 +118,7 @@ def encode_context(
     )
     if mask is not None:
         mask = mask.to(tokens.device)
-    _, fresh = dit.transform(tokens, positions, rows.text, mask)
+    _, fresh = dit.transform(tokens, positions, rows.text, mask, wanted=0)
     return KVCache.of(fresh)
 
 
@@ -179,10 +185,10 @@ class BlockCausalNetwork:
         mask[:block, kept.context + block :] = False  # context never sees target or timestep
         mask = mask.to(x.device)
         mask[:, : kept.context] &= kept.slots_allowed()
-        hidden, fresh = dit.transform(tokens, positions, rows.text, mask, kept)
+        hidden, fresh = dit.transform(tokens, positions, rows.text, mask, kept, wanted=block + 1)
         self.cache = kept.after(fresh, block)
         self._cached = cached_network(dit, config, self.cache, rows)
-        return split_rows(dit.project(hidden[:, block : 2 * block]))
+        return velocities(dit, hidden[:, :block], x, t)
 
 
 def outpainting_network(
@@ -191,20 +197,43 @@ def outpainting_network(
     """The uncached baseline: every step runs context and target bidirectionally (dossier §1).
 
     Context positions carry a noisy copy beside the clean one: h = A x^(k) + B x_clean.
-    A base model without B has the noisy copy alone. noise [C, n] is the context's.
+    noise [C, n] is the context's.
     """
+    if not dit.config.routed:
+        return base_outpainting_network(dit, context, rows, noise)
     frames, block = context.frames, config.block_frames
     first = config.context_frames - frames + 1
     positions = torch.cat([frames_range(first, frames, noise), target_positions(config, noise)])
     rotation = dit.rotation(positions)
     clean = rows.repeated(context.latents)
-    given = dit.embed_context(clean, rows.context_local(context)) if dit.config.routed else 0.0
+    given = dit.embed_context(clean, rows.context_local(context))
 
     def network(x: Tensor, t: float) -> Velocities:
-        noisy = interpolate(clean, noise, t)
+        noisy, _ = network_input(dit.config.objective, interpolate(clean, noise, t), t)
         past = dit.embed_target(noisy, None) + given
         tokens = torch.cat([past, target_tokens(dit, x, t, rows)], dim=1)
         hidden, _ = dit.transform(tokens, rotation, rows.text)
-        return split_rows(dit.project(hidden[:, frames : frames + block]))
+        return velocities(dit, hidden[:, frames : frames + block], x, t)
+
+    return network
+
+
+def base_outpainting_network(dit: DiT, context: Context, rows: Rows, noise: Tensor) -> Network:
+    """Outpainting with a model that has no context stem: its own plain pass over the whole window.
+
+    The context is given by its noisy copy alone, drawn anew along one noise as t falls, so any
+    checkpoint plays on from what it hears, however it takes its globals and positions.
+    """
+    clean, objective = context.latents[None], dit.config.objective
+
+    def network(x: Tensor, t: float) -> Velocities:
+        window = torch.cat([interpolate(clean, noise, t), x], dim=2)
+        z, timestep = network_input(objective, window, t)
+        output = dit.bidirectional(
+            z.expand(rows.count, -1, -1), x.new_full((1,), timestep), rows.text,
+            rows.global_condition,
+        )  # fmt: skip
+        own = output[:, :, context.frames :]
+        return split_rows(velocity_of(objective, own, x, t))
 
     return network

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from audio_io.devices import rescan_devices
 from tests.audio_io.jack import JackServer
 
 
@@ -18,9 +17,7 @@ def jack() -> Iterator[JackServer]:
         pytest.skip("jackd is not installed (apt install jackd2)")
     server = JackServer()
     try:
-        rescan_devices()
         yield server
     finally:
         server.forget()
-        rescan_devices()  # PortAudio must leave before the server stops: libjack aborts otherwise
         server.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -30,20 +31,25 @@ class JackServer:
         os.environ["JACK_DEFAULT_SERVER"] = self.name
         self.start()
 
-    def start(self) -> None:
+    def start(self, rate: int = RATE) -> None:
         """Starts the server and waits until it answers."""
         if not jack_is_running():
             # Killed servers fill JACK's registry of eight until nobody can start one.
             REGISTRY.unlink(missing_ok=True)
-        command = ["jackd", "-n", self.name, "-d", "dummy", "-r", str(RATE), "-p", "256"]
+        command = ["jackd", "-n", self.name, "-d", "dummy", "-r", str(rate), "-p", "256"]
         self._process = subprocess.Popen(
             [*command, "-C", "2", "-P", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self.wait_for("system:playback_1")
 
     def stop(self) -> None:
-        """Stops the server as a pulled plug would."""
+        """Stops the server."""
         self._process.terminate()
+        self._process.wait(timeout=10)
+
+    def kill(self) -> None:
+        """Ends the server as a pulled plug would."""
+        self._process.kill()
         self._process.wait(timeout=10)
 
     def forget(self) -> None:
@@ -76,3 +82,38 @@ class JackServer:
 
     def _tool(self, *command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+SENDER = """
+import sys
+import rtmidi
+
+port = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=sys.argv[1])
+port.open_virtual_port("out")
+for line in sys.stdin:
+    port.send_message(list(bytes.fromhex(line)))
+"""
+
+
+class Keys:
+    """Another program's MIDI output, `keys:out`, in a process of its own.
+
+    libjack aborts a process whose server dies; that process must not be the tests' own.
+    """
+
+    def __init__(self, server: JackServer, name: str = "keys") -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SENDER, name], stdin=subprocess.PIPE, text=True
+        )
+        server.wait_for(f"{name}:out")
+
+    def send_message(self, message: list[int]) -> None:
+        """Sends the bytes of a message."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(bytes(message).hex() + "\n")
+        self._process.stdin.flush()
+
+    def delete(self) -> None:
+        """Ends the program, as a pulled cable ends a port."""
+        self._process.kill()
+        self._process.wait()

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-import rtmidi
 
-from audio_io.devices import find_device, list_devices
+from audio_io.device_keeper import DeviceKeeper
+from audio_io.devices import choose_device
+from audio_io.hosted import list_devices
 from audio_io.input import Input, InputStats
-from audio_io.midi import MidiInput, list_ports
+from audio_io.midi import MidiPorts
 from audio_io.midi_events import ControlChange, MidiEvent, NoteOff, NoteOn
 from audio_io.output import Audio, Output, OutputStats
-from audio_io.playout import DevicePlayout, open_playout
+from audio_io.playout import open_playout
 from lmdm.errors import InputError
-from tests.audio_io.jack import RATE, JackServer
+from tests.audio_io.jack import RATE, JackServer, Keys
 
 pytestmark = pytest.mark.jack
 
@@ -54,13 +54,13 @@ def loop_back(
         return len(pcm)
 
     output = Output(source, open_playout("system", buffer_ms=170))
-    capture = Input(keep, find_device("system", "input"), target_rate=target_rate)
+    capture = Input(keep, "system", target_rate=target_rate)
     output.start()
     capture.start()
     try:
         # PortAudio counts its ports on from stream to stream, so they are found by their kind.
-        sources = jack.wait_for("PortAudio:out_", count=2)
-        for channel, destination in enumerate(jack.wait_for("PortAudio:in_", count=2)):
+        sources = jack.wait_for(":out_", count=2)
+        for channel, destination in enumerate(jack.wait_for(":in_", count=2)):
             jack.disconnect(f"system:capture_{channel + 1}", destination)
             jack.connect(sources[channel], destination)
         time.sleep(seconds / 2)
@@ -146,7 +146,10 @@ def test_loud_sound_is_limited_and_mute_is_quick(jack: JackServer) -> None:
 
 def test_input_is_resampled(jack: JackServer) -> None:
     """The same pitch at the model's own rate."""
-    audio, _, captured = loop_back(jack, Sine().read, seconds=2.0, target_rate=44100)
+    for _ in range(3):  # other programs may take the machine from us
+        audio, played, captured = loop_back(jack, Sine().read, seconds=2.0, target_rate=44100)
+        if played.device_xruns + captured.device_xruns == 0:
+            break
     assert (captured.rate, captured.dropped_frames) == (RATE, 0)
     assert frequency(sounding(audio, 44100), 44100) == pytest.approx(FREQUENCY, abs=0.5)
 
@@ -163,84 +166,209 @@ def test_wire_peak_is_at_most_the_ceiling(jack: JackServer) -> None:
 
 def test_devices_on_jack(jack: JackServer) -> None:
     assert any(device.name == "system" for device in list_devices())
-    assert find_device("JACK", "output").rate == RATE
+    assert choose_device("JACK", "output", list_devices()).rate == RATE
     with pytest.raises(InputError, match="does not open"):
-        DevicePlayout(find_device("system", "output"), 8192, rate=44100)  # JACK has one rate
+        open_playout("system", buffer_ms=170, rate=44100)  # JACK has one rate
 
 
-KILLED = """
-import time
-import numpy as np
-from audio_io.output import Output
-from audio_io.playout import open_playout
-from tests.audio_io.jack import JackServer
+def test_a_device_that_dies_comes_back(jack: JackServer) -> None:
+    """The server is killed twice and comes back, once at another rate: time never stops."""
+    pulled = [0]
 
-def silence(count):
-    global pulled
-    pulled += count
-    return np.zeros((count, 2), np.float32)
+    def silence(count: int) -> Audio:
+        pulled[0] += count
+        return np.zeros((count, 2), np.float32)
 
-pulled = 0
-jack = JackServer()
-output = Output(silence, open_playout("system", buffer_ms=170))
-output.start()
-time.sleep(0.5)
-assert not output.stats().device_lost
-jack.stop()
-deadline = time.monotonic() + 5
-while not output.stats().device_lost and time.monotonic() < deadline:
-    time.sleep(0.01)
-at = pulled
-time.sleep(1.0)
-print(output.stats().device, pulled - at > 40_000)
-output.close()
-"""
+    said: list[str] = []
+    output = Output(silence, open_playout("system", buffer_ms=170))
+    keeper = DeviceKeeper(output, said.append)
+    output.start()
+    try:
+        for rate in (RATE, 44100, RATE):
+            began, at = pulled[0], time.monotonic()
+            jack.kill()
+            _until(lambda: output.stats().device_lost)
+            assert output.stats().device == "no device"
+            time.sleep(1.0)
+            lost = time.monotonic() - at
+            assert pulled[0] - began == pytest.approx(44100 * lost, abs=44100 * 0.35)
+            jack.start(rate)
+            returned = time.monotonic()
+            _until(lambda: output.stats().device == "system")
+            assert time.monotonic() - returned < 4.0  # 2 s on an idle machine: see docs/routing.md
+            assert output.stats().rate == rate
+            _until(lambda: "system" in [device.name for device in keeper.devices])
+            _plays(output)
+    finally:
+        keeper.close()
+        output.close()
+    assert sum("is gone" in line for line in said) == 3
 
 
-@pytest.mark.usefixtures("jack")
-def test_music_goes_on_when_the_server_dies() -> None:
-    """At real time, into no device; and the process still ends."""
-    process = subprocess.run(
-        [sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (process.returncode, process.stdout) == (0, "no device True\n"), process.stderr
+def test_an_input_that_dies_comes_back(jack: JackServer) -> None:
+    """Silence in its time meanwhile."""
+    captured: list[int] = []
+
+    def keep(pcm: Audio) -> int:
+        captured.append(len(pcm))
+        return len(pcm)
+
+    capture = Input(keep, "system")
+    capture.start()
+    try:
+        _until(lambda: sum(captured) > 4410)
+        jack.kill()
+        _until(lambda: capture.stats().lost)
+        before, at = sum(captured), time.monotonic()
+        time.sleep(1.0)
+        assert sum(captured) - before == pytest.approx(44100 * (time.monotonic() - at), abs=9000)
+        jack.start()
+        _until(lambda: not capture.stats().lost)
+        before = sum(captured)
+        _until(lambda: sum(captured) > before + 4410)
+    finally:
+        capture.close()
+
+
+def test_another_device_that_is_not_there_is_told_and_the_sound_goes_on(jack: JackServer) -> None:
+    said: list[str] = []
+    output = Output(Sine().read, open_playout("system", buffer_ms=170))
+    keeper = DeviceKeeper(output, said.append)
+    output.start()
+    try:
+        keeper.select("theremin")
+        _until(lambda: bool(said))
+        assert said[0].startswith("no audio output device 'theremin': choose one of")
+        keeper.select(None)
+        _until(lambda: "playing through system at 48000 Hz" in said)
+        _plays(output)
+        assert not output.stats().device_lost
+    finally:
+        keeper.close()
+        output.close()
+
+
+def test_the_buffer_can_be_changed_while_playing(jack: JackServer) -> None:
+    output = Output(Sine().read, open_playout("system", buffer_ms=1000))
+    output.start()
+    try:
+        for wanted, shown in ((400.0, 400.0), (60.0, 60.0), (1.0, 31.7)):
+            output.set_buffer_ms(wanted)
+            time.sleep(0.6)
+            stats = output.stats()
+            assert stats.buffer_ms == pytest.approx(shown, abs=0.1)
+            assert stats.latency_ms < stats.buffer_ms + 60.0
+    finally:
+        output.close()
+
+
+class Heard:
+    """Events that arrived, and devices that were lost."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, MidiEvent]] = []
+        self.lost: list[str] = []
+
+    @property
+    def time(self) -> float:
+        """When the last event arrived."""
+        return self.events[-1][1].time
+
+    def take(self, device: str, event: MidiEvent) -> None:
+        self.events.append((device, event))
 
 
 def test_midi_over_jack(jack: JackServer) -> None:
     """Virtual port, port by name, and its return after it vanished."""
-    events: list[MidiEvent] = []
-    virtual = MidiInput(events.append, api="jack")
-    sender = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="keys")
-    sender.open_virtual_port("out")
-    source = jack.wait_for("keys:out")[0]
-    jack.connect(source, jack.wait_for("LMDM Live:in")[0])
-    assert _sent(sender, events, [0x90, 60, 100]) == NoteOn(events[-1].time, 0, 60, 100)
-    assert _sent(sender, events, [0x80, 60, 0]) == NoteOff(events[-1].time, 0, 60)
-    assert all(0 <= time.perf_counter() - event.time < 10 for event in events)
-    virtual.close()
+    heard = Heard()
+    sender = Keys(jack)
+    ports = MidiPorts(heard.take, wanted="KEYS", lost=heard.lost.append)
+    try:
+        assert _sent(sender, heard, [0xB1, 7, 99]) == ControlChange(heard.time, 1, 7, 99)
+        assert heard.events[-1][0] == "keys:out"
+        assert 0 <= time.perf_counter() - heard.time < 10
+        ports.select(None)
+        _until(lambda: "keys:out" not in ports.names)
+        jack.connect("keys:out", jack.wait_for("LMDM Live:in")[0])
+        assert _sent(sender, heard, [0x90, 60, 100]) == NoteOn(heard.time, 0, 60, 100)
+        assert _sent(sender, heard, [0x80, 60, 0]) == NoteOff(heard.time, 0, 60)
+        assert heard.events[-1][0] == "virtual"
+        ports.select("keys")
+        heard.lost.clear()
+        sender.delete()
+        _until(lambda: "keys:out" in heard.lost)
+        sender = Keys(jack)
+        returned = time.perf_counter()
+        _until(lambda: "keys:out" in ports.names)
+        assert time.perf_counter() - returned < 2.0
+        assert _sent(sender, heard, [0x92, 1, 2]) == NoteOn(heard.time, 2, 1, 2)
+        with pytest.raises(InputError, match="no MIDI input port 'theremin': choose one of keys"):
+            ports.select("theremin")
+        assert _sent(sender, heard, [0x92, 1, 0]) == NoteOff(heard.time, 2, 1)
+    finally:
+        ports.close()
+        sender.delete()
+    with pytest.raises(InputError, match=r"no MIDI input port .theremin.: choose one of"):
+        MidiPorts(heard.take, wanted="theremin")
 
-    assert any(port.name == "keys:out" for port in list_ports("jack"))
-    named = MidiInput(events.append, port="KEYS", api="jack")
-    assert _sent(sender, events, [0xB1, 7, 99]) == ControlChange(events[-1].time, 1, 7, 99)
-    sender.delete()
-    _until(lambda: not named.connected)
-    again = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="keys")
-    again.open_virtual_port("out")
-    returned = time.perf_counter()
-    _until(lambda: named.connected)
-    assert time.perf_counter() - returned < 2.0
-    assert _sent(again, events, [0x92, 1, 2]) == NoteOn(events[-1].time, 2, 1, 2)
-    named.close()
-    again.delete()
-    with pytest.raises(InputError, match="no MIDI port 'theremin': choose one of"):
-        MidiInput(events.append, port="theremin", api="jack")
+
+def test_midi_goes_out(jack: JackServer) -> None:
+    """To a virtual port, and to a port by name that comes only later."""
+    ports = MidiPorts(Heard().take)
+    ports.open_output("drum")
+    ports.open_output()
+    dump = [subprocess.Popen(["jack_midi_dump", "-r", name], stdout=subprocess.PIPE, text=True)
+            for name in ("drum machine", "recorder")]  # fmt: skip
+    try:
+        _until(lambda: "drum machine" in ports.outputs.get("drum", ""))
+        jack.connect(jack.wait_for("LMDM Live out:out")[0], jack.wait_for("recorder:in")[0])
+        for _ in range(3):
+            ports.send(NoteOn(0.0, 3, 60, 5), "drum")
+            ports.send(NoteOn(0.0, 4, 60, 5))
+            time.sleep(0.2)
+    finally:
+        ports.close()
+        said = [_ended(process) for process in dump]
+    assert "93 3c 05" in said[0]
+    assert "94 3c 05" in said[1]
 
 
-def _sent(sender: rtmidi.MidiOut, events: list[MidiEvent], message: list[int]) -> MidiEvent:
-    before = len(events)
+def _ended(process: subprocess.Popen[str]) -> str:
+    process.terminate()
+    return process.communicate(timeout=10)[0]
+
+
+def test_midi_survives_the_server(jack: JackServer) -> None:
+    """Everything is there again when the server is; nothing has to be restarted."""
+    heard = Heard()
+    ports = MidiPorts(heard.take, lost=heard.lost.append)
+    try:
+        jack.wait_for("LMDM Live:in")
+        jack.kill()
+        _until(lambda: heard.lost == ["virtual"])
+        jack.start()
+        returned = time.monotonic()
+        jack.wait_for("LMDM Live:in")
+        assert time.monotonic() - returned < 4.0
+        sender = Keys(jack)
+        jack.connect(jack.wait_for("keys:out")[0], jack.wait_for("LMDM Live:in")[0])
+        time.sleep(0.1)
+        assert _sent(sender, heard, [0x90, 60, 100]) == NoteOn(heard.time, 0, 60, 100)
+        sender.delete()
+    finally:
+        ports.close()
+
+
+def _sent(sender: Keys, heard: Heard, message: list[int]) -> MidiEvent:
+    before = len(heard.events)
     sender.send_message(message)
-    _until(lambda: len(events) > before)
-    return events[-1]
+    _until(lambda: len(heard.events) > before)
+    return heard.events[-1][1]
+
+
+def _plays(output: Output) -> None:
+    blocks = output.stats().blocks
+    _until(lambda: output.stats().blocks > blocks + 50)
 
 
 def _until(condition: Callable[[], bool]) -> None:

@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio_io import midi_events
-from lmdm.cli import midi_map
 from lmdm.cli.main import main
 from lmdm.cli.performance import Performance, PerformanceSettings
 from lmdm.errors import InputError
@@ -199,38 +197,3 @@ def test_ctrl_c_ends_cleanly_with_the_take_whole(tiny_model, tmp_path):
     assert json.loads(out.splitlines()[-1])["take"] == "t"
     assert "Traceback" not in err
     assert read_take(Path("t")).samples == soundfile.info("t/take.wav").frames
-
-
-def control(number, value):
-    return midi_events.ControlChange(0.0, 0, number, value)
-
-
-@pytest.mark.parametrize(
-    ("event", "message"),
-    [
-        (midi_events.NoteOn(0.0, 0, 60, 99), NoteOn(60, 99)),
-        (midi_events.NoteOff(0.0, 15, 60), NoteOff(60)),
-        (midi_events.NoteOn(0.0, 9, 36, 99), SetDrums(True)),
-        (midi_events.NoteOff(0.0, 9, 36), None),
-        (control(1, 0), SetBlend(0.0)),
-        (control(1, 127), SetBlend(1.0)),
-        (control(74, 0), SetGuidance(1.0)),
-        (control(74, 127), SetGuidance(6.0)),
-        (control(7, 0), SetGain(-90.0)),
-        (control(7, 127), SetGain(0.0)),
-        (control(64, 64), Sustain(True)),
-        (control(64, 63), Sustain(False)),
-        (control(120, 0), Panic()),
-        (control(123, 0), AllNotesOff()),
-        (control(20, 5), None),
-        (midi_events.PitchBend(0.0, 0, 5), None),
-    ],
-)
-def test_midi_means(event, message):
-    assert midi_map.message_of(event) == message
-
-
-@pytest.mark.parametrize("number", range(128))
-def test_no_controller_value_is_out_of_range(number):
-    for value in range(128):
-        midi_map.message_of(control(number, value))

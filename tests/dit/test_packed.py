@@ -60,7 +60,17 @@ def test_packing_draws_no_random_numbers() -> None:
     assert torch.equal(torch.get_rng_state(), expected)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.skipif(not packable(small_dit().bfloat16()), reason="this CPU computes no bfloat16")
+@pytest.mark.parametrize("frames", [1, 3, 40])
+def test_packed_bfloat16_is_as_near_as_plain_bfloat16(frames: int) -> None:
+    exact = velocity(single_precision(), frames)
+    half = small_dit().bfloat16()
+    plain, twin = (velocity(each, frames).float() for each in (half, packed(half, tokens=8)))
+    off = [float((each - exact).square().mean().sqrt()) for each in (plain, twin)]
+    assert off[1] <= 1.5 * off[0] < 0.1 * float(exact.square().mean().sqrt())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 def test_other_precisions_stay_as_they_are(dtype: torch.dtype) -> None:
     dit = small_dit().to(dtype)
     assert packed(dit, tokens=8) is dit
@@ -70,7 +80,7 @@ def test_a_playing_stream_equals_one_that_keeps_gradients() -> None:
     """Packed, with room in its cache, against plain weights and joined tensors."""
     dit = single_precision()
     playing = BlockStream(dit, CONFIG, seed=1)
-    rolling = BlockStream(dit, CONFIG, seed=1, gradients=True)
+    rolling = BlockStream(dit, CONFIG, seed=1, gradients="all")
     for index in range(9):
         given = BlockConditions(
             random(1, TEXT, seed=index // 4).float(), random(LOCAL, 3, seed=index).float()

@@ -172,19 +172,19 @@ def test_the_tempo_changes_at_its_sample_and_beats_go_on(model):
 def test_blocks_that_are_not_finite_are_made_again_without_context(model, monkeypatch):
     session = Session(model, PROMPTS)
     sound(session, 2)
-    true_block = session._stream.next_block
+    true_block = session.stream.next_block
 
-    def poisoned(conditions, steps=None):
-        latents = true_block(conditions, steps=steps)
-        return latents * float("nan") if session._stream.context.frames > 4 else latents
+    def poisoned(conditions, **keywords):
+        latents = true_block(conditions, **keywords)
+        return latents * float("nan") if session.stream.context.frames > 4 else latents
 
-    monkeypatch.setattr(session._stream, "next_block", poisoned)
+    monkeypatch.setattr(session.stream, "next_block", poisoned)
     block = session.next_block()
     assert np.isfinite(block.pcm).all()
     assert "not finite" in block.remarks[0]
     assert np.isfinite(session.next_block().pcm).all()
     monkeypatch.setattr(
-        session._stream, "next_block", lambda conditions, steps=None: torch.full((64, 4), torch.nan)
+        session.stream, "next_block", lambda conditions, **keywords: torch.full((64, 4), torch.nan)
     )
     with pytest.raises(UnsoundError, match="not finite"):
         session.next_block()

@@ -80,6 +80,9 @@ def test_killed_and_stalled_engines_are_replaced_while_the_sound_goes_on(tiny_mo
                 wait_until(lambda blocks=blocks: supervisor.snapshot().block > blocks + 4)
                 assert supervisor.process_id != first
                 assert supervisor.snapshot().status == "playing"
+            generated = supervisor.snapshot().samples  # what is told of has been heard
+            wait_until(lambda: supervisor.snapshot().heard >= generated)
+            supervisor.settle()
             snapshot = supervisor.snapshot()
             sound = listener.stop()
         finally:

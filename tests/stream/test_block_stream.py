@@ -139,7 +139,7 @@ def test_bad_configs_are_refused_by_name(values: dict[str, object], message: str
 def test_gradients_reach_the_weights_through_the_stream() -> None:
     """ARC-Forcing rolls out through this very code."""
     dit = small_dit().requires_grad_(True)
-    stream = BlockStream(dit, CONFIG, seed=1, gradients=True)
+    stream = BlockStream(dit, CONFIG, seed=1, gradients="all")
     stream.next_block(conditions())
     stream.next_block(conditions()).square().mean().backward()
     gradient = dit.transformer.layers[0].self_attn.to_qkv.weight.grad  # type: ignore[union-attr]

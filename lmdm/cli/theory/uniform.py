@@ -69,6 +69,8 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--count", type=shared.whole(1, 4096), default=4, metavar="N",
                      help="sequences; for bars, bars that follow each other (4)")  # fmt: skip
     run.add_argument("--bpm", type=shared.number(20, 400), default=100.0, metavar="BPM")
+    run.add_argument("--transpose", type=shared.whole(-11, 11), default=0, metavar="SEMITONES",
+                     help="bars are in C major or A minor, moved by so much (0)")  # fmt: skip
     _add_sampling(run)
     shared.add_json(run)
     run.set_defaults(tool_run=run_run)
@@ -170,7 +172,7 @@ def run_run(options: argparse.Namespace) -> int:
             model, options.count, options.nfe, generator, options.temperature, options.top_p,
             remask=not options.no_remask,
         )  # fmt: skip
-        notes = bars.notes_of(tokens)
+        notes = bars.notes_of(bars.transposed(tokens, options.transpose))
         bars.write_midi(notes, options.out, options.bpm)
         report = {"bars": len(tokens), "notes": len(notes), "bpm": options.bpm}
     else:

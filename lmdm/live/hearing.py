@@ -1,0 +1,133 @@
+"""What the model is told of a block: text tokens and local features, from the session's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from lmdm.conditioning.beat import BeatFrames
+from lmdm.conditioning.chord import chroma
+from lmdm.conditioning.loudness import level_of_db
+from lmdm.conditioning.notes import NoteFrames
+from lmdm.conditioning.text import blend
+from lmdm.live import messages as m
+from lmdm.live.clock import SAMPLE_RATE, MusicalClock
+from lmdm.live.controls import Controls
+from lmdm.live.glide import Weighted
+
+if TYPE_CHECKING:
+    from lmdm.checkpoints import Model
+
+DRIFT_BARS = 8  # in seed mode "drift" the noise changes this often
+
+# message kind -> the local control that a model needs to hear it; "" is text
+HEARD_BY: dict[type[m.Message], str] = {
+    m.SetPrompts: "", m.SetBlend: "", m.SetPad: "", m.SetBlendMode: "", m.SetGlide: "",
+    m.SetNegativePrompt: "", m.SetStyle: "", m.SetStyleWeight: "", m.SetBrightness: "",
+    m.SetDrums: "drums", m.SetChord: "chord", m.SetKey: "chord", m.SetLoudness: "loudness",
+    m.SetNotesMode: "notes", m.NoteOn: "notes", m.NoteOff: "notes", m.Sustain: "notes",
+    m.AllNotesOff: "notes", m.SetPitchBend: "notes",
+    m.SetTempo: "beat", m.SetBeat: "beat", m.SetClock: "beat", m.SetMeter: "beat",
+}  # fmt: skip
+HEARD_BY_ALL: tuple[type[m.Message], ...] = (
+    m.SetGuidance, m.SetSteps, m.SetSeed, m.SetSeedMode, m.ResetContext, m.SetRecall, m.Prime,
+    m.PrimeFromBars, m.SetFreeze, m.UndoBars, m.SetJamMode, m.SetDelay, m.SetTransform,
+)  # fmt: skip
+
+
+def heard_kinds(model: Model) -> tuple[str, ...]:
+    """Kinds of the messages that this model hears, in order of the alphabet."""
+    local = model.conditioning.names if model.conditioning is not None else ()
+    text = model.text_encoder is not None
+    kinds = {m.kind_of(each) for each in HEARD_BY_ALL}
+    for each, control in HEARD_BY.items():
+        if control in local or (control == "" and text):
+            kinds.add(m.kind_of(each))
+    return tuple(sorted(kinds))
+
+
+def noise_number(
+    mode: str, block: int, clock: MusicalClock, position: int, block_samples: int
+) -> int:
+    """Which noise a block at a stream position gets (see `SetSeedMode`)."""
+    if mode == "run":
+        return block
+    bar, beat = divmod(clock.beat(position), clock.beats_per_bar)
+    samples = clock.beats_per_bar * 60.0 * SAMPLE_RATE / clock.bpm(position)
+    blocks = max(1, round(samples / block_samples))
+    turn = int(bar) // DRIFT_BARS if mode == "drift" else 0
+    return (turn + 1) * 100_000 + round(beat / clock.beats_per_bar * blocks) % blocks
+
+
+class Hearing:
+    """Text tokens and local features for one model; keeps the tokens of the last prompts."""
+
+    def __init__(self, model: Model, tensor: Callable[[np.ndarray], Tensor]) -> None:
+        self._model = model
+        self._tensor = tensor
+        self._keys: dict[str, tuple[Weighted, str]] = {}
+        self._tokens: dict[str, Tensor | None] = {}
+
+    def text(self, weighted: Weighted, mode: str) -> Tensor | None:
+        """[N, D] tokens of weighted prompts; the same tensor until they change."""
+        return self._encoded("prompt", weighted, mode)
+
+    def negative(self, text: str) -> Tensor | None:
+        """[N, D] tokens of the negative prompt; None if it is empty."""
+        return self._encoded("negative", ((text, 1.0),) if text.strip() else (), "linear")
+
+    def _encoded(self, place: str, weighted: Weighted, mode: str) -> Tensor | None:
+        if self._keys.get(place) != (weighted, mode):
+            encoder = self._model.text_encoder
+            self._keys[place], self._tokens[place] = (weighted, mode), None
+            if weighted and encoder is not None:
+                tokens = [encoder.encode(text) for text, _ in weighted]
+                weights = [weight for _, weight in weighted]
+                how = "slerp" if mode == "slerp" else "linear"
+                self._tokens[place] = self._tensor(blend(tokens, weights, how))  # type: ignore[arg-type]
+        return self._tokens[place]
+
+    def local(
+        self,
+        controls: Controls,
+        notes: NoteFrames | None,
+        clock: MusicalClock,
+        centres: list[float],
+    ) -> Tensor | None:
+        """[L, o] features of the local controls over a block; None if the model hears none.
+
+        notes: None where the model is free. centres: sample positions of the frames' middles.
+        """
+        conditioning = self._model.conditioning
+        if conditioning is None:
+            return None
+        level = controls.loudness_db
+        harmony = controls.triad()
+        values = {
+            "notes": None if notes is None else _bent(notes, controls.pitch_bend),
+            "beat": _beat_frames(clock, centres),
+            "chord": None if harmony is None else chroma(harmony),
+            "loudness": None if level is None else level_of_db(level),
+            "drums": controls.drums,
+        }
+        heard = {name: value for name, value in values.items() if name in conditioning.slices}
+        return self._tensor(conditioning.features(heard, len(centres)))
+
+
+def _beat_frames(clock: MusicalClock, centres: list[float]) -> BeatFrames:
+    bpm = np.array([clock.bpm(centre) for centre in centres])
+    return BeatFrames.from_positions(np.array(clock.beats(centres)), bpm, clock.beats_per_bar)
+
+
+def _bent(notes: NoteFrames, semitones: float) -> NoteFrames:
+    """The notes moved by whole semitones; what leaves the keyboard is not heard."""
+    steps = round(semitones)
+    if steps == 0:
+        return notes
+    moved = [np.roll(grid, steps, axis=0) for grid in (notes.onset, notes.sounding)]
+    for grid in moved:
+        grid[slice(0, steps) if steps > 0 else slice(steps, None)] = 0.0
+    return NoteFrames(*moved)

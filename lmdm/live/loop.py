@@ -1,0 +1,118 @@
+"""A frozen loop: the last bars again and again, joined without a click."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmdm.live.messages import Message, Resume, SetFreeze
+
+JOIN_SAMPLES = 882  # 20 ms at 44.1 kHz
+MOST_SAMPLES = 40 * 44100  # longest loop
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Samples [n, 2] that repeat from stream position `begin` on."""
+
+    samples: np.ndarray
+    begin: int
+
+    @classmethod
+    def of(cls, past: np.ndarray, length: int, begin: int) -> Loop | None:
+        """The last `length` samples of `past` [m, 2]; None if there are too few.
+
+        The loop's end is crossfaded into what came before its beginning.
+        """
+        length = min(length, len(past) - JOIN_SAMPLES)
+        if length < 2 * JOIN_SAMPLES:
+            return None
+        loop = past[-length:].copy()
+        before = past[-length - JOIN_SAMPLES : -length]
+        loop[-JOIN_SAMPLES:] = crossfaded(loop[-JOIN_SAMPLES:], before)
+        return cls(loop, begin)
+
+    def at(self, position: int, count: int) -> np.ndarray:
+        """The loop's samples at a stream position [count, 2]."""
+        return self.samples[(position - self.begin + np.arange(count)) % len(self.samples)]
+
+
+class Looper:
+    """Remembers the newest sound, and loops it while `SetFreeze` is on.
+
+    Threads: none; its session calls it.
+    """
+
+    def __init__(self) -> None:
+        self._past: deque[np.ndarray] = deque()
+        self._samples = 0  # in `_past`
+        self.loop: Loop | None = None
+
+    def remember(self, pcm: np.ndarray) -> None:
+        """What was given out [n, 2]."""
+        self._past.append(pcm)
+        self._samples += len(pcm)
+        while self._samples - len(self._past[0]) >= MOST_SAMPLES + JOIN_SAMPLES:
+            self._samples -= len(self._past.popleft())
+
+    def past(self, back: int, count: int) -> np.ndarray:
+        """Sound from `back` samples before now (negative) on [count, 2]; silence where unknown."""
+        pcm = np.zeros((count, 2), np.float32)
+        place = -self._samples
+        for piece in self._past:
+            low, high = max(place, back), min(place + len(piece), back + count)
+            if high > low:
+                pcm[low - back : high - back] = piece[low - place : high - place]
+            place += len(piece)
+        return pcm
+
+    def rests(self, messages: Iterable[Message]) -> bool:
+        """Whether it loops before and after these messages, so that nothing need be made."""
+        return self.loop is not None and not any(map(_ends, messages))
+
+    def turn(
+        self, pcm: np.ndarray, start: int, changes: Iterable[tuple[int, Message, float]]
+    ) -> np.ndarray:
+        """A block's sound [n, 2] from stream position `start`, with loops that begin or end in it.
+
+        changes: position, message, and samples a bar there, of the block's messages in order.
+        """
+        for position, message, bar in changes:
+            at = max(0, position - start)
+            if self.loop is not None and _ends(message):
+                loop, self.loop = self.loop.at(start, len(pcm)), None
+                pcm = np.concatenate([loop[:at], crossfaded(loop[at:], pcm[at:])])
+            elif self.loop is None and isinstance(message, SetFreeze) and message.bars is not None:
+                past = np.concatenate([*self._past, pcm[:at]])
+                length = min(round(message.bars * bar), MOST_SAMPLES)
+                self.loop = Loop.of(past, length, start + at)
+                if self.loop is not None:
+                    loop = self.loop.at(start + at, len(pcm) - at)
+                    pcm = np.concatenate([pcm[:at], crossfaded(pcm[at:], loop)])
+        return pcm
+
+    def snapshot(self) -> tuple[tuple[np.ndarray, ...], Loop | None]:
+        """The present state; nothing is copied."""
+        return tuple(self._past), self.loop
+
+    def restore(self, snapshot: tuple[tuple[np.ndarray, ...], Loop | None]) -> None:
+        """Back to a snapshot."""
+        past, self.loop = snapshot
+        self._past = deque(past)
+        self._samples = sum(len(each) for each in past)
+
+
+def _ends(message: Message) -> bool:
+    return isinstance(message, Resume) or (isinstance(message, SetFreeze) and message.bars is None)
+
+
+def crossfaded(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """From old to new over their common beginning of at most 20 ms; then new. Both [n, 2]."""
+    joined = new.copy()
+    count = min(JOIN_SAMPLES, len(old), len(new))
+    rise = (np.arange(1, count + 1, dtype=np.float32) / max(1, count))[:, None]
+    joined[:count] = old[:count] + (new[:count] - old[:count]) * rise
+    return joined

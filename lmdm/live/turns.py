@@ -1,0 +1,105 @@
+"""How one control message acts on a session's state (notes act later, by frame)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lmdm.live import messages as m
+from lmdm.live import wire
+from lmdm.live.clock import SAMPLE_RATE
+from lmdm.live.controls import MOMENTARY, Controls
+from lmdm.live.glide import Glide
+from lmdm.live.take import Applied
+
+if TYPE_CHECKING:
+    from lmdm.live.session import Session
+
+EXACT = (m.SetTempo, m.SetBeat, m.SetClock)  # act at their sample, not at their frame
+QUANTISABLE = (m.SetPrompts, m.SetStylePrompts, m.SetNegativePrompt)
+
+
+def quantised(message: m.Message, controls: Controls) -> m.Message:
+    """A message that waits for the boundary of `SetQuantise`, where it is one of those."""
+    if isinstance(message, QUANTISABLE) and controls.quantise != "now":
+        return m.Quantised(controls.quantise, message)
+    return message
+
+
+def turn(session: Session, applied: Iterable[Applied]) -> None:
+    """Lets controls act, in order."""
+    for each in applied:
+        _control(session, each)
+        _event(session, each)
+
+
+def _control(session: Session, each: Applied) -> None:
+    before = session.controls
+    session.controls = after = before.after(each.message)
+    if isinstance(each.message, m.SetControls) and each.message.scene:
+        session.scene = each.message.scene
+    if isinstance(each.message, m.SetTempo) or after.bpm != before.bpm:
+        session.clock = session.clock.with_tempo(after.bpm, each.sample)
+    if isinstance(each.message, m.SetSeed) or after.seed != before.seed:
+        session.stream.reseed(after.seed)
+    former, wanted = before.weighted_prompts(), after.weighted_prompts()
+    if wanted != former:
+        beat = session.clock.beat(each.sample)
+        heard = session.glide.weights(former, beat)
+        session.glide = Glide(heard, beat, after.glide) if after.glide > 0.0 else Glide()
+
+
+def _event(session: Session, each: Applied) -> None:
+    message = each.message
+    if isinstance(message, m.SetBeat):
+        session.clock = session.clock.with_beat(message.beat, each.sample)
+    elif isinstance(message, m.SetClock):
+        since = each.sample - (each.sample if message.heard is None else message.heard)
+        beat = message.beat + since * message.bpm / (60.0 * SAMPLE_RATE)
+        session.clock = session.clock.with_both(message.bpm, beat, each.sample)
+    elif isinstance(message, m.SetMeter):
+        session.clock = replace(
+            session.clock,
+            beats_per_bar=message.beats_per_bar,
+            bars_per_phrase=message.bars_per_phrase,
+        )
+    elif isinstance(message, m.ResetContext):
+        session.stream.reset()
+    elif isinstance(message, m.Resume):
+        session.start_again(message.seed)
+    elif isinstance(message, m.PrimeWith):
+        latents = wire.array_of(message.latents, session.latent_channels)
+        session.stream.prime(session.tensor(latents))
+    elif isinstance(message, m.HearInput):
+        session.hear(session.tensor(wire.array_of(message.latents, session.latent_channels)))
+    elif isinstance(message, m.PrimeFromBars):
+        bar = session.clock.beats_per_bar * 60.0 * SAMPLE_RATE / session.clock.bpm(each.sample)
+        frames = min(round(message.bars * bar / session.frame_samples), session.context_frames)
+        session.stream.prime(*session.history.before(session.history.frames, frames))
+    elif isinstance(message, m.UndoBars):
+        _undo(session, each.sample, message.bars)
+
+
+def _undo(session: Session, sample: int, bars: int) -> None:
+    bar = session.history.bars_back(session.clock.beat(sample), bars)
+    if bar is None:
+        return
+    latents, local = session.history.before(bar.frame, session.context_frames)
+    session.stream.reset()
+    if latents.shape[1] >= session.block_frames:
+        session.stream.prime(latents, local)
+    kept = {name: getattr(session.controls, name) for name in MOMENTARY}
+    session.controls = replace(bar.controls, **kept)
+    session.clock = session.clock.with_both(bar.controls.bpm, bar.beat, sample)
+    session.glide = Glide()
+
+
+def by_frame(
+    applied: list[Applied], position: int, frame_samples: int
+) -> list[tuple[int, list[Applied]]]:
+    """Controls of a block by the frame they stand in; frame 0 is always there."""
+    parts: dict[int, list[Applied]] = {0: []}
+    for each in applied:
+        parts.setdefault(max(0, (each.sample - position) // frame_samples), []).append(each)
+    return sorted(parts.items())

@@ -1,0 +1,51 @@
+"""Numbers of fewer bits where a machine computes them faster."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from lmdm.errors import InputError
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+LARGE = 100_000_000  # parameters from which "auto" leaves float32
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def at_precision(network: Network, precision: str) -> Network:
+    """The network itself, its weights in a precision by name.
+
+    "auto" is bfloat16 for a large network where its device has matrix products of it, else the
+    precision that it has.
+
+    Raises:
+        InputError: an unknown precision.
+    """
+    if precision == "auto":
+        weight = next(network.parameters())
+        large = sum(each.numel() for each in network.parameters()) >= LARGE
+        return network.to(torch.bfloat16) if large and fast_bfloat16(weight.device) else network
+    return network.to(dtype_of(precision))
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """The torch type of a precision by name, "auto" aside. Raises InputError on another name."""
+    if precision not in PRECISIONS or precision == "auto":
+        raise InputError(f"precision is {precision!r}; known: {', '.join(PRECISIONS)}")
+    dtype: torch.dtype = getattr(torch, precision)
+    return dtype
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 matrices faster than float32 ones."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu":
+        return False
+    return bool(
+        torch.backends.mkldnn.is_available()
+        and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    )

@@ -1,0 +1,1 @@
+"""How published data sets lie on disk. One module a layout: `matches` and `tracks`."""
