@@ -52,8 +52,8 @@ def placed(scene: Scene, generator: np.random.Generator) -> Scene:
 
 def any_scene(generator: np.random.Generator) -> Scene:
     """Any scene whose way fits."""
-    indices = [int(generator.integers(count)) for count in COUNTS]
-    return placed(Scene(*indices), generator)
+    shape, colour, direction, speed = (int(generator.integers(count)) for count in COUNTS)
+    return placed(Scene(shape, colour, direction, speed), generator)
 
 
 def reversed_in_time(scene: Scene) -> Scene:
