@@ -74,8 +74,7 @@ class VideoDiTConfig:
         if unknown:
             raise InputError(f"video model has unknown key {unknown[0]!r}; known: {sorted(known)}")
         settings: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in values.items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
         return cls(**settings)
 
