@@ -180,10 +180,9 @@ def _render(options: argparse.Namespace) -> int:
             report |= {
                 "seconds_sampling": round(sampled - begun, 3),
                 "seconds_decoding": round(decoded - sampled, 3),
-                "seconds_full": model.full_seconds(prompt, options.seed)
-                if options.compare
-                else None,
             }
+            if options.compare:
+                report["seconds_full"] = model.full_seconds(prompt, options.seed)
             write_report(folder / f"{name}.json", report)
             reports.append(report)
             done += 1
