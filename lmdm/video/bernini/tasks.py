@@ -88,8 +88,7 @@ def make_case(task: str, generator: np.random.Generator, ambiguous: float = 0.15
     reference = any_scene(generator)
     what = ATTRIBUTES[generator.integers(2)]
     target = replace(source, **{what: getattr(reference, what)})
-    return Case(task, f"keep source {what} of first".replace("source ", ""), target, source,
-                (reference,))  # fmt: skip
+    return Case(task, f"{what} of first", target, source, (reference,))
 
 
 def _from_references(generator: np.random.Generator) -> Case:
