@@ -1,4 +1,4 @@
-"""The digits experiment (dossier §4): what is asserted; mitigation and control (ii) are reported."""
+"""The digits experiment (dossier §4): what is asserted. The rest of its report is not."""
 
 from __future__ import annotations
 
