@@ -123,6 +123,7 @@ class ArcForcingTrainer:
             engine.checkpointed_layers(generator)
             engine.checkpointed_layers(discriminator)
         average = copy.deepcopy(generator.dit).eval() if config.ema else None
+        plans: dict[str, tuple[engine.OptimizerConfig, nn.Module]]
         plans = {"generator": (config.optimizer, generator)}
         self.generator, players = engine.prepare(accelerator, config.engine, generator, plans)
         plans = {

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from lmdm.cli.desk.jobs import Jobs
 from lmdm.cli.desk.presets import Presets
@@ -38,7 +38,10 @@ class Played(Protocol):
         """What the musician is shown."""
 
 
-class Desk:
+Instrument = TypeVar("Instrument", bound=Played)
+
+
+class Desk(Generic[Instrument]):
     """Stands between the panel and a performance.
 
     Threads: `send` and `snapshot` from any thread, and return at once; a thread of the desk's own
@@ -47,10 +50,10 @@ class Desk:
 
     def __init__(
         self,
-        performance: Played,
+        performance: Instrument,
         presets: Presets,
         takes: Path,
-        reopen: Callable[[str], Played] | None = None,
+        reopen: Callable[[str], Instrument] | None = None,
     ) -> None:
         """`reopen` closes the performance and opens one with another model; None: it cannot."""
         self.performance = performance
