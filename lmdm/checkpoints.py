@@ -28,7 +28,7 @@ from lmdm.formats.building import device_of
 from lmdm.formats.model import Codec, Model
 from lmdm.formats.own import MINILM, STARTER, VERSION, WEIGHTS, read_config, save
 from lmdm.formats.parts import Parts
-from lmdm.precision import at_precision, dtype_of
+from lmdm.precision import backbone_at, dtype_of
 from lmdm.stream.block_stream import check_network
 from lmdm.stream.config import StreamConfig
 from lmdm.weights import refuse_pickle
@@ -94,7 +94,8 @@ def load(
     """Loads a model of any form.
 
     precision: of the backbone's weights. "auto" is bfloat16 for a large one where that is faster;
-    of "bfloat16" and "float16" a stream's decoder is as well (see `precision`).
+    of "bfloat16" and "float16" a stream's decoder is as well; "int8" is smaller and less exact (see
+    `precision`).
 
     Raises:
         InputError: the model is unknown, incomplete, damaged, or describes what is not built here.
@@ -103,8 +104,8 @@ def load(
     where = device_of(device)
     parts = parts_of(path)
     model = foreign.assemble(parts, where) if parts else own.load_folder(path, where)
-    decoder = torch.float32 if precision == "auto" else dtype_of(precision)
-    return replace(model, dit=at_precision(model.dit, precision), decoder_dtype=decoder)
+    decoder = torch.float32 if precision in ("auto", "int8") else dtype_of(precision)
+    return replace(model, dit=backbone_at(model.dit, precision), decoder_dtype=decoder)
 
 
 def parts_of(path: Path) -> Parts | None:

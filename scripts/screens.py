@@ -3,8 +3,8 @@
     python scripts/screens.py pictures/ [--sizes 1280x800 1920x1080] [--scales 1 2]
 
 Each size and scale is a process of its own: the true `lmdm live` with its engine, its devices and
-its window, driven through a short performance: prompts, notes, dials, scenes, learning, set-up, an
-engine that dies, the locked stage. Needs Xvfb and jackd.
+its window, driven through a short performance: prompts, notes, dials, scenes, learning, set-up, a
+take, an engine that dies, the locked stage. Needs Xvfb and jackd.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PROMPTS = ("solo piano improvisation", "cinematic strings", "jazz trio", "calm ambient soundscape")
+PROMPTS = ("funky breakbeat", "jazz trio", "cinematic strings", "mallet ensemble")
 PATIENCE = 90.0  # seconds until a step gives up waiting
 
 
@@ -165,10 +165,12 @@ class Performer:
         from lmdm.live import messages as m
 
         window, stage = self._window, self._window.stage
+        yield self.after(0.5)
         self.picture("loading")
         yield lambda: stage.snapshot.status == "playing" and stage.snapshot.heard > 44100
         stage.send(m.SetQuantise("bar"))
         stage.send(m.StoreScene("Dawn"))
+        stage.send(m.StartRecording())
         window.macros.shape.density.moved.emit(0.7)
         yield self.after(2.0)
         stage.send(m.StoreScene("Walk"))
@@ -191,8 +193,13 @@ class Performer:
         window.open_dialog("set-up")
         yield self.after(1.5)
         self.picture("set-up")
-        for dialog in window._dialogs.values():
-            dialog.close()
+        window._dialogs["set-up"].close()
+        stage.send(m.StopRecording())
+        takes = window.open_dialog("takes")
+        yield lambda: bool(stage.snapshot.takes)
+        yield self.after(0.5)
+        self.picture("takes")
+        takes.close()
         for child in multiprocessing.active_children():
             if "engine" in child.name:
                 child.kill()

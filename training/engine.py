@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -313,6 +314,7 @@ def fit(
     run.forget_after(step)
     started = saved = time.monotonic()
     saved_step = step
+    figures: Mapping[str, Tensor | float] = {}
     main = accelerator.is_main_process
     bar = tqdm(total=config.steps, initial=step, desc=trainer.name, unit="step", disable=not main)
     try:
@@ -322,10 +324,9 @@ def fit(
                 step += 1
                 bar.update()
                 if step % config.log_steps == 0 or step == config.steps:
-                    values = {name: float(value) for name, value in figures.items()}
+                    values = _finite(figures, step)
                     run.log(step, values)
                     bar.set_postfix({k: f"{v:.3g}" for k, v in list(values.items())[:4]})
-                    _refuse_nan(values, step)
                 if config.validate_steps and step % config.validate_steps == 0:
                     run.log(step, {f"held_out/{k}": v for k, v in trainer.validate().items()})
                 now = time.monotonic()
@@ -336,14 +337,15 @@ def fit(
                 if accelerator.num_processes > 1:
                     due = _any(accelerator, due)
                 if leave:
-                    break
+                    break  # and be saved below
                 if due or (config.checkpoint_steps and step % config.checkpoint_steps == 0):
-                    _save(run, trainer, step)
+                    _save(run, trainer, step, figures)
                     saved, saved_step = time.monotonic(), step
             if step != saved_step or not done:
-                _save(run, trainer, step)
+                _save(run, trainer, step, figures)
             if main and asked():
-                tqdm.write(f"stopped at step {step}; the same command goes on from there")
+                said = f"stopped at step {step}; the same command goes on from there"
+                tqdm.write(said, file=sys.stderr)
     finally:
         bar.close()
         run.close()
@@ -357,16 +359,25 @@ def _any(accelerator: Accelerator, flag: bool) -> bool:
     return bool(accelerator.reduce(mine, reduction="sum") > 0)
 
 
-def _save(run: Run[Any], trainer: Trainer, step: int) -> None:
+def _save(run: Run[Any], trainer: Trainer, step: int, figures: Mapping[str, Any]) -> None:
+    _finite(figures, step)
     tensors = trainer.state.gather()
     if run.writes:
         run.checkpoints.write(step, tensors, {})
 
 
-def _refuse_nan(figures: Mapping[str, float], step: int) -> None:
-    for name, value in figures.items():
-        if not math.isfinite(value):
+def _finite(figures: Mapping[str, Tensor | float], step: int) -> dict[str, float]:
+    """Figures as numbers.
+
+    Raises:
+        RuntimeError: one of them is not finite; nothing is saved after that.
+    """
+    values = {name: float(value) for name, value in figures.items()}
+    for name, value in values.items():
+        # Loss scaling begins with gradients that overflow, and passes over those steps.
+        if not math.isfinite(value) and not name.endswith("gradient_norm"):
             raise RuntimeError(
                 f"{name} is {value} at step {step}; the last checkpoint is kept: lower the "
                 "learning rate or use bf16, and start again"
             )
+    return values

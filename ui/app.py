@@ -61,6 +61,7 @@ def run(
     former_handler = signal.signal(signal.SIGINT, lambda *_: window.end())
     if seconds is not None:
         QTimer.singleShot(round(seconds * 1000), window.end)
+    stage.tick()  # what the engine says by now is what is seen first
     window.show()
     stage.start()
     if begin is not None:

@@ -116,6 +116,7 @@ class Banner(QFrame):
             f"QFrame#banner {{ background: {theme.PANEL}; border: 1px solid {tint};"
             f" border-left: 6px solid {tint}; border-radius: 6px; }}"
         )
+        text = text[:1].upper() + text[1:]  # the engine's words may begin anywhere in a sentence
         self.sign.setText(SIGNS[weight])
         self.sign.setStyleSheet(f"color: {tint};")
         self.label.setText(text)

@@ -26,6 +26,7 @@ from ui.picker import Picker
 from ui.stage import Stage
 
 FEWEST, MOST = 2, 6
+WIDEST = (1 << 24) - 1  # Qt's word for a width without limit
 LONGEST = 300  # characters of a prompt
 MOST_WEIGHT = 2.0
 SOUND_FILES = "Sound files (*.wav *.flac *.ogg *.mp3 *.aiff);;All files (*)"
@@ -137,7 +138,7 @@ class PromptPad(QWidget):
 
     def set_quiet(self, quiet: bool) -> None:
         """Without the sign that removes it."""
-        self.remove.setText("" if quiet else "×")
+        self.remove.setMaximumWidth(0 if quiet else WIDEST)
 
     def set_prompt(self, text: str, weight: float) -> None:
         """Shows a prompt without reporting it."""
@@ -183,6 +184,7 @@ class PromptPads(QWidget):
         self._stage = stage
         self._blend: float | None = None
         self._pad: blend.Point | None = None
+        self._shared: object = None  # what the shares were shown for
         self._all = [PromptPad(index) for index in range(MOST)]
         self._count = 0
         self._beyond: tuple[tuple[str, float], ...] = ()  # prompts past the sixth, kept as they are
@@ -287,6 +289,10 @@ class PromptPads(QWidget):
         self._show_shares()
 
     def _show_shares(self) -> None:
+        state = (self.prompts, self._blend, self._pad, self._count)
+        if state == self._shared:
+            return
+        self._shared = state
         found = iter(blend.shares(self.prompts, self._blend, self._pad))
         for pad in self.pads:
             pad.show_share(next(found, 0.0) if pad.prompt[0] else 0.0)

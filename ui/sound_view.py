@@ -27,6 +27,7 @@ from ui.stage import Stage
 from ui.timeline import COLUMNS_PER_SECOND, Mark, Timeline
 
 WAVE_SHARE = 0.28  # of the height
+LISTEN_EVERY = 3  # frames: the sound is asked for so often; the picture moves every frame
 AHEAD_SECONDS = 2.4  # room for sound that is ready but not heard yet
 AHEAD_SHARE = 0.32  # of the width, at most
 HEAD_SIDE = 12  # pixels of a mark's head
@@ -64,6 +65,7 @@ class SoundView(QWidget):
         self._picture = SoundPicture()
         self.timeline = Timeline()
         self._heard = 0
+        self._frame = 0
         self._landed: tuple[Landed, ...] = ()
         self._snapshot = Snapshot()
         self.calm = False  # reduced motion: repaints twice a second
@@ -105,7 +107,8 @@ class SoundView(QWidget):
 
     def advance(self) -> None:
         """One frame: draws the sound that came since the last, and moves the play head."""
-        if self._sound is not None:
+        self._frame += 1
+        if self._sound is not None and self._frame % LISTEN_EVERY == 1:
             pcm = self._sound()[-HISTORY * HOP :]
             if len(pcm):
                 self._append(self._spectrum.feed(pcm), self._waveform.feed(pcm))
@@ -120,8 +123,9 @@ class SoundView(QWidget):
 
     def _mark(self, landed: tuple[Landed, ...], heard: int) -> None:
         """Marks what landed since the last snapshot, where it landed."""
+        known = {(each.kind, each.sample) for each in self._landed}
         for each in landed:
-            if each not in self._landed:
+            if (each.kind, each.sample) not in known:
                 message = MESSAGES.get(each.kind)
                 lane = message.lane if message is not None else "block"
                 column = self.timeline.column_of((each.sample - heard) / SAMPLE_RATE)
@@ -167,10 +171,6 @@ class SoundView(QWidget):
 
     def _head_pixel(self) -> int:
         return round(self.timeline.head * self._picture.column)
-
-    def _x(self, column: float) -> float:
-        """Where a column lies."""
-        return self._head_x + (column - self.timeline.head) * self._step
 
     # --- painting -------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ Snapshots = Callable[[], Snapshot | None]
 Key = tuple[Any, ...]
 
 FRAME_MS = 16  # the panel repaints at most 60 times a second
-LOOK_EVERY = 2  # frames: it looks at the engine half as often, as snapshots come 20 times a second
+LOOK_EVERY = 3  # frames: it looks at the engine as often as snapshots come, 20 times a second
 
 # message -> its field, and the snapshot's field in which the engine will report it
 ECHOES: dict[type[Message], tuple[str, str]] = {

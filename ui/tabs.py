@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import QSize, pyqtSignal
+from PyQt6.QtCore import QSize
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -15,8 +15,6 @@ PAGE_LINES = 20.0  # width of a page, in lines of text, from which another fits 
 
 class Tabs(QWidget):
     """A row of tabs and the page chosen. `pages` are name, what it is for, and page."""
-
-    turned = pyqtSignal(int)
 
     def __init__(
         self, pages: Sequence[tuple[str, str, QWidget]], most: int = 1, tail: QWidget | None = None
@@ -58,7 +56,6 @@ class Tabs(QWidget):
         self.place = min(max(place, 0), len(self._pages) - 1)
         self.buttons[self.place].setChecked(True)
         self._show()
-        self.turned.emit(self.place)
 
     def resizeEvent(self, _event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
         """More room shows more pages."""

@@ -227,7 +227,7 @@ class TerminalView:
         self._shown_at, self._last_text = now, snapshot.text
         line = status_line(snapshot)
         if now < self._said_until:
-            line = self._said
+            line = f"{self._said} | {line}"
         if self._chosen is not None:
             line = f"{chosen_words(self._choices[self._chosen], snapshot)} | {line}"
         if self._typing is not None:
@@ -281,7 +281,7 @@ def chosen_words(target: Target, snapshot: Snapshot) -> str:
     if target.shape == "trigger":
         return f"> {name} (right does it)"
     if share is None:
-        return f"> {name} [the model decides]"
+        return f"> {name} [nothing to move]" if ":" in name else f"> {name} [the model decides]"
     return f"> {name} {_bar(share)}"
 
 
@@ -336,6 +336,6 @@ def _bar(share: float) -> str:
 
 def _width(output: TextIO) -> int:
     try:
-        return os.get_terminal_size(output.fileno()).columns
+        return os.get_terminal_size(output.fileno()).columns or 80  # 0: it does not know
     except (OSError, ValueError):
         return 80

@@ -40,7 +40,7 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
     """--precision."""
     parser.add_argument(
         "--precision",
-        choices=("auto", "float32", "bfloat16", "float16"),
+        choices=("auto", "float32", "bfloat16", "float16", "int8"),
         default="auto",
         help="of the weights (auto: bfloat16 for a large model where that is faster)",
     )

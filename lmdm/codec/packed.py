@@ -6,6 +6,8 @@ bfloat16 where that is wanted. What is heard of bfloat16 is in docs/benchmarks.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -60,6 +62,9 @@ class _Flat(nn.Module):
 class PackedSnake(nn.Module):
     """`Snake` in one buffer of its own."""
 
+    frequency: Tensor
+    size: Tensor
+
     def __init__(self, snake: Snake, dtype: torch.dtype) -> None:
         super().__init__()
         frequency = snake.alpha.detach().exp()
@@ -69,12 +74,15 @@ class PackedSnake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, channels, 1, n] -> [B, channels, 1, n]."""
-        wave = torch.mul(x, self.frequency)  # type: ignore[arg-type]
-        return wave.sin_().square_().mul_(self.size).add_(x)  # type: ignore[arg-type]
+        wave = torch.mul(x, self.frequency)
+        return wave.sin_().square_().mul_(self.size).add_(x)
 
 
 class PackedConvolution(nn.Module):
     """A convolution of one row of pixels, transposed or not."""
+
+    weight: Tensor
+    bias: Tensor | None
 
     def __init__(
         self, layer: nn.Conv1d | nn.ConvTranspose1d, dtype: torch.dtype, channels_last: bool
@@ -83,16 +91,17 @@ class PackedConvolution(nn.Module):
         layout = torch.channels_last if channels_last else torch.contiguous_format
         weight = layer.weight.detach()[:, :, None].to(dtype)
         self.register_buffer("weight", weight.contiguous(memory_format=layout))
-        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().to(dtype))
+        bias = None if layer.bias is None else layer.bias.detach().to(dtype)
+        self.register_buffer("bias", bias)
         self.transposed = isinstance(layer, nn.ConvTranspose1d)
         self.stride, self.dilation = (1, layer.stride[0]), (1, layer.dilation[0])
         same = layer.padding == "same"
-        self.padding = "same" if same else (0, layer.padding[0])
+        self.padding: Any = "same" if same else (0, layer.padding[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, channels, 1, n] -> [B, channels', 1, n']."""
-        convolve = F.conv_transpose2d if self.transposed else F.conv2d
-        return convolve(  # type: ignore[operator]
+        convolve: Any = F.conv_transpose2d if self.transposed else F.conv2d
+        return convolve(
             x, self.weight, self.bias, self.stride, padding=self.padding, dilation=self.dilation
         )
 

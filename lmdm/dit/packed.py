@@ -43,12 +43,14 @@ def packable(dit: DiT) -> bool:
     )
 
 
-def packed(dit: DiT, tokens: int) -> DiT:
+def packed(dit: DiT, tokens: int, linear: type[PackedLinear] | None = None) -> DiT:
     """A twin of the network, for inference, with layers packed for passes of so many tokens.
 
     Other counts work as well. Tokens count over the whole batch. The twin shares with `dit` what is
     not packed; no gradient reaches the packed weights, and it does not see what becomes of the
     original's later. Where nothing can be packed, or all is already, the twin is `dit` itself.
+
+    linear: how matrices are held; `QuantizedLinear` in 8 bits.
     """
     c = dit.config
     done = any(isinstance(layer, PackedLayer) for layer in dit.transformer.layers)
@@ -57,7 +59,7 @@ def packed(dit: DiT, tokens: int) -> DiT:
     layers = []
     for layer in dit.transformer.layers:
         assert isinstance(layer, TransformerLayer)
-        layers.append(PackedLayer(layer, tokens))
+        layers.append(PackedLayer(layer, tokens, linear or PackedLinear))
     shared: dict[int, object] = {id(each): each for each in (*dit.parameters(), *dit.buffers())}
     shared[id(dit.transformer.layers)] = nn.ModuleList(layers)
     return copy.deepcopy(dit, shared).eval()
@@ -110,11 +112,11 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = N
 class PackedSelfAttention(nn.Module):
     """`SelfAttention` and the residual sum."""
 
-    def __init__(self, attention: SelfAttention, tokens: int) -> None:
+    def __init__(self, attention: SelfAttention, tokens: int, linear: type[PackedLinear]) -> None:
         super().__init__()
         self.head_dim = attention.head_dim
-        self.to_qkv = PackedLinear(attention.to_qkv.weight, None, tokens)
-        self.to_out = PackedLinear(attention.to_out.weight, None, tokens)
+        self.to_qkv = linear(attention.to_qkv.weight, None, tokens)
+        self.to_out = linear(attention.to_out.weight, None, tokens)
         self.q_norm, self.k_norm = attention.q_norm, attention.k_norm
 
     def forward(
@@ -146,11 +148,11 @@ class PackedSelfAttention(nn.Module):
 class PackedCrossAttention(nn.Module):
     """`CrossAttention` and the residual sum."""
 
-    def __init__(self, attention: CrossAttention, tokens: int) -> None:
+    def __init__(self, attention: CrossAttention, tokens: int, linear: type[PackedLinear]) -> None:
         super().__init__()
         self.head_dim = attention.head_dim
-        self.to_q = PackedLinear(attention.to_q.weight, None, tokens)
-        self.to_out = PackedLinear(attention.to_out.weight, None, tokens)
+        self.to_q = linear(attention.to_q.weight, None, tokens)
+        self.to_out = linear(attention.to_out.weight, None, tokens)
         self.q_norm = attention.q_norm
         self._whole = attention  # keys and values of the text, once a prompt
 
@@ -169,16 +171,16 @@ class PackedCrossAttention(nn.Module):
 class PackedFeedForward(nn.Module):
     """SwiGLU and the residual sum in three operations: value * SiLU(gate) needs no pass."""
 
-    def __init__(self, ff: FeedForward, tokens: int) -> None:
+    def __init__(self, ff: FeedForward, tokens: int, linear: type[PackedLinear]) -> None:
         super().__init__()
         projection, _, output = ff.ff
         assert isinstance(projection, GatedProjection)
         assert isinstance(output, nn.Linear)
         value, gate = projection.proj.weight.chunk(2)
         value_bias, gate_bias = projection.proj.bias.chunk(2)
-        self.value = PackedLinear(value, value_bias, tokens)
-        self.gate = PackedLinear(gate, gate_bias, tokens)
-        self.output = PackedLinear(output.weight, output.bias, tokens)
+        self.value = linear(value, value_bias, tokens)
+        self.gate = linear(gate, gate_bias, tokens)
+        self.output = linear(output.weight, output.bias, tokens)
 
     def forward(self, normal: Tensor, hidden: Tensor) -> Tensor:
         """The norm of hidden, and hidden [..., dim] -> hidden."""
@@ -188,15 +190,15 @@ class PackedFeedForward(nn.Module):
 class PackedLayer(nn.Module):
     """`TransformerLayer` without layer scales and adaLN."""
 
-    def __init__(self, layer: TransformerLayer, tokens: int) -> None:
+    def __init__(self, layer: TransformerLayer, tokens: int, linear: type[PackedLinear]) -> None:
         super().__init__()
         self.pre_norm, self.ff_norm = layer.pre_norm, layer.ff_norm
-        self.self_attn = PackedSelfAttention(layer.self_attn, tokens)
+        self.self_attn = PackedSelfAttention(layer.self_attn, tokens, linear)
         self.cross_attn: PackedCrossAttention | None = None
         if layer.cross_attn is not None:
             self.cross_attend_norm = layer.cross_attend_norm
-            self.cross_attn = PackedCrossAttention(layer.cross_attn, tokens)
-        self.ff = PackedFeedForward(layer.ff, tokens)
+            self.cross_attn = PackedCrossAttention(layer.cross_attn, tokens, linear)
+        self.ff = PackedFeedForward(layer.ff, tokens, linear)
 
     def forward(
         self,

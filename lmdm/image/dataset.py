@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lmdm.errors import InputError
-from lmdm.image.config import read_json, write_json
+from lmdm.image.config import read_json, remove_parts, write_json
 from lmdm.image.folder import as_tensor, class_of, find_images, fingerprint_of, read_images
 from lmdm.weights import write_beside
 
@@ -51,6 +51,7 @@ def prepare(root: Path, size: int, folder: Path, workers: int = 0) -> PreparedIm
     if not (index.exists() and read_json(index).get("fingerprint") == fingerprint):
         folder.mkdir(parents=True, exist_ok=True)
         index.unlink(missing_ok=True)
+        remove_parts(folder)
         described: dict[str, Any] = {"root": str(root), "size": size, "fingerprint": fingerprint}
 
         def write(part: Path) -> None:

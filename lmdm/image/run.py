@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lmdm.errors import InputError
-from lmdm.image.config import read_json, write_json
+from lmdm.image.config import read_json, remove_parts, write_json
 from lmdm.weights import write_beside
 
 PRECISIONS = ("no", "bf16", "fp16")
@@ -96,9 +96,11 @@ def begin(folder: Path, plan: Mapping[str, Any], accelerator: Accelerator) -> No
                     f"{document.get(key)!r}; give the same, or another folder"
                 )
     accelerator.wait_for_everyone()
-    if accelerator.is_main_process and not path.exists():
+    if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, document)
+        remove_parts(folder)
+        if not path.exists():
+            write_json(path, document)
 
 
 class RunState:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from lmdm.errors import InputError
 from lmdm.image.autoencoder import Latents, RepresentationAutoencoder, encode
 from lmdm.image.backbones.protocol import VisionBackbone
-from lmdm.image.config import read_json, write_json
+from lmdm.image.config import read_json, remove_parts, write_json
 from lmdm.image.folder import (
     Pixels,
     as_tensor,
@@ -94,6 +94,7 @@ def encode_folder(
 def _claim(out: Path, made_by: dict[str, Any]) -> None:
     """Says in OUT/encode.json what is being encoded, or checks that it is the same as before."""
     out.mkdir(parents=True, exist_ok=True)
+    remove_parts(out)
     path = out / "encode.json"
     if path.exists():
         before = read_json(path)

@@ -347,7 +347,7 @@ class Study:
         decoders: dict[str, Callable[[Latents], Tensor]] = {"": autoencoder.decode}
         if autoencoder.config.queries:
             decoders["_without_queries"] = lambda latents: plain.decode(Latents(latents.z, None))
-        figures = {}
+        figures: dict[str, float] = {}
         for suffix, decode in decoders.items():
             made = torch.cat([decode(part) for part in parts])
             figures |= {name + suffix: value for name, value in self._frechet(made).items()}

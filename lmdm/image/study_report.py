@@ -44,9 +44,9 @@ def summary(study: Study) -> dict[str, Any]:
                 if name in entries[0]
             }
             for name in ("probe", "probe_with_queries"):
-                if name in entries[0]:
-                    accuracies = [accuracy for entry in entries for accuracy in entry[name]]
-                    stage1[variant][name] = mean_and_error(accuracies)
+                if name in entries[0]:  # the same folds for every seed: the error is over folds
+                    folds = np.mean([entry[name] for entry in entries], axis=0)
+                    stage1[variant][name] = mean_and_error(folds.tolist()) | {"seeds": len(entries)}
         else:
             names = [name for name in entries[0]["curve"][0] if name.startswith("frechet")]
             curves[variant] = [

@@ -34,6 +34,8 @@ from lmdm.live.history import Bar, History, HistorySnapshot, bars_begun
 from lmdm.live.loop import Loop, Looper
 from lmdm.live.messages import Message
 from lmdm.live.notes import HeldNotes
+from lmdm.live.recollection import Recollection, RecollectionSnapshot
+from lmdm.live.sizes import Sizes
 from lmdm.live.take import Applied
 from lmdm.live.waiting import Waiting, resolved
 from lmdm.stream.block_stream import BlockConditions, BlockStream, StreamSnapshot
@@ -75,9 +77,10 @@ class SessionSnapshot:
     state: Mapping[str, Any]
     history: HistorySnapshot
     looper: tuple[tuple[np.ndarray, ...], Loop | None]
+    recollection: RecollectionSnapshot
 
 
-class Session:
+class Session(Sizes):
     """Folds control messages into what the model is told, block by block.
 
     Threads: none; one owner calls it.
@@ -90,9 +93,8 @@ class Session:
                 f"the model {model.name} sounds at {model.codec.sample_rate} Hz; this program "
                 f"plays at {SAMPLE_RATE} Hz"
             )
-        self._model = model
-        self._config = model.stream_config
-        self.stream = BlockStream(model.dit, self._config, controls.seed)
+        super().__init__(model)
+        self.stream = BlockStream(model.dit, model.stream_config, controls.seed)
         self._decoder: Any = streaming_decoder(model.codec, model.decoder_dtype)
         self._hearing = Hearing(model, self.tensor)
         self.controls = controls
@@ -107,50 +109,14 @@ class Session:
         self._surplus = 0  # samples of the decoder's next sound that are not ours
         self._source: Tensor | None = None  # what the next block makes anew (generative delay)
         self._looper = Looper()
+        self._recollection = Recollection()
         self._pending: list[Applied] = []
         self.waiting: list[Waiting] = []
-
-    # --- sizes ----------------------------------------------------------------------------------
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples a second."""
-        return int(self._model.codec.sample_rate)
-
-    @property
-    def frame_samples(self) -> int:
-        """Samples a latent frame."""
-        return int(self._model.codec.frame_samples)
 
     @property
     def delay_samples(self) -> int:
         """How far the sound lags the latents: frame f first touches f * frame_samples less this."""
         return int(self._decoder.delay_samples)
-
-    @property
-    def latent_channels(self) -> int:
-        """Channels of a latent frame."""
-        return int(self._model.codec.latent_channels)
-
-    @property
-    def block_frames(self) -> int:
-        """Latent frames a block."""
-        return int(self._config.block_frames)
-
-    @property
-    def context_frames(self) -> int:
-        """Latent frames the model hears of what it played."""
-        return int(self._config.context_frames)
-
-    @property
-    def model_steps(self) -> int:
-        """Denoising steps a block where the musician asks for no number."""
-        return int(self._config.steps)
-
-    @property
-    def block_samples(self) -> int:
-        """Samples a block."""
-        return self.block_frames * self.frame_samples
 
     @property
     def position(self) -> int:
@@ -237,6 +203,8 @@ class Session:
             pcm, latents, remarks = self._decoded(latents, local, remarks)
             pcm = self._looper.turn(pcm, self.emitted, map(self._change, applied))
             self.history.add(latents, local, self._bars_begun())
+            middle = self.position + self.block_samples / 2
+            self._recollection.keep(self.controls, self.clock, middle, self.stream)
         block = Block(
             pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), waited, remarks
         )
@@ -299,6 +267,8 @@ class Session:
             global_condition=self._model.global_condition,
             guidance=controls.guidance,
         )
+        middle = self.position + self.block_samples / 2
+        remembered = self._recollection.for_block(controls, self.clock, middle, self)
         self.stream.block = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
@@ -310,6 +280,7 @@ class Session:
             before_step=before_step,
             source=self._source,
             strength=max(LEAST_TRANSFORM, controls.transform),
+            remembered=remembered,
         )
 
     def _decoded(
@@ -412,6 +383,7 @@ class Session:
         self._decoder.reset()
         self.controls = replace(self.controls, freeze=None)
         self.history.forget_bars()
+        self._recollection.forget()
         latents, _ = self.history.before(self.history.frames, self.context_frames)
         if latents.shape[1]:
             self.stream.prime(latents, None)
@@ -435,6 +407,8 @@ class Session:
             "beat": self.clock.beat(self.position),
             "pending": [[each.sample, m.to_dict(each.message)] for each in self._pending],
             "waiting": [each.to_dict() for each in self.waiting],
+            "recalled": list(self._recollection.bars),
+            "remembered": self._recollection.remembered,
         }
 
     def _set_state(self, state: Mapping[str, Any]) -> None:
@@ -458,6 +432,7 @@ class Session:
             self.state(),
             self.history.snapshot(),
             self._looper.snapshot(),
+            self._recollection.snapshot(),
         )
 
     def restore(self, snapshot: SessionSnapshot) -> None:
@@ -467,6 +442,7 @@ class Session:
         self._decoder.restore(snapshot.decoder)
         self.history.restore(snapshot.history)
         self._looper.restore(snapshot.looper)
+        self._recollection.restore(snapshot.recollection)
         self._source = None
 
     def rewind(

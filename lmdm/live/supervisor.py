@@ -397,6 +397,8 @@ class Supervisor:
                 held=tuple(sorted(held)),
                 sustain=bool(notes["pedal"]),
                 scene=str(state["scene"]),
+                recalled=tuple(state["recalled"]),
+                remembered=int(state["remembered"]),
                 bpm=float(state["bpm"]),
                 beat=float(state["beat"]),
                 beats_per_bar=self._clock.beats_per_bar,

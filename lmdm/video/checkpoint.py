@@ -15,6 +15,13 @@ from lmdm.weights import load_into, save_module, write_beside
 
 FORMAT = "lmdm-video"
 VERSION = 1
+TRAINED_BY = {
+    "base": "lmdm video base train --out DIR",
+    "ring": "lmdm video worldkv train --out DIR",
+    "vit": "lmdm video bernini train-vit --out DIR",
+    "planner": "lmdm video bernini train-planner --out DIR",
+    "renderer": "lmdm video bernini train-renderer --out DIR",
+}
 SHIPPED = Path(__file__).parent / "starter"
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -72,5 +79,16 @@ def save(
 
 
 def shipped_or(folder: Path | None, name: str) -> Path:
-    """The folder that was given, or the one of that name that comes with the program."""
-    return SHIPPED / name if folder is None else folder
+    """The folder that was given, or the one of that name that comes with the program.
+
+    Raises:
+        InputError: none was given, and none comes along.
+    """
+    if folder is not None:
+        return folder
+    if not (SHIPPED / name / "config.json").exists():
+        raise InputError(
+            f"no trained {name} comes with this program: train one ({TRAINED_BY[name]}), and name "
+            "its folder"
+        )
+    return SHIPPED / name

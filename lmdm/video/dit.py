@@ -73,7 +73,10 @@ class VideoDiTConfig:
         unknown = sorted(set(values) - known)
         if unknown:
             raise InputError(f"video model has unknown key {unknown[0]!r}; known: {sorted(known)}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        settings: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -159,7 +162,9 @@ class VideoLayer(nn.Module):
             self.cross_attention = Attention(dim, config.head_dim, dim)
             nn.init.zeros_(self.cross_attention.to_out.weight)
         self.feed_forward = FeedForward(dim, config.multiplier)
-        nn.init.xavier_uniform_(self.feed_forward.ff[2].weight)  # the gates begin at zero instead
+        last = self.feed_forward.ff[2]
+        assert isinstance(last, nn.Linear)
+        nn.init.xavier_uniform_(last.weight)  # the gates begin at zero instead
 
     def forward(
         self,

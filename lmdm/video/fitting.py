@@ -127,7 +127,7 @@ def _resume(
                 raise InputError(f"{state} is of another network ({name} differs); remove it")
             parameter.copy_(weight)
             average[name].copy_(kept[f"average.{name}"])
-            if step:
+            if f"exp_avg.{name}" in kept:  # what no loss has reached yet has no moments
                 optimizer.state[parameter] = {
                     "step": torch.tensor(float(step)),
                     "exp_avg": kept[f"exp_avg.{name}"],

@@ -177,6 +177,7 @@ def test_fine_tunes_bring_their_context_stem(extra: int, local: int, tmp_path: P
     assert torch.equal(model.dit.to_input_add_embed.weight, stem)
     assert model.stream_config.strategy == "encoder-decoder"
     assert model.stream_config.absent_context == "zeros"
+    assert model.stream_config.accompaniment == (local == 9)
 
 
 def test_a_base_model_plays_by_outpainting(models: dict[str, checkpoints.Model]) -> None:

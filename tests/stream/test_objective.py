@@ -107,3 +107,24 @@ def test_a_v_model_with_a_context_stem_is_cached_too() -> None:
         config = StreamConfig(context_frames=16, block_frames=4, window_blocks=4, strategy=strategy)
         made.append(BlockStream(dit, config, seed=1).next_block(BlockConditions()))
     assert torch.allclose(*made, atol=1e-4)
+
+
+@pytest.mark.parametrize("strategy", ["encoder-decoder", "block-causal", "outpainting"])
+def test_a_silent_accompaniment_is_given_everywhere(strategy: str) -> None:
+    """Its mask is 1 in context and target alike, primed or not: as with silence played in."""
+    dit = base(routed=True, local_channels=5)
+    config = StreamConfig(
+        context_frames=16, block_frames=4, window_blocks=4, steps=2, strategy=strategy,
+        absent_context="zeros", accompaniment=True,
+    )  # fmt: skip
+    silence = torch.zeros(5, 4)
+    silence[0] = 1.0
+    absent, played = BlockStream(dit, config, seed=1), BlockStream(dit, config, seed=1)
+    unmasked = BlockStream(dit, config, seed=1)
+    for stream, local in ((absent, None), (played, silence.repeat(1, 2))):
+        stream.prime(noise(4, 8, seed=2).float(), local)
+    blocks = [absent.next_block(BlockConditions()) for _ in range(3)]
+    for block in blocks:
+        assert torch.equal(block, played.next_block(BlockConditions(local=silence)))
+    unmasked.prime(noise(4, 8, seed=2).float(), torch.zeros(5, 8))
+    assert not torch.equal(blocks[0], unmasked.next_block(BlockConditions(local=torch.zeros(5, 4))))

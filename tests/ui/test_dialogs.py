@@ -226,7 +226,7 @@ def test_rendering_is_shown_and_cancelled(panel, takes):
 def test_a_failed_job_is_told_once_in_the_banner(panel):
     failed = Job("render takes/b", "the disk is full", 0.5, done=True, failed=True)
     panel.show(jobs=(failed,))
-    assert panel.window.banner.text == "the disk is full"
+    assert panel.window.banner.text == "The disk is full"
     panel.window.banner.dismiss.click()
     panel.show(jobs=(failed,), underruns=1)
     assert panel.window.banner.text == ""

@@ -38,13 +38,11 @@ from training.evaluate.latent_drift import by_window, latent_frechet, slope_per_
 from training.finetune.train import finetune
 
 CONTROLS = ("chord", "loudness", "drums")
-NETWORK = (
-    "network.fresh=true", "network.dim=128", "network.depth=4", "network.heads=4",
-    "network.feedforward_multiplier=2", 'controls=["chord", "loudness", "drums"]',
-)  # fmt: skip
 SIZES = ("context_frames=24", "block_frames=8", "frames=96")
 STAGE_1 = (
-    *NETWORK, *SIZES, 'strategy="parallel-blocks"', "encoder_decoder_share=0.4", "copies=4",
+    "network.fresh=true", "network.feedforward_multiplier=2", *SIZES,
+    'controls=["chord", "loudness", "drums"]', 'strategy="parallel-blocks"',
+    "encoder_decoder_share=0.4", "copies=4",
     "ema=0.995", "optimizer.learning_rate=2e-3", "optimizer.schedule=cosine",
     "engine.batch_size=12", "engine.microbatch=12", "engine.validate_steps=150",
 )  # fmt: skip
@@ -145,18 +143,11 @@ def judge(clouds: list[NDArray[Any]], reference: NDArray[Any], rate: float) -> d
 class Claims:
     """The whole experiment, in a folder."""
 
-    def __init__(
-        self,
-        out: Path,
-        latents: Path,
-        minutes: float,
-        seconds: float,
-        seeds: int,
-        pieces: int,
-    ) -> None:
-        self.out, self.latents, self.seconds = out, latents, seconds
-        self.seeds, self.pieces = seeds, pieces
-        self._until = time.monotonic() + 60 * minutes
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.out, self.latents, self.seconds = options.out, options.latents, options.seconds
+        self.seeds, self.pieces = options.seeds, options.pieces
+        self.dim, self.depth = options.dim, options.depth
+        self._until = time.monotonic() + 60 * options.minutes
 
     def _left(self) -> float:
         return max(0.0, (self._until - time.monotonic()) / 60)
@@ -164,7 +155,9 @@ class Claims:
     def train(self, steps: int, arc_steps: int) -> bool:
         """Both stages; whether they are done."""
         common = [f'latents="{self.latents}"', "engine.checkpoint_minutes=2"]
-        settings = [*common, 'model="starter"', *STAGE_1, f"engine.steps={steps}"]
+        sizes = {"dim": self.dim, "depth": self.depth, "heads": self.dim // 32}
+        network = [f"network.{name}={size}" for name, size in sizes.items()]
+        settings = [*common, 'model="starter"', *network, *STAGE_1, f"engine.steps={steps}"]
         if not finetune(self.out / "stage1", None, settings, self._left())["done"]:
             return False
         for name, strategy in STRATEGIES.items():
@@ -250,6 +243,8 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--latents", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--dim", type=int, default=128, help="of the network; heads have 32")
+    parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--steps", type=int, default=500, help="of stage 1")
     parser.add_argument("--arc-steps", type=int, default=160, help="of stage 2, warm-up included")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each rollout")
@@ -258,14 +253,7 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        claims = Claims(
-            options.out,
-            options.latents,
-            options.minutes,
-            options.seconds,
-            options.seeds,
-            options.pieces,
-        )
+        claims = Claims(options)
         if not claims.train(options.steps, options.arc_steps):
             print("not done yet; the same command goes on")
             return 1
@@ -274,6 +262,7 @@ def main() -> int:
         print(f"lmdm_claims: {problem}", file=sys.stderr)
         return 2
     facts = {
+        "network": f"{options.depth} layers of {options.dim}",
         "stage 1 steps": options.steps,
         "stage 2 steps (warm-up, then discriminator and generator in turns)": options.arc_steps,
         "rollouts": f"{len(figures['held_out'])} held-out pieces x {options.seeds} seeds x "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lmdm.cli.bench import cache, clock, codec, engine, latency
+from lmdm.cli.bench import cache, clock, codec, engine, latency, memory
 from lmdm.cli.bench.engine import measure
 
 __all__ = ["add_arguments", "measure", "run"]
@@ -14,6 +14,7 @@ FIGURES = {
     "cache": (cache, "what caching the context saves, at the true size of Stable Audio Open Small"),
     "codec": (codec, "decoding of Stable Audio's Oobleck, in several ways"),
     "latency": (latency, "from a MIDI key to changed sound, through JACK"),
+    "memory": (memory, "whether a theme returns with its section, and what that costs"),
     "clock": (clock, "the generated beat against a MIDI clock's ramp"),
 }
 

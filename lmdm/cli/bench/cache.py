@@ -62,17 +62,17 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from lmdm.live.engine import torch_threads
-    from lmdm.precision import at_precision
+    from lmdm.precision import backbone_at
 
     threads = torch_threads(options.threads)
     torch.set_num_threads(threads)
-    dit = at_precision(random_dit(options.size, options.device), options.precision)
+    dit = backbone_at(random_dit(options.size, options.device), options.precision)
     report = measure(dit, options.block, options.steps, options.turns, options.device)
     weight = dit.transformer.project_in.weight
     report = {
         "size": options.size,
         "parameters": sum(each.numel() for each in dit.parameters()),
-        "precision": str(weight.dtype).removeprefix("torch."),
+        "precision": options.precision if options.precision == "int8" else str(weight.dtype)[6:],
         "hardware": hardware(options.device, threads),
     } | report
     if options.json:

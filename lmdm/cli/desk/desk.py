@@ -136,6 +136,7 @@ class Desk:
     def _do(self, message: Message) -> None:
         if isinstance(message, m.LookAround):
             self._look_around()
+            self._look_for_models()
         elif isinstance(message, m.SelectModel):
             self._select(message.model)
         elif isinstance(message, m.ExamineModel):
@@ -163,20 +164,29 @@ class Desk:
 
     def _look_around(self) -> None:
         self._shown = {"presets": self._presets.all(), "takes": takes_in(self._folders)}
-        if not self._models:
-            self._jobs.start(
-                "look for models", "Looking for models", ["models", "list"], self._listed
-            )
 
     # --- models ---------------------------------------------------------------------------------
 
+    def _look_for_models(self) -> None:
+        """Only when somebody looks: it needs a moment of a core that the engine may want."""
+        if not self._models:
+            name, words = "look for models", "Looking for models"
+            self._jobs.start(name, words, ["models", "list"], self._listed)
+
     def _listed(self, rows: Any) -> str:
-        found = {row["name"]: row for row in rows if row.get("complete", True)}
-        self._models = {
-            name: self._models.get(name) or ModelOffer(name, str(row.get("says", row["folder"])))
-            for name, row in found.items()
-        }
-        return f"{len(found)} models"
+        for name in (row["name"] for row in rows if row.get("complete", True)):
+            self._models = {name: ModelOffer(name, ""), **self._models}
+            self._jobs.start(
+                f"describe {name}", f"Reading {name}", ["models", "info", name], self._described
+            )
+        return f"{len(self._models)} models"
+
+    def _described(self, facts: dict[str, Any]) -> str:
+        name = str(facts["name"])
+        says = f"{facts['parameters'] / 1e6:.1f} million parameters, {facts['bytes'] / 1e6:.0f} MB"
+        offer = self._models.get(name, ModelOffer(name, ""))
+        self._models = {**self._models, name: replace(offer, says=says)}
+        return says
 
     def _examine(self, model: str) -> None:
         def judge(report: dict[str, Any]) -> str:

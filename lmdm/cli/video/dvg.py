@@ -15,13 +15,9 @@ from lmdm.cli.video import common
 from lmdm.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from lmdm.video.dvg.models import DvgModel
     from lmdm.video.dvg.planner import BudgetConfig, Choose
-    from lmdm.video.dvg.sampler import GrowingGrid, PlanReport
-
-# a renderer: the grid, a prompt -> clean latents; and latents -> video
-Render = Callable[["GrowingGrid", str], "Tensor"]
+    from lmdm.video.dvg.sampler import PlanReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -158,7 +154,7 @@ def _render(options: argparse.Namespace) -> int:
 
     prompts = [options.prompt] if options.prompts is None else _read_prompts(options.prompts)
     common.one_thread_a_core()
-    model = _DvgModel.of(options)
+    model = _model(options)
     choose = _choice(options, model.config)
     folder = common.check_folder(options.out)
     reports, done = [], 0
@@ -184,8 +180,9 @@ def _render(options: argparse.Namespace) -> int:
             report |= {
                 "seconds_sampling": round(sampled - begun, 3),
                 "seconds_decoding": round(decoded - sampled, 3),
-                "seconds_full": model.full(prompt, options) if options.compare else None,
             }
+            if options.compare:
+                report["seconds_full"] = model.full_seconds(prompt, options.seed)
             write_report(folder / f"{name}.json", report)
             reports.append(report)
             done += 1
@@ -259,184 +256,37 @@ def _read_prompts(path: Path) -> list[str]:
     return prompts
 
 
-class _DvgModel:
-    """One of the models that can be driven, and the budget on its own grid."""
+def _model(options: argparse.Namespace) -> DvgModel:
+    """By --model; the budget is refused before anything is loaded that takes long."""
+    from lmdm.video import base, pipelines
+    from lmdm.video.dvg import gaussian, models
 
-    config: BudgetConfig
-    fps = 8.0
-
-    @staticmethod
-    def of(options: argparse.Namespace) -> _DvgModel:
-        """By --model."""
-        from lmdm.video import pipelines
-
-        if options.model == "gaussian":
-            return _Gaussian(options)
-        if pipelines.is_pipeline(options.model):
-            return _Wan(options)
-        return _Base(options)
-
-    def render(self, grid: GrowingGrid, prompt: str, on_step: Callable[[int], object]) -> Tensor:
-        """Clean latents [C, T, H, W] of the full grid."""
-        raise NotImplementedError
-
-    def picture(self, latents: Tensor) -> Tensor:
-        """Latents -> video [3, T, H, W]."""
-        raise NotImplementedError
-
-    def full(self, prompt: str, options: argparse.Namespace) -> float:
-        """Seconds that the full grid takes at every step."""
-        raise InputError(f"--compare times small models only, not {options.model} ({prompt!r})")
-
-
-class _Network(_DvgModel):
-    """A model of ours: a network on any grid."""
-
-    channels = 3
-
-    def network(self, prompt: str) -> Callable[..., Tensor]:
-        """Velocity of x at t on a grid."""
-        raise NotImplementedError
-
-    def render(self, grid: GrowingGrid, prompt: str, on_step: Callable[[int], object]) -> Tensor:
-        """See `_DvgModel`."""
-        import torch
-
-        from lmdm.video.dvg.sampler import sample
-
-        with torch.no_grad():
-            return sample(self.network(prompt), self.channels, grid, on_step)[0]
-
-    def full(self, prompt: str, options: argparse.Namespace) -> float:
-        """See `_DvgModel`."""
-        import torch
-
-        from lmdm.video.dvg.sampler import full_sample
-
-        config = self.config
-        begun = time.perf_counter()
-        with torch.no_grad():
-            full_sample(
-                self.network(prompt), self.channels, config.shape, config.steps, config.shifts[-1],
-                options.seed,
-            )  # fmt: skip
-        return round(time.perf_counter() - begun, 3)
-
-
-class _Gaussian(_Network):
-    """Gaussian videos, denoised exactly on any grid."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        from lmdm.video.dvg import gaussian
-
-        time_, space = _numbers(options.content, 2, "--content")
-        if min(time_, space) <= 0:
+    if options.model == "gaussian":
+        lengths = _numbers(options.content, 2, "--content")
+        if min(lengths) <= 0:
             raise InputError(f"--content {options.content!r}: lengths are above 0")
         if options.prompt or options.prompts:
             raise InputError("the gaussian model hears no prompts; take base, or leave them out")
-        self.content = gaussian.Content(time_, space)
-        self.config = _budget(options, gaussian.SHAPE, 1)
-
-    def network(self, prompt: str) -> Callable[..., Tensor]:
-        """See `_Network`."""
-        from lmdm.video.dvg import gaussian
-
-        del prompt
-        return lambda x, t, axes: gaussian.velocity(self.content, x, t, axes)
-
-    def picture(self, latents: Tensor) -> Tensor:
-        """Three channels as colours."""
-        return (latents / 2).clamp(-1, 1)
-
-
-class _Base(_Network):
-    """The small base, which was trained on grids of several sizes; patches of 4."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        from lmdm.video import base
-
-        self.net = base.load(None if options.model == "base" else Path(options.model))
-        self.guidance = 2.0 if options.guidance is None else options.guidance
-        self.negative = options.negative
-        size = (options.height or base.SIZE, options.width or base.SIZE)
-        unit = self.net.config.patch[1]
-        if size[0] % unit or size[1] % unit:
-            raise InputError(f"height and width must be multiples of {unit}")
-        self.config = _budget(options, (options.frames or base.FRAMES, *size), unit)
-
-    def network(self, prompt: str) -> Callable[..., Tensor]:
-        """See `_Network`."""
-        import torch
-
-        from lmdm.video import words
-
-        wanted, null = words.encode(prompt)[None], words.encode(self.negative)[None]
-
-        def velocity(x: Tensor, t: float, axes: object) -> Tensor:
-            del axes  # as Wan: positions are those of the grid as it is
-            when = x.new_full((len(x),), t)
-            v = self.net(x, when, wanted)
-            return (
-                v if self.guidance == 1 else torch.lerp(self.net(x, when, null), v, self.guidance)
-            )
-
-        return velocity
-
-    def picture(self, latents: Tensor) -> Tensor:
-        """See `_DvgModel`."""
-        from lmdm.video.base import to_pictures
-
-        return to_pictures(latents)
-
-
-class _Wan(_DvgModel):
-    """A Wan pipeline, driven through its scheduler."""
-
-    fps = 16.0
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        from lmdm.video import pipelines
-
-        self.pipe = pipelines.load_pipeline(options.model, options.device, options.dtype)
-        kind = pipelines.kind_of(self.pipe)
-        if kind.name != "WanPipeline":
-            raise InputError(
-                f"DVG drives Wan text-to-video here, not {kind.name}: LTX is told its grid before "
-                "the loop"
-            )
-        self.options = options
-        rows, columns = options.height or kind.height, options.width or kind.width
-        frames = options.frames or kind.window
-        if rows % (2 * kind.spatial) or columns % (2 * kind.spatial):
-            raise InputError(f"height and width must be multiples of {2 * kind.spatial}")
-        if (frames - 1) % kind.temporal:
-            raise InputError(f"frames must be 1 more than a multiple of {kind.temporal}")
-        shape = (1 + (frames - 1) // kind.temporal, rows // kind.spatial, columns // kind.spatial)
-        self.config = _budget(options, shape, 2)
-        self.size = (frames, rows, columns)
-        self.guidance = kind.guidance if options.guidance is None else options.guidance
-
-    def render(self, grid: GrowingGrid, prompt: str, on_step: Callable[[int], object]) -> Tensor:
-        """See `_DvgModel`."""
-        from lmdm.video.dvg.scheduler import DVGScheduler
-
-        pipe, (frames, rows, columns) = self.pipe, self.size
-        scheduler = DVGScheduler()
-        latents = scheduler.follow(grid, pipe.transformer.config.in_channels, on_step)
-        pipe.scheduler = scheduler
-        result = pipe(
-            prompt=prompt, negative_prompt=self.options.negative or None, height=rows,
-            width=columns, num_frames=frames, num_inference_steps=self.config.steps,
-            guidance_scale=self.guidance, latents=latents.to(pipe.device), output_type="latent",
+        config = _budget(options, gaussian.SHAPE, 1)
+        return models.GaussianModel(gaussian.Content(*lengths), config)
+    if pipelines.is_pipeline(options.model):
+        pipe = pipelines.load_pipeline(options.model, options.device, options.dtype)
+        kind = pipelines.kind_of(pipe)
+        size = (
+            options.frames or kind.window, options.height or kind.height,
+            options.width or kind.width,
         )  # fmt: skip
-        clean: Tensor = result.frames[0]
-        return clean
-
-    def picture(self, latents: Tensor) -> Tensor:
-        """See `_DvgModel`."""
-        from lmdm.video.pipelines import decode
-
-        return decode(self.pipe, latents)
+        config = _budget(options, models.wan_grid(pipe, *size), 2)
+        guidance = kind.guidance if options.guidance is None else options.guidance
+        return models.WanModel(pipe, config, *size, options.negative, guidance)
+    network = base.load(None if options.model == "base" else Path(options.model))
+    unit = network.config.patch[1]
+    rows, columns = options.height or base.SIZE, options.width or base.SIZE
+    if rows % unit or columns % unit:
+        raise InputError(f"height and width must be multiples of {unit}")
+    config = _budget(options, (options.frames or base.FRAMES, rows, columns), unit)
+    guidance = 2.0 if options.guidance is None else options.guidance
+    return models.BaseModel(network, config, options.negative, guidance)
 
 
 # -- plan -------------------------------------------------------------------------------------

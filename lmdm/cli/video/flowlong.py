@@ -281,7 +281,7 @@ def _plan(options: argparse.Namespace) -> int:
     sizes = SimpleNamespace(
         temporal=options.temporal, window=default[0], stride=default[1], fps=16.0
     )
-    frames = _wanted_frames(options, sizes)  # type: ignore[arg-type]
+    frames = _wanted_frames(options, sizes)
     geometry = _geometry(options, sizes, frames)
     try:
         channels, rows, columns = (int(part) for part in options.latent.split("x"))
@@ -360,10 +360,9 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
             raise InputError(f"there is no row {row!r}; the rows are {', '.join(evaluate.ROWS)}")
     common.one_thread_a_core()
     model = _model(options)
-    analytic = isinstance(model, AnalyticModel)
-    frames = options.frames or (67 if analytic else 61)
+    frames = options.frames or (67 if isinstance(model, AnalyticModel) else 61)
     geometry: WindowGeometry = _geometry(options, model, frames)
-    if analytic:
+    if isinstance(model, AnalyticModel):
         judges, prompt = evaluate.analytic_judges(model.world, geometry), lambda _: ""
         switches = "switches"
     else:

@@ -119,11 +119,10 @@ class Planner(nn.Module):
             nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, dim), nn.RMSNorm(dim),
             nn.Linear(dim, dim),
         )  # fmt: skip
-        self.for_gen = nn.Sequential(
-            nn.Linear(dim, WIDTH), nn.GELU(), nn.RMSNorm(WIDTH), nn.Linear(WIDTH, WIDTH)
-        )
-        nn.init.zeros_(self.for_gen[3].weight)
-        nn.init.zeros_(self.for_gen[3].bias)
+        last = nn.Linear(WIDTH, WIDTH)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.for_gen = nn.Sequential(nn.Linear(dim, WIDTH), nn.GELU(), nn.RMSNorm(WIDTH), last)
         self.flow_head = FlowHead(WIDTH, dim)
 
     def hidden(

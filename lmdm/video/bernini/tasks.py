@@ -52,8 +52,8 @@ def placed(scene: Scene, generator: np.random.Generator) -> Scene:
 
 def any_scene(generator: np.random.Generator) -> Scene:
     """Any scene whose way fits."""
-    indices = [int(generator.integers(count)) for count in COUNTS]
-    return placed(Scene(*indices), generator)
+    shape, colour, direction, speed = (int(generator.integers(count)) for count in COUNTS)
+    return placed(Scene(shape, colour, direction, speed), generator)
 
 
 def reversed_in_time(scene: Scene) -> Scene:
@@ -88,8 +88,7 @@ def make_case(task: str, generator: np.random.Generator, ambiguous: float = 0.15
     reference = any_scene(generator)
     what = ATTRIBUTES[generator.integers(2)]
     target = replace(source, **{what: getattr(reference, what)})
-    return Case(task, f"keep source {what} of first".replace("source ", ""), target, source,
-                (reference,))  # fmt: skip
+    return Case(task, f"{what} of first", target, source, (reference,))
 
 
 def _from_references(generator: np.random.Generator) -> Case:

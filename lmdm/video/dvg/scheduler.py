@@ -30,6 +30,7 @@ class DVGScheduler(FlowMatchEulerDiscreteScheduler):
     """Euler steps on a grid that grows. `couple` it before every video."""
 
     grid: GrowingGrid
+    _step_index: int | None
 
     def couple(
         self,
@@ -81,7 +82,7 @@ class DVGScheduler(FlowMatchEulerDiscreteScheduler):
         """One Euler step, or a transition: then what is returned stands on the next grid."""
         if self.step_index is None:
             self._init_step_index(timestep)
-        index, x, v = self.step_index, sample.float(), model_output.float()
+        index, x, v = int(self.step_index), sample.float(), model_output.float()
         sigma = float(self.sigmas[index])
         now = time.perf_counter()
         self.grid.spent(now - self._begun)
@@ -91,9 +92,9 @@ class DVGScheduler(FlowMatchEulerDiscreteScheduler):
             self.timesteps.copy_(self.sigmas[:-1] * self.config.num_train_timesteps)
         else:
             x = x + (float(self.sigmas[index + 1]) - sigma) * v
-        self._step_index += 1
+        self._step_index = index + 1
         if self._on_step is not None:
-            self._on_step(self._step_index)
+            self._on_step(index + 1)
         self._begun = time.perf_counter()
         x = x.to(sample.dtype)
         if not return_dict:

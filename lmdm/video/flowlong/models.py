@@ -37,15 +37,35 @@ class Run:
 
 
 class LongVideoModel(Protocol):
-    """window, stride: in frames of the video; temporal: frames a latent frame."""
+    """What a render asks of a model; lengths are in frames of the video."""
 
-    temporal: int
-    fps: float
-    window: int
-    stride: int
-    steps: int
-    shift: float
-    guidance: float
+    @property
+    def temporal(self) -> int:
+        """Frames a latent frame."""
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+
+    @property
+    def window(self) -> int:
+        """Frames a window."""
+
+    @property
+    def stride(self) -> int:
+        """Frames from window to window."""
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps, where none are asked for."""
+
+    @property
+    def shift(self) -> float:
+        """Of the timesteps, likewise."""
+
+    @property
+    def guidance(self) -> float:
+        """Likewise."""
 
     def run(self, run: Run, state: WindowState | None, on_step: OnStep) -> WindowState:
         """Samples to the end, from noise or from a kept state; `on_step` sees every state."""

@@ -60,6 +60,8 @@ class FlowLongScheduler(FlowMatchEulerDiscreteScheduler):
     geometry: WindowGeometry
     coupling: FlowLongConfig
     state: WindowState
+    timesteps: Tensor
+    sigmas: Tensor
 
     def couple(
         self,

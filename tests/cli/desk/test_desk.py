@@ -161,9 +161,14 @@ def test_the_doctor_and_rendering_are_jobs(desk, no_jobs, tmp_path):
     folder = take(tmp_path / "takes" / "one")
     desk.send(m.ExamineModel("starter"))
     desk.send(m.RenderTake(str(folder), 16))
+    desk.send(m.LookAround())
     until(lambda: len(no_jobs) == 3)
-    listing, doctor, render = no_jobs
+    doctor, render, listing = no_jobs
     assert listing[2] == ["models", "list"]
+    assert listing[3]([{"name": "starter"}, {"name": "half", "complete": False}]) == "1 models"
+    assert no_jobs[3][2] == ["models", "info", "starter"]
+    no_jobs[3][3]({"name": "starter", "parameters": 2e6, "bytes": 9e6})
+    assert desk.snapshot().models[0].says == "2.0 million parameters, 9 MB"
     assert doctor[2] == ["doctor", "--model", "starter"]
     report = {
         "engine": {"real_time_factor": 0.4}, "model": {"says": "33 MB"}, "verdict": "it plays",

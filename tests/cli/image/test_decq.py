@@ -90,6 +90,7 @@ def test_killed_and_resumed_is_as_if_never_killed(pictures: Path, tmp_path: Path
     for stage in ("autoencoder", "generator"):
         weights = f"{stage}/model.safetensors"
         assert same_tensors(whole / weights, broken / weights)
+    assert not list(broken.rglob("*.part"))
 
 
 def test_stopped_by_the_clock_goes_on(pictures: Path, tmp_path: Path, run: Path) -> None:

@@ -197,6 +197,24 @@ def test_a_table_that_should_be_falsified_is():
     assert verdict(rows(0.25, 0.75, 0.17, 108.0))["falsified"]
 
 
+@pytest.mark.slow
+def test_the_table_of_the_model_that_comes_along():
+    """Dossier §6's relations, on five random trajectories; the kept report has all policies."""
+    from lmdm.video.worldkv.evaluate import table
+
+    names = [
+        "full", "sliding", "retrieval k=2", "random k=2", "k=2, keep .25", "k=4, keep .25",
+        "k=2, keep .25, random tokens",
+    ]  # fmt: skip
+    *_, (_, done) = table(ring.load(), 5, 40, 4, names)
+    mse = {name: row["revisit_mse"]["mean"] for name, row in done.items()}
+    assert not verdict(done)["falsified"]
+    assert mse["sliding"] > mse["random k=2"] > 2 * mse["retrieval k=2"]
+    assert mse["full"] < 0.02
+    assert mse["k=2, keep .25"] < mse["k=2, keep .25, random tokens"]
+    assert all(row["variance"]["mean"] > 0.5 for row in done.values())  # nothing is frozen
+
+
 def test_sweeps_and_walks_move_by_a_cell_at_most():
     for positions in (
         ring.sweep(100), ring.random_sweep(100, np.random.default_rng(0)),
