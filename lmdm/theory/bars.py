@@ -135,31 +135,23 @@ def _triad(chord: int) -> Tensor:
 def _melody(notes: list[PlayedNote], bars: int) -> Tensor:
     """The leading voice [bars, STEPS]: the highest note that is struck at each step."""
     voice = _leading_voice(notes)
-    steps = torch.full((bars * STEPS,), HOLD)
-    sounding_until = 0.0
     struck: dict[int, PlayedNote] = {}
     for note in voice:
         step = round(note.start)
-        if step < len(steps) and (step not in struck or note.pitch > struck[step].pitch):
+        if step not in struck or note.pitch > struck[step].pitch:
             struck[step] = note
+    steps = torch.full((bars * STEPS,), HOLD)
+    end: float | None = None  # of what sounds
     for step in range(len(steps)):
         if step in struck:
             pitch = struck[step].pitch
             pitch += 12 * max(0, -(-(LOWEST - pitch) // 12))
             pitch -= 12 * max(0, -(-(pitch - HIGHEST) // 12))
             steps[step] = FIRST_PITCH + pitch - LOWEST
-            sounding_until = struck[step].end
-        elif step >= sounding_until - 0.5 and (step == 0 or steps[step - 1] != REST):
-            steps[step] = REST if _ended(steps, step) else HOLD
+            end = struck[step].end
+        elif end is not None and step >= end - 0.5:
+            steps[step], end = REST, None
     return steps.view(bars, STEPS)
-
-
-def _ended(steps: Tensor, step: int) -> bool:
-    """Whether something sounds that a rest would end; a rest then lasts by holding."""
-    for before in range(step - 1, -1, -1):
-        if steps[before] != HOLD:
-            return bool(steps[before] != REST)
-    return step == 0
 
 
 def _leading_voice(notes: list[PlayedNote]) -> list[PlayedNote]:

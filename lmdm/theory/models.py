@@ -20,7 +20,7 @@ from lmdm.diffusion.discrete.process import TokenProcess
 from lmdm.diffusion.discrete.representation import Representation, TokenPrediction
 from lmdm.diffusion.discrete.sampling import Corrector, Shaping
 from lmdm.errors import InputError
-from lmdm.theory.bars import allowed_tokens
+from lmdm.theory.bars import BAR, VOCABULARY, allowed_tokens
 from lmdm.theory.network import NetworkConfig, TokenNet
 from lmdm.weights import load_into, save_module, write_beside
 
@@ -53,6 +53,10 @@ class ModelConfig:
                 f"model: {len(self.alphabet)} tokens are named, the network has "
                 f"{self.network.vocabulary}"
             )
+        if self.layout == "bars" and (
+            self.network.vocabulary != VOCABULARY or self.network.length % BAR
+        ):
+            raise InputError(f"model: bars have {VOCABULARY} tokens and whole bars of {BAR}")
         process = self.network.process
         if process != "uniform" and self.loss == "ce":
             raise InputError(f"model: the {process} process is trained with elbo, not ce")

@@ -81,6 +81,7 @@ def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
     ("change", "wrong"),
     [
         ({"layout": "poem"}, "layout"),
+        ({"layout": "bars"}, "whole bars of 34"),
         ({"means": "score"}, "means"),
         ({"colour": 1}, "unknown key 'colour'"),
         ({"alphabet": ["a"]}, "1 tokens are named"),
