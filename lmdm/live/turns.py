@@ -69,8 +69,8 @@ def _event(session: Session, each: Applied) -> None:
     elif isinstance(message, m.Resume):
         session.start_again(message.seed)
     elif isinstance(message, m.PrimeWith):
-        latents = wire.array_of(message.latents, session.latent_channels)
-        session.stream.prime(session.tensor(latents))
+        given = wire.array_of(message.latents, session.latent_channels)
+        session.stream.prime(session.tensor(given))
     elif isinstance(message, m.HearInput):
         session.hear(session.tensor(wire.array_of(message.latents, session.latent_channels)))
     elif isinstance(message, m.PrimeFromBars):
