@@ -43,6 +43,7 @@ BUFFER_MS = 90.0
 CAPACITY_MS = 1000.0  # the longest buffer that SetBuffer can ask of the device's ring
 LOAD_TIMEOUT = 180.0
 TOLD_SECONDS = 10.0  # how long a line for the musician is shown
+BASS_HZ = 150.0  # what lies below is the bass that is muted
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,9 @@ class Performance:
                 self._clocks.send_out(on)
             case m.UndoChange() | m.RedoChange():
                 self._edit(isinstance(message, m.UndoChange))
+            case m.SetBassMute(on=on):
+                self._now(m.SetHighPass(BASS_HZ if on else None))
+                self._to_engine(message)
             case _ if not self._scene(message):
                 self._to_engine(message)
 
