@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from audio_io.osc_messages import ROOT, message_of, state_of
+from audio_io.osc_messages import ROOT, arguments_of, message_of, state_of
 from lmdm.errors import InputError
 from lmdm.live.messages import Message, Snapshot
 
@@ -85,6 +85,13 @@ class OscServer:
         if len(self._subscribers) >= MOST_SUBSCRIBERS and address not in self._subscribers:
             raise InputError(f"OSC: more than {MOST_SUBSCRIBERS} programs want the state")
         self._subscribers[address] = {}
+
+    def mirror(self, message: Message) -> None:
+        """Tells who wants the state of a control message, whoever sent it, at its own address."""
+        if self._subscribers:
+            name, arguments = arguments_of(message)
+            for address in tuple(self._subscribers):
+                self._post(address, name, arguments)
 
     def close(self) -> None:
         """Ends both directions."""

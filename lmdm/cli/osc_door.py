@@ -41,6 +41,12 @@ class OscDoor:
         if reply is not None:
             self._server.reply_to(*reply)
 
+    def mirror(self, message: Message) -> None:
+        """Tells other programs of a control message."""
+        server = self._server
+        if server is not None:
+            server.mirror(message)
+
     @property
     def text(self) -> str:
         """Where we listen and whom we tell; empty when closed."""

@@ -224,6 +224,7 @@ class Performance:
         Raises:
             InputError: what is asked for is not there: a take's folder, a scene, a device, a port.
         """
+        self._osc.mirror(message)
         if self._desk is not None:
             self._desk.observe(message)
             if self._desk.handle(message):

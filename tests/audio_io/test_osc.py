@@ -193,6 +193,16 @@ def test_the_state_is_told_to_whom_asks_and_then_what_changes(stage: Stage) -> N
     wait(lambda: "state to" not in stage.server.text)
 
 
+def test_control_messages_are_told_at_their_own_addresses(stage: Stage) -> None:
+    stage.server.mirror(SetGuidance(9.0))  # nobody wants to know
+    stage.call("/lmdm/subscribe", stage.client.getsockname()[1])
+    assert stage.hear("/lmdm/state/status") == ["playing"]
+    stage.server.mirror(SetGuidance(2.5))
+    assert stage.hear("/lmdm/set_guidance") == [2.5]
+    stage.server.mirror(SetDrums(None))
+    assert stage.hear("/lmdm/set_drums") == ["none"]
+
+
 def test_problems_are_one_line_and_told_to_the_program(stage: Stage) -> None:
     stage.call("/lmdm/subscribe", stage.client.getsockname()[1])
     stage.call("/lmdm/set_guidance", 99.0)
