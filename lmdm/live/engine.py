@@ -283,6 +283,7 @@ class Engine:
             "real_time_factor": round(median(self._factors), 4) if self._factors else 0.0,
             "lead": self._lead,
             "generation": horizon.generation,
+            "safe": horizon.safe,
             "horizon": max(0, horizon.first_change - self._ring.read_total),
             "waiting": [each.to_dict() for each in horizon.waiting()],
             "governor": self._governor.words(

@@ -79,6 +79,7 @@ class Horizon:
         self._ring = ring
         self._report = report
         self._ahead: deque[_Ahead] = deque()
+        self.safe = 0  # stream position before which nothing is taken back any more
         self._later: list[Placed] = []  # act in the next block
         self._seconds: deque[float] = deque(maxlen=RECENT)  # of making one block
 
@@ -134,7 +135,7 @@ class Horizon:
 
     def forget(self) -> None:
         """Lets go of blocks that have been read."""
-        read = self._ring.read_total
+        self.safe = read = self._ring.read_total
         while self._ahead and self._ahead[0].block.start + len(self._ahead[0].block.pcm) <= read:
             self._ahead.popleft()
 

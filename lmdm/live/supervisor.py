@@ -36,9 +36,6 @@ from lmdm.live.messages import (
     Snapshot,
     Status,
     UndoBars,
-    Waiting,
-    in_words,
-    kind_of,
     to_dict,
 )
 from lmdm.live.player import ignore
@@ -53,6 +50,7 @@ LOAD_SECONDS = 120.0
 FILL_SECONDS = 3.0  # an engine that has not filled the lead by then begins all the same
 MOST_RESTARTS = 5  # within RESTART_WINDOW seconds; then the session is given up
 RESTART_WINDOW = 30.0
+SETTLE_SECONDS = 1.0
 OFFSET_SAMPLES = 44  # the live input's place is told anew when it has moved by a millisecond
 MOST_IN_FLIGHT = 200  # controls sent and not yet read by the engine; more wait here, coalesced
 
@@ -187,17 +185,8 @@ class Supervisor:
                 latency=self._landings.lanes(),
                 control_latency=self._landings.kinds(),
                 landed=self._landings.markers(),
-                waiting=self._waits(heard),
+                waiting=waiting.shown(self._waiting, self.beat(heard)),
             )
-
-    def _waits(self, heard: int) -> tuple[Waiting, ...]:
-        beat = self.beat(heard)
-        waits = [
-            Waiting(kind_of(type(w.change)), in_words(w.change), w.boundary, w.beat - beat)
-            for w in self._waiting
-            if w.beat > beat
-        ]
-        return tuple(sorted(waits, key=lambda each: each.beats))
 
     def beat(self, sample: int) -> float:
         """The musical position of a stream position near what is heard."""
@@ -214,7 +203,13 @@ class Supervisor:
             return self._landings.last_at(kind)
 
     def settle(self) -> None:
-        """Tells `on_applied` of every control that has been heard by now."""
+        """Tells `on_applied` of every control that has been heard by now.
+
+        Waits for the engine's word that it is final, a few hundredths of a second.
+        """
+        heard, end = self._ring.read_total, time.monotonic() + SETTLE_SECONDS
+        while self._engine is not None and self._ledger.safe < heard and time.monotonic() < end:
+            time.sleep(0.005)
         self._ledger.settle()
 
     def remembered(self) -> tuple[Mapping[str, Any], np.ndarray] | None:
@@ -243,7 +238,7 @@ class Supervisor:
                 each.end(0.5)
                 each.pipe.close()
         self._engine = self._standby = None
-        self.settle()
+        self._ledger.settle(final=True)
         self._tell("stopped", "stopped")
 
     # --- the watcher thread ---------------------------------------------------------------------
@@ -258,7 +253,7 @@ class Supervisor:
             for each in engines:
                 self._listen(each)
             self._land()
-            self.settle()
+            self._ledger.settle()
             with self._lock:
                 self._pump()
                 self._tell_offset()
@@ -366,6 +361,7 @@ class Supervisor:
     def _hear_figures(self, values: Mapping[str, Any]) -> None:
         with self._lock:
             self._unread = sum(each.number > values["number"] for each in self._in_flight)
+            self._ledger.safe = int(values["safe"])
             self._waiting = [waiting.Waiting.from_dict(each) for each in values["waiting"]]
             self._snapshot = replace(
                 self._snapshot,

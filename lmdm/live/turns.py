@@ -76,7 +76,9 @@ def _event(session: Session, each: Applied) -> None:
     elif isinstance(message, m.PrimeFromBars):
         bar = session.clock.beats_per_bar * 60.0 * SAMPLE_RATE / session.clock.bpm(each.sample)
         frames = min(round(message.bars * bar / session.frame_samples), session.context_frames)
-        session.stream.prime(*session.history.before(session.history.frames, frames))
+        latents, local = session.history.before(session.history.frames, frames)
+        if latents.shape[1] >= session.block_frames:
+            session.stream.prime(latents, local)
     elif isinstance(message, m.UndoBars):
         _undo(session, each.sample, message.bars)
 
