@@ -42,6 +42,7 @@ RING_SECONDS = 12.0  # holds the deepest lead that SetLead allows
 BUFFER_MS = 90.0
 CAPACITY_MS = 1000.0  # the longest buffer that SetBuffer can ask of the device's ring
 LOAD_TIMEOUT = 180.0
+TOLD_SECONDS = 10.0  # how long a line for the musician is shown
 BASS_HZ = 150.0  # what lies below is the bass that is muted
 
 
@@ -87,7 +88,7 @@ class Performance:
         self._take_wanted = False
         self._problem: InputError | None = None
         self._style = ""  # the file
-        self._told = ""  # the newest line for the musician
+        self._told, self._told_until = "", 0.0  # the newest line for the musician
         self._silent_underruns = 0  # while the engine loaded: there was nothing to hear
         self._closed = False
 
@@ -163,7 +164,8 @@ class Performance:
         try:
             home = self.settings.home
             folder = home / "midi" if home is not None else None
-            self._desk = MidiDesk(self.send, self.snapshot, self.settings.midi_port, folder)
+            port = self.settings.midi_port
+            self._desk = MidiDesk(self.send, self.snapshot, port, folder, self._tell)
             self._clocks.use_midi(self._desk.clock, self._desk.send)
         except InputError as problem:
             if self.settings.midi_port is not None:
@@ -358,7 +360,10 @@ class Performance:
         return True
 
     def _tell(self, text: str) -> None:
-        self._told = text
+        self._told, self._told_until = text, time.monotonic() + TOLD_SECONDS
+
+    def _newly_told(self) -> str:
+        return self._told if time.monotonic() < self._told_until else ""
 
     # --- where the music is --------------------------------------------------------------------
 
@@ -402,7 +407,7 @@ class Performance:
         clocks, edits = self._clocks, self._edits
         return replace(
             base,
-            text=self._takes.error or self._told or base.text,
+            text=self._takes.error or self._newly_told() or base.text,
             heard=heard,
             heard_beat=max(0.0, self.supervisor.beat(heard)),
             style=self._style,
