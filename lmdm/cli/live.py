@@ -202,13 +202,16 @@ def _play_in_window(
     hearing = Hearing()
     performance.add_listener(hearing.hear)
 
+    playing = [performance]  # the one that plays, last
+
     def reopen(model: str) -> Performance:
         """Another performance with another model, that goes on as this one stood."""
-        desk.performance.close()
-        opened = _with_model(desk.performance, model)
-        opened.open()
-        opened.add_listener(hearing.hear)
-        return opened
+        following = _with_model(playing[-1], model)
+        playing[-1].close()
+        following.open()
+        following.add_listener(hearing.hear)
+        playing.append(following)
+        return following
 
     folder = user_data_path("lmdm") / "presets"
     desk = Desk(performance, Presets(folder), Path("takes"), reopen)
@@ -223,7 +226,7 @@ def _play_in_window(
             )
     finally:
         desk.close()
-    return desk.performance
+    return playing[-1]
 
 
 def _with_model(performance: Performance, model: str) -> Performance:

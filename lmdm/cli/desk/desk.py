@@ -65,6 +65,7 @@ class Desk(Generic[Instrument]):
         self._models: dict[str, ModelOffer] = {}
         self._shown: dict[str, Any] = {"presets": (), "takes": ()}
         self._opening = ""  # the model that is being opened
+        self._last = Snapshot()  # the newest of a performance that was open
         self._listening: tuple[str, subprocess.Popen[bytes]] | None = None
         self._muted_before = False
         self._asked: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
@@ -97,15 +98,16 @@ class Desk(Generic[Instrument]):
         )
 
     def _base(self) -> Snapshot:
-        """The performance's own; while another is being opened, that it loads."""
+        """The performance's own; while another is being opened, as it stood, and that it loads."""
         opening = self._opening
         if not opening:
-            return self.performance.snapshot()
+            self._last = self.performance.snapshot()
+            return self._last
+        progress = 0.0
         with contextlib.suppress(Exception):  # one is closed and the other not yet open
-            snapshot = self.performance.snapshot()
-            if snapshot.status == "loading":
-                return replace(snapshot, model=opening)
-        return Snapshot(text=f"Loading {opening}", model=opening)
+            progress = self.performance.snapshot().progress
+        words = f"Loading {opening}"
+        return replace(self._last, status="loading", text=words, model=opening, progress=progress)
 
     def close(self) -> None:
         """Ends jobs and listening."""
