@@ -138,15 +138,13 @@ def open_client(api: str, direction: Direction, name: str = CLIENT_NAME) -> Any:
 jack_died = threading.Event()  # set when libjack has lost its server
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_char_p)
 def _jack_error(message: bytes) -> None:
     if b"read fail" in message or b"read socket" in message:
         jack_died.set()
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_char_p)
-def _jack_info(_: bytes) -> None:
-    pass
+_TEXT_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
+_HANDLERS = (_TEXT_FUNCTION(_jack_error), _TEXT_FUNCTION(lambda _: None))  # libjack keeps pointers
 
 
 def _listen_to_jack() -> None:
@@ -156,8 +154,8 @@ def _listen_to_jack() -> None:
         loaded = Path("/proc/self/maps").read_text().split()
         for path in {each for each in loaded if Path(each).name.startswith("libjack")}:
             jack = ctypes.CDLL(path)
-            jack.jack_set_error_function(_jack_error)
-            jack.jack_set_info_function(_jack_info)
+            jack.jack_set_error_function(_HANDLERS[0])
+            jack.jack_set_info_function(_HANDLERS[1])
 
 
 def rtmidi_module() -> Any:

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lmdm import checkpoints
 from lmdm.conditioning.local import LocalConditioning
+from lmdm.conditioning.numbers import Conditioner
 from lmdm.conditioning.text import MiniLMTextEncoder, TextEncoder
 from lmdm.dit.config import DiTConfig
 from lmdm.dit.model import DiT
 from lmdm.errors import InputError
+from lmdm.formats.foreign import projection_of
 from lmdm.stream.config import StreamConfig
 from training.data.shards import Manifest
+from training.data.sound import codec_hash
 from training.finetune.config import NetworkConfig
 from training.finetune.stem import with_stem
 
@@ -34,6 +37,9 @@ class Base:
     stream: StreamConfig
     text: dict[str, Any] | None  # config.json's entry
     sha256: str  # of the weights it began from
+    global_condition: Tensor | None = None
+    conditioner: Conditioner | None = None
+    projection: nn.Linear | None = None  # after the text encoder
 
     @property
     def text_dim(self) -> int:
@@ -58,6 +64,8 @@ class Base:
             stream_config=stream,
             controls=names,
             text=self.text,
+            conditioner=self.conditioner,
+            projection=self.projection,
             half=False,
         )
 
@@ -79,25 +87,34 @@ def load_base(
     if network is not None and network.fresh:
         return _fresh(model, controls, network, seed)
     loaded = checkpoints.load(model)
+    if loaded.dit.config.objective != "rectified_flow":
+        raise InputError(
+            f"{model} predicts {loaded.dit.config.objective}; training is for rectified flow, as "
+            "Stable Audio Open Small and the starter are"
+        )
     before = loaded.conditioning
     names = controls if controls is not None else (before.names if before else ())
     after = LocalConditioning(names) if names else None
-    dit = with_stem(loaded.dit, before, after, stem_init)
+    dit = with_stem(loaded.dit, before, after, stem_init).train().requires_grad_(True)
+    dit.timestep_features.weight.requires_grad_(False)  # fixed random frequencies
     return Base(
-        dit=dit.train().requires_grad_(True),
+        dit=dit,
         codec=loaded.codec,
-        codec_sha256=checkpoints.load_codec(model)[1],
+        codec_sha256=codec_hash(loaded.codec),
         conditioning=after,
         text_encoder=loaded.text_encoder,
         stream=loaded.stream_config,
         text=loaded.config.get("text"),
         sha256=loaded.sha256,
+        global_condition=loaded.global_condition,
+        conditioner=loaded.conditioner,
+        projection=projection_of(loaded),
     )
 
 
 def _fresh(model: str, controls: tuple[str, ...] | None, network: NetworkConfig, seed: int) -> Base:
     """Fresh weights around a model's codec; its words are MiniLM's."""
-    codec, codec_hash = checkpoints.load_codec(model)
+    codec = checkpoints.load_codec(model)[0]
     folder = checkpoints.find(model)
     described = checkpoints.read_config(folder)
     names = controls if controls is not None else tuple(described["conditioning"]["controls"])
@@ -122,7 +139,7 @@ def _fresh(model: str, controls: tuple[str, ...] | None, network: NetworkConfig,
     return Base(
         dit=dit,
         codec=codec,
-        codec_sha256=codec_hash,
+        codec_sha256=codec_hash(codec),
         conditioning=conditioning,
         text_encoder=MiniLMTextEncoder(folder / "tokenizer.json"),
         stream=StreamConfig.from_dict(dict(described["stream"])),

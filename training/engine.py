@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -21,10 +22,12 @@ from typing import Any, Literal, Protocol
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from tqdm import tqdm
 
 from lmdm.errors import InputError
-from training.checkpoint import State, bare
+from training.checkpoint import State, bare, whole
 from training.config import MAY_CHANGE, check_range
 from training.run import Run
 
@@ -41,6 +44,7 @@ class EngineConfig:
     batch_size: int = 16  # rows a step over all processes and accumulation
     microbatch: int = field(default=16, metadata=MAY_CHANGE)  # rows at once in one process
     precision: Precision = "no"
+    sharded: bool = field(default=False, metadata=MAY_CHANGE)  # FSDP instead of DDP
     activation_checkpointing: bool = field(default=False, metadata=MAY_CHANGE)
     checkpoint_minutes: float = field(default=5.0, metadata=MAY_CHANGE)
     checkpoint_steps: int = field(default=0, metadata=MAY_CHANGE)  # 0: by the clock alone
@@ -112,6 +116,37 @@ def accelerator(config: EngineConfig, all_parameters_used: bool = True) -> Accel
         raise InputError(
             f"config key 'engine.precision' is {config.precision}: {problem}"
         ) from None
+
+
+def prepare(
+    accelerator: Accelerator,
+    config: EngineConfig,
+    module: nn.Module,
+    plans: Mapping[str, tuple[OptimizerConfig, nn.Module]],
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The module for this process, and its optimisers by name.
+
+    plans: each optimiser's settings, and the part of the module that it trains. DDP where there are
+    several processes; with `config.sharded` FSDP: parameters, gradients and moments are shared out
+    and gathered for each pass of the whole module.
+    """
+    if not config.sharded:
+        optimizers = {name: plan.build(part) for name, (plan, part) in plans.items()}
+        module, *prepared = accelerator.prepare(module, *optimizers.values())
+        return module, dict(zip(optimizers, prepared, strict=True))
+    if accelerator.num_processes == 1:
+        raise InputError(
+            "config key 'engine.sharded' is true, but there is one process; start several with "
+            "accelerate launch"
+        )
+    mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
+    fully_shard(module.to(accelerator.device), mesh=mesh, reshard_after_forward=True)
+    optimizers = {
+        name: accelerator.prepare_optimizer(plan.build(part))
+        for name, (plan, part) in plans.items()
+    }
+    # Mixed precision without another wrapper.
+    return accelerator.prepare_model(module, evaluation_mode=True), optimizers
 
 
 @dataclass(frozen=True)
@@ -194,7 +229,7 @@ def descend(
     optimizer.step()
     names = sorted(totals)
     means = accelerator.reduce(torch.stack([totals[n].float() for n in names]), reduction="mean")
-    return {**dict(zip(names, means, strict=True)), "gradient_norm": torch.as_tensor(float(norm))}
+    return {**dict(zip(names, means, strict=True)), "gradient_norm": whole(torch.as_tensor(norm))}
 
 
 @torch.no_grad()
@@ -211,6 +246,19 @@ def update_average(
             slow.copy_(fast)
 
 
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """The module's weights are constants, through forward and backward."""
+    trained = [each for each in module.parameters() if each.requires_grad]
+    for each in trained:
+        each.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for each in trained:
+            each.requires_grad_(True)
+
+
 def trained_parameters(module: nn.Module) -> int:
     """How many numbers are trained."""
     return sum(each.numel() for each in module.parameters() if each.requires_grad)
@@ -225,18 +273,6 @@ def checkpointed_layers(module: nn.Module) -> None:
     from lmdm.dit.layers import TransformerLayer
 
     apply_activation_checkpointing(module, check_fn=lambda m: isinstance(m, TransformerLayer))
-
-
-def without_checkpoint_wrappers(module: nn.Module) -> nn.Module:
-    """Undoes `checkpointed_layers`, in place."""
-    from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
-
-    for name, child in list(module.named_children()):
-        if isinstance(child, CheckpointWrapper):
-            setattr(module, name, child._checkpoint_wrapped_module)
-        else:
-            without_checkpoint_wrappers(child)
-    return module
 
 
 @contextmanager
@@ -278,6 +314,7 @@ def fit(
     run.forget_after(step)
     started = saved = time.monotonic()
     saved_step = step
+    figures: Mapping[str, Tensor | float] = {}
     main = accelerator.is_main_process
     bar = tqdm(total=config.steps, initial=step, desc=trainer.name, unit="step", disable=not main)
     try:
@@ -287,10 +324,9 @@ def fit(
                 step += 1
                 bar.update()
                 if step % config.log_steps == 0 or step == config.steps:
-                    values = {name: float(value) for name, value in figures.items()}
+                    values = _finite(figures, step)
                     run.log(step, values)
                     bar.set_postfix({k: f"{v:.3g}" for k, v in list(values.items())[:4]})
-                    _refuse_nan(values, step)
                 if config.validate_steps and step % config.validate_steps == 0:
                     run.log(step, {f"held_out/{k}": v for k, v in trainer.validate().items()})
                 now = time.monotonic()
@@ -301,14 +337,15 @@ def fit(
                 if accelerator.num_processes > 1:
                     due = _any(accelerator, due)
                 if leave:
-                    break
+                    break  # and be saved below
                 if due or (config.checkpoint_steps and step % config.checkpoint_steps == 0):
-                    _save(run, trainer, step)
+                    _save(run, trainer, step, figures)
                     saved, saved_step = time.monotonic(), step
             if step != saved_step or not done:
-                _save(run, trainer, step)
+                _save(run, trainer, step, figures)
             if main and asked():
-                tqdm.write(f"stopped at step {step}; the same command goes on from there")
+                said = f"stopped at step {step}; the same command goes on from there"
+                tqdm.write(said, file=sys.stderr)
     finally:
         bar.close()
         run.close()
@@ -322,16 +359,25 @@ def _any(accelerator: Accelerator, flag: bool) -> bool:
     return bool(accelerator.reduce(mine, reduction="sum") > 0)
 
 
-def _save(run: Run[Any], trainer: Trainer, step: int) -> None:
+def _save(run: Run[Any], trainer: Trainer, step: int, figures: Mapping[str, Any]) -> None:
+    _finite(figures, step)
     tensors = trainer.state.gather()
     if run.writes:
         run.checkpoints.write(step, tensors, {})
 
 
-def _refuse_nan(figures: Mapping[str, float], step: int) -> None:
-    for name, value in figures.items():
-        if not math.isfinite(value):
+def _finite(figures: Mapping[str, Tensor | float], step: int) -> dict[str, float]:
+    """Figures as numbers.
+
+    Raises:
+        RuntimeError: one of them is not finite; nothing is saved after that.
+    """
+    values = {name: float(value) for name, value in figures.items()}
+    for name, value in values.items():
+        # Loss scaling begins with gradients that overflow, and passes over those steps.
+        if not math.isfinite(value) and not name.endswith("gradient_norm"):
             raise RuntimeError(
                 f"{name} is {value} at step {step}; the last checkpoint is kept: lower the "
                 "learning rate or use bf16, and start again"
             )
+    return values

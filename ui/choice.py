@@ -72,6 +72,7 @@ class Choice(QWidget, Generic[Value]):
         self._values = [value for _, value in options]
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)
+        self.buttons: dict[str, QPushButton] = {}
         for index, (words, _) in enumerate(options):
             button = QPushButton(words)
             button.setObjectName("small")
@@ -79,8 +80,8 @@ class Choice(QWidget, Generic[Value]):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             theme.describe(button, f"{name}: {words}", what, lane)
             self._group.addButton(button, index)
+            self.buttons[words] = button
             row.addWidget(button, 1)
-        self.buttons = {words: self._group.button(i) for i, (words, _) in enumerate(options)}
         self._group.idClicked.connect(lambda index: self.chosen.emit(self._values[index]))
         theme.describe(self, name, what, lane)
 

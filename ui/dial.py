@@ -202,9 +202,11 @@ class Dial(QDial):
 
     def _draw_name(self, painter: QPainter, base: float) -> None:
         line = self.fontMetrics().height()
-        painter.setFont(theme.font(0.92))
+        room = self.width() - 1.1 * line
+        widest = self.fontMetrics().horizontalAdvance(self.name)
+        painter.setFont(theme.font(max(0.74, min(0.92, room / max(1, widest)))))
         metrics = painter.fontMetrics()
-        shown = metrics.elidedText(self.name, Qt.TextElideMode.ElideRight, self.width() - 16)
+        shown = metrics.elidedText(self.name, Qt.TextElideMode.ElideRight, round(room) + 2)
         width = metrics.horizontalAdvance(shown)
         middle = self.width() / 2
         painter.setPen(theme.colour(theme.QUIET))

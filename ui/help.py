@@ -69,7 +69,7 @@ class ShortcutsHelp(Overlay):
 
     def _place(self) -> None:
         wanted = self._inner.sizeHint()
-        rest = self.card.sizeHint() - self.card.findChild(QScrollArea).sizeHint()  # type: ignore[union-attr]
+        rest = self.card.sizeHint() - self.card.findChild(QScrollArea).sizeHint()
         wide = min(self.width() - 24, max(wanted.width() + 60, rest.width()))
         tall = min(self.height() - 24, wanted.height() + rest.height() + 30)
         self.card.setGeometry((self.width() - wide) // 2, (self.height() - tall) // 2, wide, tall)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
@@ -68,9 +70,14 @@ class PianoKeys(QWidget):
     def refresh(self) -> None:
         """Repaints when what is held, heard, or reached by the letters has changed."""
         state = (self._played.pitches, self._heard, self._played.octave)
-        if state != self._drawn:
-            self._drawn = state
+        if state == self._drawn:
+            return
+        before, self._drawn = self._drawn, state
+        if before is None or before[2] != state[2]:
             self.update()
+            return
+        for pitch in (before[0] ^ state[0]) | (before[1] ^ state[1]):
+            self.update(self.key_box(pitch).toAlignedRect())
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Wide and low."""
@@ -88,7 +95,7 @@ class PianoKeys(QWidget):
     def key_box(self, pitch: int) -> QRectF:
         """Where a key lies in the widget."""
         wide = self.width() / len(self._whites)
-        before = sum(1 for white in self._whites if white < pitch)
+        before = bisect_left(self._whites, pitch)
         if is_black(pitch):
             left = before * wide - wide * BLACK_WIDTH / 2
             return QRectF(left, 0, wide * BLACK_WIDTH, self.height() * BLACK_HEIGHT)
@@ -128,13 +135,17 @@ class PianoKeys(QWidget):
             self._played.press("mouse", found[0], clamped(found[1], 1, 127))
         self.refresh()
 
-    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
-        """White keys, then black ones, then what the letters reach."""
+    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
+        """White keys, then black ones, of those that are to be drawn anew."""
+        if event is None:
+            return
+        fresh = QRectF(event.rect())
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         pressed = self._played.pitches
         for pitch in sorted(range(self._lowest, self._highest + 1), key=is_black):
-            self._draw_key(painter, pitch, pitch in pressed)
+            if self.key_box(pitch).intersects(fresh):
+                self._draw_key(painter, pitch, pitch in pressed)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(theme.colour(theme.ACCENT, 0.6), 1))

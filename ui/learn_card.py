@@ -147,11 +147,11 @@ class LearnCard(QFrame):
         grid.addWidget(self.reverse, 2, 1)
         grid.setColumnStretch(1, 1)
         column.addWidget(self.settings)
-        row = QHBoxLayout()
-        row.addStretch(1)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
         for button in (self.cancel, self.forget, self.done):
-            row.addWidget(button)
-        column.addLayout(row)
+            buttons.addWidget(button)
+        column.addLayout(buttons)
 
     # --- what it shows --------------------------------------------------------------------------
 

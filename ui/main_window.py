@@ -9,7 +9,14 @@ from pathlib import Path
 
 import numpy as np
 from PyQt6.QtCore import QEvent, QPoint, Qt
-from PyQt6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent, QShortcut
+from PyQt6.QtGui import (
+    QCloseEvent,
+    QContextMenuEvent,
+    QKeyEvent,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+)
 from PyQt6.QtWidgets import QApplication, QDialog, QMainWindow, QMenu, QPushButton
 
 from lmdm.live import messages as m
@@ -118,7 +125,7 @@ class MainWindow(QMainWindow):
     # --- actions --------------------------------------------------------------------------------
 
     def _bind(self) -> None:
-        self.actions_by_name: dict[str, Callable[[], None]] = {
+        self.actions_by_name: dict[str, Callable[[], object]] = {
             "panic": self.safety.press_panic,
             "mute": self.safety.mute.click,
             "record": self.safety.record.click,
@@ -248,7 +255,7 @@ class MainWindow(QMainWindow):
 
     def _arrange(self) -> None:
         line = self.fontMetrics().height()
-        self.ground.arrange(arrangement(self.width(), self.height(), line))
+        self.ground.arrange(arrangement(self.width(), self.height(), line), self.width() / line)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
         """A small window shows a page at a time."""
@@ -258,8 +265,15 @@ class MainWindow(QMainWindow):
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
         """So do large letters."""
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.FontChange and hasattr(self, "ground"):
+        fresh = event is not None and event.type() == QEvent.Type.FontChange
+        if fresh and self.centralWidget() is not None:
             self._arrange()
+
+    def event(self, event: QEvent | None) -> bool:
+        """A window that lost the keyboard lets every note go: it will not see the key come up."""
+        if event is not None and event.type() == QEvent.Type.WindowDeactivate:
+            self.release_notes()
+        return super().event(event)
 
     def begin_tour(self) -> None:
         """Shows the tour to someone new."""
@@ -300,9 +314,25 @@ class MainWindow(QMainWindow):
     # --- keys and closing -----------------------------------------------------------------------
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Escape closes the learn card."""
-        if event is not None and event.key() == Qt.Key.Key_Escape:
-            self.learn_card.give_up()
+        """Letters play; Escape closes the learn card."""
+        if event is None or self.letters.pressed(event):
+            return
+        if event.key() != Qt.Key.Key_Escape or not self.learn_card.give_up():
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """A letter's note ends."""
+        if event is not None and not self.letters.released(event):
+            super().keyReleaseEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:  # noqa: N802
+        """A control's menu; by the menu key, that of the control in focus."""
+        if event is None:
+            return
+        by_key = event.reason() == QContextMenuEvent.Reason.Keyboard
+        child = self.focusWidget() if by_key else self.childAt(event.pos())
+        if not self.learn.asked(child, event.globalPos()):
+            event.ignore()
 
     def release_notes(self) -> None:
         """Lets go of every key held by mouse or letters."""
@@ -322,7 +352,6 @@ class MainWindow(QMainWindow):
                 event.ignore()
             return
         self.release_notes()
-        self.letters.stop()
         for dialog in self._dialogs.values():
             dialog.close()
         if not self._closed:
@@ -354,7 +383,7 @@ def _dialog(name: str, stage: Stage, window: MainWindow) -> QDialog:
     return TakesDialog(stage, window)
 
 
-def _entry(menu: QMenu, words: str, act: Callable[[], None]) -> None:
+def _entry(menu: QMenu, words: str, act: Callable[[], object]) -> None:
     action = menu.addAction(words)
     assert action is not None
     action.triggered.connect(lambda _on=False: act())

@@ -89,7 +89,7 @@ class SafetyButtons(QWidget):
         tall = line.height()
         self.record.setMinimumWidth(line.horizontalAdvance("0:00:00 · 99 h left") + 3 * tall)
         self.mute.setMinimumWidth(line.horizontalAdvance("Muted") + 2 * tall)
-        self.panic.setMinimumWidth(line.horizontalAdvance("Panic") + 3 * tall)
+        self.panic.setMinimumWidth(line.horizontalAdvance("Panic") + 2 * tall)
 
     def set_locked(self, locked: bool) -> None:
         """While the stage is locked a take can be begun, not ended."""

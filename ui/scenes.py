@@ -23,6 +23,7 @@ from ui import theme
 from ui.choice import Choice, choice_for
 from ui.learn import teach
 from ui.stage import Stage
+from ui.words import waiting_words
 
 LONGEST_NAME = 40
 LARGE = 1.4  # a locked stage's scenes, beside the usual size
@@ -113,7 +114,7 @@ class Countdown(QWidget):
         """The change, the beats of its whole wait, and those left."""
         words = ""
         if waiting is not None:
-            words = f"{waiting.text or waiting.kind.replace('_', ' ')} in {max(beats, 0):.1f}"
+            words = f"{waiting_words(waiting)} in {max(beats, 0):.1f}"
         share = round(1.0 - min(max(beats / max(whole, 1e-6), 0.0), 1.0), 2)
         if (words, share) != (self.words, self._share):
             self.words, self._share = words, share
@@ -208,13 +209,13 @@ class ScenesStrip(QWidget):
         self._row.addWidget(self.keep)
         self._row.addWidget(self.name)
         self._row.addStretch(1)
-        self.scroll = QScrollArea()
-        self.scroll.setWidget(inner)
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scroll.setFixedHeight(round(self.fontMetrics().height() * 2.2))
+        self.shelf = QScrollArea()
+        self.shelf.setWidget(inner)
+        self.shelf.setWidgetResizable(True)
+        self.shelf.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.shelf.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.shelf.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.shelf.setFixedHeight(round(self.fontMetrics().height() * 2.2))
         when = QHBoxLayout()
         when.setSpacing(10)
         for widget in (self.quantise, self.countdown, self.cancel):
@@ -222,7 +223,7 @@ class ScenesStrip(QWidget):
         self._lines = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         self._lines.setContentsMargins(0, 0, 0, 0)
         self._lines.setSpacing(10)
-        self._lines.addWidget(self.scroll, 1)
+        self._lines.addWidget(self.shelf, 1)
         self._lines.addLayout(when)
 
     def set_stacked(self, stacked: bool) -> None:
@@ -271,7 +272,7 @@ class ScenesStrip(QWidget):
         self._locked = locked
         self.keep.setVisible(not locked)
         line = self.fontMetrics().height()
-        self.scroll.setFixedHeight(round(line * 2.2 * (LARGE if locked else 1.0)))
+        self.shelf.setFixedHeight(round(line * 2.2 * (LARGE if locked else 1.0)))
         self.countdown.set_large(locked)
         for button in self.buttons:
             button.large = locked

@@ -27,6 +27,7 @@ def _grounds(points: float) -> str:
     return f"""
 QWidget {{ color: {TEXT}; }}
 QMainWindow, QDialog, QWidget#ground {{ background: {GROUND}; }}
+QDialog {{ border: 1px solid {LINE}; }}
 QFrame#panel {{ background: {PANEL}; border-radius: 8px; }}
 QFrame#card {{ background: {PANEL}; border: 1px solid {ACCENT}; border-radius: 10px; }}
 QLabel#caption {{ color: {QUIET}; }}
@@ -43,7 +44,7 @@ def _buttons(points: float) -> str:
     return f"""
 QPushButton {{
     background: {RAISED}; border: 1px solid {LINE}; border-radius: 6px;
-    padding: 5px 12px; min-height: 1.4em; icon-size: {round(points * 1.9)}px;
+    padding: 5px 10px; min-height: 1.4em; icon-size: {round(points * 1.9)}px;
 }}
 QPushButton:hover {{ border-color: {QUIET}; }}
 QPushButton:pressed {{ background: {LINE}; }}

@@ -25,6 +25,7 @@ TONES = {
     "alarm": theme.ALARM,
 }
 MOST_GUESS_SECONDS = 0.5  # how far past the last report the beat may be guessed
+SOURCE_LINES, DOWNBEAT_LINES = 84.0, 60.0  # widths of the window from which these have room
 CLOCKS = (("Own clock", "internal"), ("MIDI clock", "midi"), ("Link", "link"))
 
 
@@ -170,7 +171,7 @@ class Transport(QWidget):
     def __init__(self, stage: Stage, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._stage = stage
-        self._narrow = self._locked = False
+        self._lines, self._locked = SOURCE_LINES, False
         self.lamp = StateLamp()
         self.beat_clock = BeatClock(clock=clock)
         self.play = QPushButton()
@@ -239,20 +240,21 @@ class Transport(QWidget):
         stage.changed.connect(self.show_snapshot)
         stage.ticked.connect(self.beat_clock.advance)
 
-    def set_narrow(self, narrow: bool) -> None:
-        """Puts away what can be reached elsewhere: the clock's source is in the set-up too."""
-        self._narrow = narrow
-        self._show_parts()
+    def set_width(self, lines: float) -> None:
+        """Puts away what can be reached elsewhere where the window is only so many lines wide."""
+        if lines != self._lines:
+            self._lines = lines
+            self._show_parts()
 
     def set_locked(self, locked: bool) -> None:
         """A locked stage shows the bar and beat large, and nothing that could stop the music."""
         self._locked = locked
-        self.beat_clock.set_large(locked and not self._narrow)
+        self.beat_clock.set_large(locked and self._lines >= DOWNBEAT_LINES)
         self._show_parts()
 
     def _show_parts(self) -> None:
-        for widget in (self.source, self.downbeat):
-            widget.setVisible(not self._narrow and not self._locked)
+        self.source.setVisible(self._lines >= SOURCE_LINES and not self._locked)
+        self.downbeat.setVisible(self._lines >= DOWNBEAT_LINES and not self._locked)
         for widget in (self.stop, self.tap_button, self.tempo):
             widget.setVisible(not self._locked)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lmdm.live.messages import Lane, Snapshot
+from lmdm.live.messages import Landed, Lane, Snapshot, Waiting
 
 Tone = Literal["quiet", "plain", "good", "warning", "alarm"]
 LANES: tuple[Lane, ...] = ("instant", "block", "scene")
@@ -50,18 +50,47 @@ def latencies(snapshot: Snapshot) -> tuple[Phrase, ...]:
     phrases = []
     for lane in LANES:
         measured = snapshot.latency.get(lane)
-        if measured is not None and measured.count > 0:
-            phrases.append(
-                Phrase(
-                    f"{lane} {measured.p50:.0f} ms",
-                    "plain",
-                    f"From a control of the {lane} lane to its sound: half within "
-                    f"{measured.p50:.0f} ms, 95 of 100 within {measured.p95:.0f} ms "
-                    f"(last {measured.count}).",
-                    lane,
-                )
+        if measured is None or not measured.count:
+            continue
+        spread = (
+            f"half within {measured.p50:.0f} ms, 95 of 100 within {measured.p95:.0f} ms "
+            f"(last {measured.count})."
+        )
+        if lane == "scene":  # it is meant to wait: what counts is how near the beat it lands
+            words, what = f"scene ±{measured.p50:.0f} ms", "How near its beat a change lands"
+        else:
+            words, what = (
+                f"{lane} {measured.p50:.0f} ms",
+                f"From a control of the {lane} lane to the ear",
             )
+        phrases.append(Phrase(words, "plain", f"{what}: {spread}", lane))
     return tuple(phrases)
+
+
+def landed(mark: Landed) -> str:
+    """A few words beside the mark of a change; none where the panel shows it anyway.
+
+    >>> landed(Landed("set_guidance", "2.2", 0, 0.0)), landed(Landed("note_on", "60 100", 0, 0.0))
+    ('guidance 2.2', '')
+    """
+    if mark.kind in ("note_on", "note_off", "sustain", "set_pitch_bend"):
+        return ""
+    if mark.kind in ("set_controls", "recall_scene"):
+        return mark.text
+    name = kind_words(mark.kind)
+    short = mark.kind not in ("set_prompts", "set_pad", "prime", "set_style_prompts")
+    return f"{name} {mark.text}".strip() if short and len(mark.text) < 16 else name
+
+
+def kind_words(kind: str) -> str:
+    """`set_blend_mode` to `blend mode`."""
+    return kind.removeprefix("set_").replace("_", " ")
+
+
+def waiting_words(waiting: Waiting) -> str:
+    """A change that waits: the scene's name, or what is changed."""
+    scene = waiting.kind in ("set_controls", "recall_scene", "recall_scene_number")
+    return waiting.text if scene and waiting.text else kind_words(waiting.kind)
 
 
 def engine(snapshot: Snapshot) -> Phrase:
@@ -105,13 +134,13 @@ def governor(snapshot: Snapshot) -> Phrase:
 
 def status_line(snapshot: Snapshot) -> tuple[Phrase, ...]:
     """All phrases of the status line, most urgent first; those with nothing to say are left out."""
-    told = snapshot.text if snapshot.status == "playing" else ""
-    phrases = [Phrase(told)] if told else []
-    phrases += [*latencies(snapshot), engine(snapshot), lead(snapshot), dropouts(snapshot)]
+    phrases = [*latencies(snapshot), engine(snapshot), lead(snapshot), dropouts(snapshot)]
     if snapshot.restarts:
         times = "once" if snapshot.restarts == 1 else f"{snapshot.restarts} times"
         phrases.append(Phrase(f"restarted {times}", "warning", "The engine was started anew."))
     phrases.append(governor(snapshot))
+    if snapshot.status == "playing" and snapshot.text not in ("", "playing"):
+        phrases.append(Phrase(snapshot.text, "quiet"))
     return tuple(phrases)
 
 

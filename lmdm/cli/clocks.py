@@ -23,19 +23,12 @@ class Clocks:
     Threads: one of its own calls `send`; the rest may be called from any thread.
     """
 
-    def __init__(
-        self,
-        send: Callable[[Message], None],
-        position: Callable[[], Position],
-        midi: Clock | None = None,
-        midi_out: Callable[[MidiEvent], None] | None = None,
-    ) -> None:
-        """position: of what is heard. midi, midi_out: the clock that comes in, and where ours goes;
-        None without MIDI.
-        """
+    def __init__(self, send: Callable[[Message], None], position: Callable[[], Position]) -> None:
+        """`position()`: of what is heard."""
         self._send = send
         self._position = position
-        self._midi, self._midi_out = midi, midi_out
+        self._midi: Clock | None = None
+        self._midi_out: Callable[[MidiEvent], None] | None = None
         self.source = "internal"
         self._follower: ClockFollower | None = None
         self._link: LinkClock | None = None
@@ -43,6 +36,10 @@ class Clocks:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clocks", daemon=True)
         self._thread.start()
+
+    def use_midi(self, clock: Clock, send: Callable[[MidiEvent], None]) -> None:
+        """There is MIDI here: a clock that comes in, and a way out for ours."""
+        self._midi, self._midi_out = clock, send
 
     @property
     def out(self) -> bool:
@@ -87,7 +84,8 @@ class Clocks:
             follower = self._follower
             if follower is None:
                 continue
-            for message in follower.due(time.perf_counter()):
+            heard = self._position()
+            for message in follower.due(time.perf_counter(), heard.beat if heard.running else None):
                 with contextlib.suppress(InputError):
                     self._send(message)
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "render": "the same stream into a file, offline and exact",
     "doctor": "what this machine can do: devices, MIDI, model, speed, and a verdict",
     "bench": "figures beside their baselines",
+    "theory": "diffusion theory: verified, measured, trained on small examples",
     "models": "list and describe models",
     "train": "from folders of music to a model: encode, codec, finetune, arc-forcing, evaluate",
     "image": "pictures: DecQ, representation autoencoders with detail queries",

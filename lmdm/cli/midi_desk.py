@@ -69,8 +69,11 @@ class MidiDesk:
         look: Callable[[], Snapshot],
         port: str | None = None,
         folder: Path | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Opens the ports (see `MidiPorts`). `folder`: where profiles are kept; None: nowhere.
+        """Opens the ports (see `MidiPorts`).
+
+        folder: where profiles are kept; None: nowhere. say: gets one line for the musician.
 
         Raises:
             InputError: there is no MIDI, or not the port.
@@ -90,7 +93,7 @@ class MidiDesk:
         self._output = VIRTUAL
         self._lights: dict[str, dict[Source, int]] = {}  # device -> what its lights show
         self._lit_at = 0.0
-        self.notices: list[str] = []  # what was wrong with a profile, one line each
+        self._say = say
         self.clock = ClockInput()
         self._clock_device, self._clock_at = "", float("-inf")
         self._closing = threading.Event()
@@ -212,7 +215,7 @@ class MidiDesk:
             turns = device_map.turns(event)
             if turns:
                 self._device = device
-                self._last_controller = _said(turns[-1])
+                self._last_controller = _said([turn for turn in turns if turn.fine][-1])
                 if self._learn(turns, event.time):
                     return []
             return device_map.messages(event, turns, self._known)
@@ -251,7 +254,7 @@ class MidiDesk:
         try:
             self._send(message)
         except InputError as problem:  # a scene that is not there: the knob means nothing now
-            self.notices.append(str(problem))
+            self._say(str(problem))
 
     def _known(self, field: str) -> Any:
         """A field of the snapshot, with what has been sent since."""
@@ -269,7 +272,8 @@ class MidiDesk:
         if device not in self._maps:
             profile, problem = self._store.load(device)
             self._maps[device] = MidiMap(profile)
-            self.notices += [problem] if problem else []
+            if problem:
+                self._say(problem)
         return self._maps[device]
 
     def _keep(self, profile: Profile) -> None:
@@ -278,7 +282,7 @@ class MidiDesk:
         try:
             self._store.save(profile)
         except InputError as problem:  # it holds for this session at least
-            self.notices.append(str(problem))
+            self._say(str(problem))
 
     def _light(self) -> None:
         """Tells devices that want it where their controls stand."""

@@ -17,8 +17,11 @@ from audio_io.meters import Meter
 from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
 from lmdm.cli.clocks import Clocks
+from lmdm.cli.instant import Instant
 from lmdm.cli.keeper import Keeper
+from lmdm.cli.live_input import LiveInput
 from lmdm.cli.midi_desk import MidiDesk
+from lmdm.cli.osc_door import LOOPBACK, OscDoor
 from lmdm.cli.takes import Takes, versions
 from lmdm.errors import InputError
 from lmdm.live import messages as m
@@ -30,14 +33,17 @@ from lmdm.live.messages import Message, Snapshot
 from lmdm.live.player import SAMPLE_RATE, Player
 from lmdm.live.ring import AudioRing
 from lmdm.live.scenes import SceneBank
+from lmdm.live.sound_file import check_sound
 from lmdm.live.supervisor import Supervisor, failure
 from lmdm.live.take import Applied, TakeHeader, check_no_take
 from lmdm.live.tap import TapTempo
 
 RING_SECONDS = 12.0  # holds the deepest lead that SetLead allows
-BUFFER_MS = 60.0
+BUFFER_MS = 90.0
 CAPACITY_MS = 1000.0  # the longest buffer that SetBuffer can ask of the device's ring
 LOAD_TIMEOUT = 180.0
+BASS_HZ = 150.0  # what lies below is the bass that is muted
+TOLD_SECONDS = 10.0  # how long a line for the musician is shown
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,15 @@ class PerformanceSettings:
     controls: Controls
     lead: float = 1.5  # seconds
     threads: int = 0
+    precision: str = "auto"
     audio_device: str | None = None  # None: the default, or none if there is none
     midi_port: str | None = None  # None: a virtual port
     take: Path | None = None  # None: no take, unless there is no device
     buffer_ms: float = BUFFER_MS
+    osc: tuple[str, int] | None = None  # host and port to listen on
+    osc_to: tuple[str, int] | None = None  # whom the state is sent to
     home: Path | None = None  # where scenes and the session are kept; None: nowhere
+    rewinds: bool = True  # False: no commit horizon, to measure what it gains
     restore: bool | None = None  # go on with the kept session; None: if it broke off
 
 
@@ -72,13 +82,13 @@ class Performance:
         self._takes = Takes(lambda: self.supervisor.settle())
         self._edits, self._taps = Edits(), TapTempo()
         self._desk: MidiDesk | None = None
-        self._gain_db, self._muted = 0.0, False
-        self._instant = LatencyMeter()
+        self._latency = LatencyMeter()  # of the instant lane
         self._transport: m.Transport = "playing"
         self._playing = threading.Event()
         self._take_wanted = False
         self._problem: InputError | None = None
-        self._told = ""  # the newest line for the musician
+        self._style = ""  # the file
+        self._told, self._told_until = "", 0.0  # the newest line for the musician
         self._silent_underruns = 0  # while the engine loaded: there was nothing to hear
         self._closed = False
 
@@ -102,26 +112,40 @@ class Performance:
         self.output.set_buffer_ms(settings.buffer_ms)
         saved = self._saved()
         self.controls = settings.controls if saved is None else saved.controls
+        self._live_input = LiveInput(self._heard_position, self._tell)
         self.supervisor = Supervisor(
             self._ring,
             settings.model,
             self.controls,
             lead=settings.lead,
             threads=settings.threads,
+            precision=settings.precision,
             on_applied=self._takes.applied,
             on_remark=self._takes.remarked,
+            on_notice=self._tell,
             saved=saved,
+            rewinds=settings.rewinds,
+            input_ring=self._live_input.ring.name,
+            input_offset=lambda: self._live_input.offset,
         )
+        self.output.listen_to(self._live_input.monitor)
+        self._instant = Instant(self.output, self._live_input)
+        self._devices = DeviceKeeper(self.output, self._tell)
+        self._clocks = Clocks(self.send, self._position)
+        self._osc = OscDoor(self.send, self.snapshot, self._tell)
         try:
             self._open_midi()
+            self._osc.open(settings.osc, settings.osc_to)
         except InputError:
+            if self._desk is not None:
+                self._desk.close()
+            self._clocks.close()
+            self._devices.close()
+            self._live_input.close()
             playout.close()
             self._ring.close()
             self._ring.unlink()
             raise
-        self._devices = DeviceKeeper(self.output, self._tell)
-        midi = (self._desk.clock, self._desk.send) if self._desk is not None else ()
-        self._clocks = Clocks(self.send, self._position, *midi)
         self.supervisor.start()
         self.output.start()
         threading.Thread(target=self._begin, name="begin", daemon=True).start()
@@ -140,7 +164,9 @@ class Performance:
         try:
             home = self.settings.home
             folder = home / "midi" if home is not None else None
-            self._desk = MidiDesk(self.send, self.snapshot, self.settings.midi_port, folder)
+            port = self.settings.midi_port
+            self._desk = MidiDesk(self.send, self.snapshot, port, folder, self._tell)
+            self._clocks.use_midi(self._desk.clock, self._desk.send)
         except InputError as problem:
             if self.settings.midi_port is not None:
                 raise
@@ -202,9 +228,13 @@ class Performance:
             self._desk.observe(message)
             if self._desk.handle(message):
                 return
+        if self._now(message):
+            return
+        if isinstance(message, m.SetTempo):
+            self._clocks.set_bpm(message.bpm)
         match message:
-            case m.SetGain() | m.Mute() | m.Panic():
-                self._now(message)
+            case m.SelectInput(device=device):
+                self._live_input.select(device)
             case m.FadeOut(seconds=seconds):
                 self._fade_out(seconds)
             case m.Play() | m.Pause() | m.Stop():
@@ -221,6 +251,9 @@ class Performance:
                 self._devices.select(device or None)
             case m.SetBuffer(milliseconds=milliseconds):
                 self.output.set_buffer_ms(milliseconds)
+            case m.SetOsc(port=port, reply_host=host, reply_port=reply_port):
+                reply = (host, reply_port) if host else None
+                self._osc.open((LOOPBACK, port) if port else None, reply)
             case m.LookAround():
                 self._devices.scan()
             case m.SetClockSource(source=source):
@@ -229,10 +262,18 @@ class Performance:
                 self._clocks.send_out(on)
             case m.UndoChange() | m.RedoChange():
                 self._edit(isinstance(message, m.UndoChange))
+            case m.SetBassMute(on=on):
+                self._now(m.SetHighPass(BASS_HZ if on else None))
+                self._to_engine(message)
             case _ if not self._scene(message):
                 self._to_engine(message)
 
     def _to_engine(self, message: Message) -> None:
+        if isinstance(message, (m.Prime, m.SetStyle)) and message.file:
+            check_sound(Path(message.file))
+            message = replace(message, file=str(Path(message.file).resolve()))
+        if isinstance(message, m.SetStyle):
+            self._style = message.file
         heard = self._heard_position()
         if isinstance(message, m.SetClock) and message.heard is None:
             message = replace(message, heard=heard)
@@ -241,25 +282,21 @@ class Performance:
         if message.lane != "instant" or isinstance(message, (m.SetLead, m.SetGovernor)):
             self.supervisor.send(message, heard=heard)
 
-    def _now(self, message: Message) -> None:
-        """Gain and mute, in the audio path."""
-        if isinstance(message, m.SetGain):
-            self._gain_db = message.gain_db
-            self.output.set_gain_db(message.gain_db)
-        else:
-            panic = isinstance(message, m.Panic)
-            self._muted = panic or (isinstance(message, m.Mute) and message.on)
-            self.output.set_mute(self._muted)
-            if panic:
-                self.supervisor.send(m.AllNotesOff())
+    def _now(self, message: Message) -> bool:
+        """Does what acts in the audio path; False if the message is about something else."""
+        if not self._instant.do(message):
+            return False
+        if isinstance(message, m.Panic):
+            self.supervisor.send(m.AllNotesOff())
         stats = self.output.stats()
         buffered = round(stats.buffered_ms * SAMPLE_RATE / 1000.0)
-        self._instant.add(round((stats.latency_ms - stats.buffered_ms) * SAMPLE_RATE / 1000.0))
+        self._latency.add(round((stats.latency_ms - stats.buffered_ms) * SAMPLE_RATE / 1000.0))
         self._takes.applied(Applied(max(0, self._player.position - buffered), message))
+        return True
 
     def _fade_out(self, seconds: float) -> None:
         def fade() -> None:
-            begun, first = time.monotonic(), self._gain_db
+            begun, first = time.monotonic(), self._instant.gain_db
             while (share := (time.monotonic() - begun) / max(seconds, 1e-3)) < 1.0:
                 self.send(m.SetGain(max(-90.0, first - 60.0 * share)))
                 if self.quitting.wait(0.05):
@@ -323,7 +360,10 @@ class Performance:
         return True
 
     def _tell(self, text: str) -> None:
-        self._told = text
+        self._told, self._told_until = text, time.monotonic() + TOLD_SECONDS
+
+    def _newly_told(self) -> str:
+        return self._told if time.monotonic() < self._told_until else ""
 
     # --- where the music is --------------------------------------------------------------------
 
@@ -367,11 +407,12 @@ class Performance:
         clocks, edits = self._clocks, self._edits
         return replace(
             base,
-            text=self._takes.error or self._told or base.text,
+            text=self._takes.error or self._newly_told() or base.text,
             heard=heard,
             heard_beat=max(0.0, self.supervisor.beat(heard)),
+            style=self._style,
             horizon_ms=round(base.horizon_ms + stats.latency_ms, 1),
-            latency={**base.latency, "instant": self._instant.summary()},
+            latency={**base.latency, "instant": self._latency.summary()},
             device_ms=round(stats.latency_ms, 1),
             underruns=self._output_underruns() - self._silent_underruns + self._player.starvations,
             underrun_history=tuple(self.output.dropouts),
@@ -379,8 +420,6 @@ class Performance:
             limiter_db=-stats.gain_reduction_db,
             level_db=_decibels(self._meter.rms),
             peak_db=_decibels(self._meter.peak),
-            gain_db=self._gain_db,
-            muted=self._muted,
             transport=self._transport,
             clock_source=clocks.source,
             clock_out=clocks.out,
@@ -396,6 +435,9 @@ class Performance:
             buffer_ms=stats.buffer_ms,
             outputs=tuple(d.name for d in self._devices.devices if d.output_channels > 0),
             inputs=tuple(d.name for d in self._devices.devices if d.input_channels > 0),
+            osc=self._osc.text,
+            **self._instant.fields(),
+            **self._live_input.fields(),
             **(self._desk.fields() if self._desk is not None else {}),
         )
 
@@ -413,10 +455,12 @@ class Performance:
         self._takes.stop()
         last = self.snapshot()  # before the device is closed, which is no underrun
         self._keeper.close()
+        self._osc.close()
         self._clocks.close()
         if self._desk is not None:
             self._desk.close()
         self._devices.close()
+        self._live_input.close()
         self.output.close()
         self.supervisor.stop()
         self._ring.close()

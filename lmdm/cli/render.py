@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -45,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--midi", type=Path, metavar="FILE", help="notes and tempo to follow")
     parser.add_argument("--input", type=Path, metavar="FILE", help="sound to accompany")
     parser.add_argument("--prime", type=Path, metavar="FILE", help="sound to go on from")
-    parser.add_argument("--replay", type=Path, metavar="DIR", help="a take's folder, played again")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="DIR",
+        help="a take's folder, played again (with --steps in that quality)",
+    )
     shared.add_controls(parser)
     shared.add_model(parser)
     long_form.add_arguments(parser)
@@ -79,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     from lmdm.live.session import Session
 
     torch.set_num_threads(torch_threads(options.threads))
-    model = load(plan.model)
+    model = load(plan.model, precision=options.precision)
     _check_asked(options, plan, model)
     controls = plan.controls
     begun = time.perf_counter()
@@ -98,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> _Plan:
-    from lmdm.cli.sound_file import read_sound
+    from lmdm.live.sound_file import read_sound
 
     defaults: dict[str, Any] = {}
     events: tuple[tuple[int, Message], ...] = ()
@@ -125,10 +131,11 @@ def _plan(options: argparse.Namespace) -> _Plan:
 
 def _replay_plan(options: argparse.Namespace) -> _Plan:
     """The plan of a take; options that would make it another performance are refused."""
-    from lmdm.cli.sound_file import read_sound
+    from lmdm.live.sound_file import read_sound
     from lmdm.live.take import AUDIO_NAME, read_take
 
-    contrary = [name for name in (*_SOURCES, *_SETTINGS) if getattr(options, name) is not None]
+    fixed = [name for name in (*_SOURCES, *_SETTINGS) if name != "steps"]
+    contrary = [name for name in fixed if getattr(options, name) is not None]
     if contrary:
         flag = "--" + contrary[0].replace("_", "-")
         raise InputError(f"--replay plays a take as it was; leave out {flag}")
@@ -139,6 +146,8 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
     if options.seconds is not None:
         samples = min(samples, round(options.seconds * SAMPLE_RATE))
     take = take.with_samples(samples)
+    if options.steps is not None:
+        take = take.with_steps(options.steps)
     model = options.model if options.model != "starter" else take.header.model
     return _Plan(model, take.header.controls, (), samples, None, take)
 
@@ -198,7 +207,7 @@ def _progress(pieces: Iterable[np.ndarray], samples: int, quiet: bool) -> Iterat
         total=round(samples / SAMPLE_RATE, 1),
         unit="s",
         desc="rendering",
-        disable=quiet or not sys.stderr.isatty(),
+        disable=quiet or not (sys.stderr.isatty() or os.environ.get("LMDM_PROGRESS")),
         bar_format="{desc} {percentage:3.0f}% |{bar}| {n:.1f}/{total:.1f} s, {rate_fmt}",
     ) as bar:
         for piece in pieces:

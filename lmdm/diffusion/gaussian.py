@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmdm.diffusion.elementary import Time, rows
+from lmdm.diffusion.elementary import Time, log, rows
 from lmdm.diffusion.prediction import Kind, Prediction, convert
 from lmdm.diffusion.sampling import sample
 from lmdm.diffusion.schedule import Schedule

@@ -111,4 +111,5 @@ def stream_of(dit: DiTConfig, frames: int | None, distilled: bool) -> StreamConf
         steps=8 if distilled else 50,
         sampler="ping-pong" if distilled else "euler",
         absent_context="zeros" if dit.routed else "empty",
+        accompaniment=dit.routed and dit.local_channels == 1 + dit.latent_channels,
     )

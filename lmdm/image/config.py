@@ -33,6 +33,12 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     write_beside(path, lambda part: part.write_text(document))
 
 
+def remove_parts(folder: Path) -> None:
+    """Removes what a killed process had half written beside its files (see `write_beside`)."""
+    for part in folder.rglob("*.part"):
+        part.unlink(missing_ok=True)
+
+
 def from_dict(kind: type[Config], values: Mapping[str, Any], place: str) -> Config:
     """A frozen dataclass from plain values; lists become tuples.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lmdm.errors import InputError
-from lmdm.image.config import read_json, write_json
-from lmdm.image.folder import as_tensor, class_of, find_images, read_images
+from lmdm.image.config import read_json, remove_parts, write_json
+from lmdm.image.folder import as_tensor, class_of, find_images, fingerprint_of, read_images
 from lmdm.weights import write_beside
 
 PIXELS, INDEX = "pictures.u8", "pictures.json"
@@ -47,11 +46,12 @@ def prepare(root: Path, size: int, folder: Path, workers: int = 0) -> PreparedIm
         InputError: no such folder, no picture in it, or none that can be read.
     """
     paths = find_images(root)
-    fingerprint = _fingerprint(root, paths, size)
+    fingerprint = f"{size} {fingerprint_of(root, paths)}"
     index = folder / INDEX
     if not (index.exists() and read_json(index).get("fingerprint") == fingerprint):
         folder.mkdir(parents=True, exist_ok=True)
         index.unlink(missing_ok=True)
+        remove_parts(folder)
         described: dict[str, Any] = {"root": str(root), "size": size, "fingerprint": fingerprint}
 
         def write(part: Path) -> None:
@@ -91,18 +91,6 @@ def _decode(root: Path, paths: list[Path], size: int, workers: int, part: Path) 
     return {"names": names, "skipped": skipped}
 
 
-def _fingerprint(root: Path, paths: list[Path], size: int) -> str:
-    digest = hashlib.sha256(f"{size}".encode())
-    for path in paths:
-        try:
-            status = path.stat()
-            facts = f"{status.st_size} {status.st_mtime_ns}"
-        except OSError:  # a dangling link; read_image will say so
-            facts = "missing"
-        digest.update(f"{path.relative_to(root)} {facts}\n".encode())
-    return digest.hexdigest()
-
-
 @lru_cache(maxsize=4)
 def _permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(count)
@@ -120,7 +108,9 @@ def rows_of_step(
     return np.array([_permutation(count, seed, p // count)[p % count] for p in positions.tolist()])
 
 
-def seeded(seed: int, step: int, process: int = 0) -> torch.Generator:
-    """The generator of one process at one step, on the CPU, whatever the device."""
+def seeded(
+    seed: int, step: int, process: int = 0, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """The generator of one process at one step."""
     words = np.random.SeedSequence([seed, step, process]).generate_state(2, np.uint32)
-    return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+    return torch.Generator(device).manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,6 @@ from lmdm.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 FORMATS = ("JPEG", "PNG", "WEBP")
-LARGEST = 120_000_000  # pixels of one picture; more is taken for a decompression bomb
 
 Pixels = NDArray[np.uint8]
 
@@ -47,6 +47,19 @@ def find_images(root: Path) -> list[Path]:
     return sorted(found)
 
 
+def fingerprint_of(root: Path, paths: list[Path]) -> str:
+    """Tells whether files were added, removed or changed: SHA-256 of names, sizes and times."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            status = path.stat()
+            facts = f"{status.st_size} {status.st_mtime_ns}"
+        except OSError:  # a dangling link; `open_image` says so
+            facts = "missing"
+        digest.update(f"{path.relative_to(root)} {facts}\n".encode())
+    return digest.hexdigest()
+
+
 def open_image(path: Path, size: int) -> Image.Image:
     """One picture in 8-bit RGB, upright; JPEGs are perhaps reduced, but to no less than 2 `size`.
 
@@ -59,14 +72,12 @@ def open_image(path: Path, size: int) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as opened:
-                if opened.width * opened.height > LARGEST:
-                    raise BadImage(f"{opened.width} x {opened.height} pixels are too many")
                 opened.draft("RGB", (2 * size, 2 * size))
                 return _rgb(ImageOps.exif_transpose(opened))
-    except BadImage:
-        raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise BadImage("too many pixels") from None
+        raise BadImage(
+            f"more than {Image.MAX_IMAGE_PIXELS} pixels, as decompression bombs have"
+        ) from None
     except Exception as problem:  # decoders raise what they like on a damaged file
         reason = " ".join(str(problem).split()) or type(problem).__name__
         raise BadImage(reason.replace(str(path), path.name)) from None

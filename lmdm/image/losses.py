@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lmdm.errors import InputError
+from lmdm.image.backbones import registry
 from lmdm.image.backbones.protocol import VisionBackbone
 from lmdm.image.backbones.small_vit import SmallViTBackbone
 
@@ -84,9 +86,6 @@ def judge_for(backbone: VisionBackbone, resolution: int) -> VisionBackbone:
 
     Never the backbone whose latents are judged, if that can be avoided.
     """
-    from lmdm.errors import InputError
-    from lmdm.image.backbones import registry
-
     size = min(224, max(64, 32 * round(resolution / 32)))
     try:
         return registry.load("efficientnet-lite0", size)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from lmdm.errors import InputError
 from lmdm.image.autoencoder import Latents, RepresentationAutoencoder, encode
 from lmdm.image.backbones.protocol import VisionBackbone
-from lmdm.image.config import read_json, write_json
+from lmdm.image.config import read_json, remove_parts, write_json
 from lmdm.image.folder import Pixels, as_tensor, find_images, read_image, read_images
 from lmdm.image.generator import generate_latents, starting_noise
 from lmdm.image.grids import grid, save_image, square
@@ -34,6 +34,7 @@ def claim(out: Path, made_by: Mapping[str, Any]) -> None:
     """
     path = out / "made_by.json"
     out.mkdir(parents=True, exist_ok=True)
+    remove_parts(out)
     if not path.exists():
         write_json(path, made_by)
         return

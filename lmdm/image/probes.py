@@ -9,9 +9,12 @@ PROBES = ("shuffle", "zero", "mean")
 
 
 def probed(q: Tensor, kind: str) -> Tensor:
-    """Detail tokens [B, Q, D] of the next picture (shuffle), of none (zero), of all (mean)."""
+    """Detail tokens [B, Q, D] of another picture (shuffle), of none (zero), of all (mean).
+
+    Another is the one half the batch away: neighbours in a folder are often alike.
+    """
     if kind == "shuffle":
-        return q.roll(1, dims=0)
+        return q.roll(max(1, len(q) // 2), dims=0)
     if kind == "zero":
         return torch.zeros_like(q)
     if kind == "mean":

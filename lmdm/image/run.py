@@ -16,13 +16,14 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from lmdm.errors import InputError
-from lmdm.image.config import read_json, write_json
+from lmdm.image.config import read_json, remove_parts, write_json
 from lmdm.weights import write_beside
 
 PRECISIONS = ("no", "bf16", "fp16")
@@ -70,6 +71,8 @@ def accelerator_for(device: str, precision: str) -> Accelerator:
         raise InputError(f"device {device!r} is none of {', '.join(DEVICES)}")
     if device in found and not found[device]:
         raise InputError(f"this machine has no {device} device; give --device cpu")
+    # Accelerate keeps one state a process, and would refuse a second command's other precision.
+    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     try:
         return Accelerator(cpu=device == "cpu", mixed_precision=precision)
     except ValueError as problem:
@@ -93,9 +96,11 @@ def begin(folder: Path, plan: Mapping[str, Any], accelerator: Accelerator) -> No
                     f"{document.get(key)!r}; give the same, or another folder"
                 )
     accelerator.wait_for_everyone()
-    if accelerator.is_main_process and not path.exists():
+    if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, document)
+        remove_parts(folder)
+        if not path.exists():
+            write_json(path, document)
 
 
 class RunState:

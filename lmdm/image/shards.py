@@ -9,7 +9,6 @@ was at, and several processes share the work.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +26,15 @@ from tqdm import tqdm
 from lmdm.errors import InputError
 from lmdm.image.autoencoder import Latents, RepresentationAutoencoder, encode
 from lmdm.image.backbones.protocol import VisionBackbone
-from lmdm.image.config import read_json, write_json
-from lmdm.image.folder import Pixels, as_tensor, class_of, find_images, read_images
+from lmdm.image.config import read_json, remove_parts, write_json
+from lmdm.image.folder import (
+    Pixels,
+    as_tensor,
+    class_of,
+    find_images,
+    fingerprint_of,
+    read_images,
+)
 from lmdm.weights import write_beside
 
 INDEX = "index.json"
@@ -52,10 +58,9 @@ def encode_folder(
         InputError: root has no picture that can be read, or out holds latents of something else.
     """
     paths = find_images(root)
-    listed = hashlib.sha256("\n".join(str(p.relative_to(root)) for p in paths).encode())
     made_by = {
         "autoencoder_sha256": autoencoder_sha256,
-        "files": listed.hexdigest(),
+        "files": fingerprint_of(root, paths),
         "shard": shard,
         "half": half,
     }
@@ -89,6 +94,7 @@ def encode_folder(
 def _claim(out: Path, made_by: dict[str, Any]) -> None:
     """Says in OUT/encode.json what is being encoded, or checks that it is the same as before."""
     out.mkdir(parents=True, exist_ok=True)
+    remove_parts(out)
     path = out / "encode.json"
     if path.exists():
         before = read_json(path)

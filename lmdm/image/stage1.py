@@ -100,9 +100,12 @@ def fit_autoencoder(
     optimizers: dict[str, torch.optim.Optimizer] = {"network": optimizer}
     prepared, optimizer = accelerator.prepare(network, optimizer)
 
-    judge = judge_for(backbone, config.resolution).to(accelerator.device)
-    perceptual = PerceptualDistance(judge) if stage.perceptual else None
+    perceptual: PerceptualDistance | None = None
     critic: nn.Module | None = None
+    if stage.perceptual or stage.adversarial:
+        judge = judge_for(backbone, config.resolution).to(accelerator.device)
+    if stage.perceptual:
+        perceptual = PerceptualDistance(judge)
     if stage.adversarial:
         discriminator = Discriminator(judge).to(accelerator.device)
         critic_optimizer = torch.optim.Adam(
@@ -114,7 +117,8 @@ def fit_autoencoder(
 
     def step_of(step: int) -> dict[str, float]:
         images, features = batches(step)
-        generator = seeded(plan.seed, step, accelerator.process_index)
+        at = accelerator.device
+        generator = seeded(plan.seed, step, accelerator.process_index, at)
         with accelerator.autocast():
             made = prepared(features, stage.noise_tau, stage.query_noise_tau, generator)
         l1 = (made - images).abs().mean()

@@ -101,7 +101,7 @@ def fit_generator(
                 stage.query_weight,
                 network.no_class,
                 config.class_dropout,
-                seeded(plan.seed, step, accelerator.process_index),
+                seeded(plan.seed, step, accelerator.process_index, accelerator.device),
             )
         optimizer.zero_grad()
         accelerator.backward(loss)

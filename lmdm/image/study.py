@@ -6,6 +6,7 @@ ordered so that what is done when the time is out is a comparison already; the n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,14 @@ from lmdm.image.dataset import PreparedImages, rows_of_step
 from lmdm.image.generator import dimension_shift, generate_latents, starting_noise
 from lmdm.image.joint_dit import JointDiT, JointDiTConfig
 from lmdm.image.losses import PerceptualDistance, judge_for
-from lmdm.image.metrics import frechet_distance, likeness, linear_probe, pooled_features, psnr
+from lmdm.image.metrics import (
+    frechet_distance,
+    likeness,
+    linear_probe,
+    pixel_features,
+    pooled_features,
+    psnr,
+)
 from lmdm.image.model_folder import WEIGHTS, load_autoencoder
 from lmdm.image.probes import PROBES, probed
 from lmdm.image.run import Optimization, accelerator_for
@@ -36,7 +44,8 @@ from lmdm.image.stage2 import LatentTensors, Stage2, fit_generator
 from lmdm.image.statistics import LatentStatistics
 from lmdm.weights import sha256, write_beside
 
-MAIN = ("rae", "decq", "last-layer")
+MAIN = ("rae", "decq", "last-layer")  # stage 1, over all seeds
+GENERATED = ("rae", "decq")  # stage 2
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class StudyPlan:
 
     seeds: int = 3
     ablation_seeds: int = 1
-    steps: int = 700
+    steps: int = 500
     batch: int = 16
     decoder_dim: int = 96
     decoder_depth: int = 3
@@ -54,7 +63,7 @@ class StudyPlan:
     condenser_multiplier: int = 1
     taps: tuple[int, ...] = ()  # () takes a quarter, a half, three quarters of the depth, and 0
     noise_tau: float = 0.3
-    generator_steps: int = 800
+    generator_steps: int = 600
     generator_batch: int = 32
     generator_checkpoints: int = 4
     samples: int = 256
@@ -93,12 +102,14 @@ def variants(plan: StudyPlan, base: AutoencoderConfig) -> dict[str, AutoencoderC
 
 
 def jobs(plan: StudyPlan, names: list[str]) -> Iterator[Job]:
-    """The comparison seed by seed, both stages; then the ablations."""
+    """Stage 1's comparison, stage 2's of one seed, the ablations, stage 2's other seeds."""
     for seed in range(1, plan.seeds + 1):
         yield from (Job(name, seed, 1) for name in MAIN)
-        yield from (Job(name, seed, 2) for name in ("rae", "decq"))
+    yield from (Job(name, 1, 2) for name in GENERATED)
     for seed in range(1, plan.ablation_seeds + 1):
         yield from (Job(name, seed, 1) for name in names if name not in MAIN)
+    for seed in range(2, plan.seeds + 1):
+        yield from (Job(name, seed, 2) for name in GENERATED)
 
 
 class FrozenFeatures:
@@ -108,17 +119,25 @@ class FrozenFeatures:
     """
 
     def __init__(
-        self, images: PreparedImages, backbone: VisionBackbone, taps: set[int], path: Path
+        self,
+        images: PreparedImages,
+        backbone: VisionBackbone,
+        taps: set[int],
+        folder: Path,
+        device: torch.device,
     ) -> None:
-        self.depth = backbone.depth
+        self.depth, self.device = backbone.depth, device
+        wanted = sorted(taps | {self.depth})
+        told = f"{backbone.fingerprint} {backbone.image_size} {wanted}".encode()
+        digest = hashlib.sha256(told + images.pixels.tobytes()).hexdigest()
+        path = folder / f"features-{digest[:16]}.safetensors"
         if not path.exists():
-            wanted = sorted(taps | {self.depth})
             parts: list[tuple[Tensor, ...]] = []
             with torch.no_grad():
                 for start in tqdm(range(0, len(images), 64), desc="features", leave=False):
                     rows = list(range(start, min(start + 64, len(images))))
-                    found = backbone.features(images.batch(rows), wanted).taps
-                    parts.append(tuple(tap.half() for tap in found))
+                    found = backbone.features(images.batch(rows).to(device), wanted).taps
+                    parts.append(tuple(tap.half().cpu() for tap in found))
             columns = [torch.cat(column) for column in zip(*parts, strict=True)]
             tensors = {str(tap): column for tap, column in zip(wanted, columns, strict=True)}
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,8 +146,9 @@ class FrozenFeatures:
 
     def rows(self, rows: Any, taps: tuple[int, ...]) -> Features:
         """The features of some pictures; z is the last layer's affine-free LayerNorm."""
-        last = layer_norm(self.taps[self.depth][rows])
-        return Features(last, tuple(self.taps[tap][rows].float() for tap in taps))
+        last = layer_norm(self.taps[self.depth][rows].to(self.device))
+        read = (self.taps[tap][rows].to(self.device, torch.float32) for tap in taps)
+        return Features(last, tuple(read))
 
 
 class Study:
@@ -143,8 +163,12 @@ class Study:
         test: PreparedImages,
         probe: PreparedImages,
         resolution: int,
+        device: str = "cpu",
     ) -> None:
         self.out, self.plan, self.backbone = out, plan, backbone
+        self.accelerator = accelerator_for(device, "no")
+        self.device = self.accelerator.device
+        backbone.to(self.device)
         self.train, self.test, self.probe = train, test, probe
         self.base = AutoencoderConfig(
             backbone=backbone.name,
@@ -160,16 +184,19 @@ class Study:
         )
         self.variants = variants(plan, self.base)
         self.jobs = list(jobs(plan, list(self.variants)))
-        self.judge = judge_for(backbone, resolution)
-        self.judges = {"judge": self.judge, "backbone": backbone}
+        self.judge = judge_for(backbone, resolution).to(self.device)
+        self.spaces: dict[str, Callable[[Tensor], Any]] = {
+            "judge": partial(pooled_features, judge=self.judge),
+            "backbone": partial(pooled_features, judge=backbone),
+            "pixels": pixel_features,
+        }
         taps = {tap for each in self.variants.values() for tap in each.read_taps(backbone.depth)}
         self.features = {
-            name: FrozenFeatures(images, backbone, taps, out / f"features-{name}.safetensors")
+            name: FrozenFeatures(images, backbone, taps, out, self.device)
             for name, images in (("train", train), ("test", test), ("probe", probe))
         }
-        self.accelerator = accelerator_for("cpu", "no")
-        real = self.test.batch(list(range(len(test))))
-        self.real = {name: pooled_features(real, judge) for name, judge in self.judges.items()}
+        real = self.test.batch(list(range(len(test)))).to(self.device)
+        self.real = {name: features(real) for name, features in self.spaces.items()}
 
     def folder(self, job: Job) -> Path:
         """Where a job's run is kept."""
@@ -209,7 +236,8 @@ class Study:
 
         def batches(step: int) -> tuple[Tensor, Features]:
             rows = rows_of_step(step, plan.batch, len(self.train), job.seed)
-            return self.train.batch(rows), self.features["train"].rows(rows, taps)
+            images = self.train.batch(rows).to(self.device)
+            return images, self.features["train"].rows(rows, taps)
 
         folder = self.folder(job)
         done = fit_autoencoder(
@@ -217,7 +245,7 @@ class Study:
         )
         if not done:
             return None
-        return self._judge_autoencoder(load_autoencoder(folder, self.backbone)[0])
+        return self._judge_autoencoder(load_autoencoder(folder, self.backbone)[0].to(self.device))
 
     def _latents(self, autoencoder: RepresentationAutoencoder, which: str) -> LatentTensors:
         features, count = self.features[which], len(getattr(self, which))
@@ -233,16 +261,13 @@ class Study:
     def _judge_autoencoder(self, autoencoder: RepresentationAutoencoder) -> dict[str, Any]:
         perceptual = PerceptualDistance(self.judge)
         latents = self._latents(autoencoder, "test")
-        real = self.test.batch(list(range(len(self.test))))
+        real = self.test.batch(list(range(len(self.test)))).to(self.device)
         made = torch.cat([autoencoder.decode(part) for part in latents.batches(64)])
         figures: dict[str, Any] = {
             name: float(values.mean()) for name, values in likeness(made, real, perceptual).items()
         }
         figures["parameters"] = sum(p.numel() for p in autoencoder.parameters())
-        for name, judge in self.judges.items():
-            figures[f"frechet_{name}"] = frechet_distance(
-                pooled_features(made, judge), self.real[name]
-            )
+        figures |= self._frechet(made)
         if latents.q is not None:
             for kind in PROBES:
                 changed = LatentTensors(latents.z, probed(latents.q, kind))
@@ -250,18 +275,19 @@ class Study:
                 figures[f"psnr_{kind}"] = float(psnr(wrong, real).mean())
         tokens = self._latents(autoencoder, "probe")
         labels = np.array(self.probe.labels)
-        patches = tokens.z.mean(1).double().numpy()
+        patches = tokens.z.mean(1).double().cpu().numpy()
         figures["probe"] = linear_probe(patches, labels).tolist()
         if tokens.q is not None:
-            both = np.concatenate([patches, tokens.q.flatten(1).double().numpy()], axis=1)
+            both = np.concatenate([patches, tokens.q.flatten(1).double().cpu().numpy()], axis=1)
             figures["probe_with_queries"] = linear_probe(both, labels).tolist()
         return figures
 
     def _stage2(self, job: Job, minutes: float | None) -> dict[str, Any] | None:
         plan = self.plan
         home = self.folder(replace(job, stage=1))
-        autoencoder, _ = load_autoencoder(home, self.backbone)
-        plain, _ = load_autoencoder(self.folder(Job("rae", job.seed, 1)), self.backbone)
+        rae = self.folder(Job("rae", job.seed, 1))
+        autoencoder = load_autoencoder(home, self.backbone)[0].to(self.device)
+        plain = load_autoencoder(rae, self.backbone)[0].to(self.device)
         latents = self._latents(autoencoder, "train")
         queries = autoencoder.config.queries
         statistics = LatentStatistics.of(
@@ -314,20 +340,22 @@ class Study:
         noise = starting_noise(dit, seed, 0, plan.samples)
         shift = dimension_shift(len(statistics.mean), autoencoder.token_dim)
         parts: list[Latents] = []
-        was_training = dit.training
-        dit.eval()
         for some, part in zip(noise.split(64), wanted.split(64), strict=True):
+            some, part = some.to(self.device), part.to(self.device)
             x = generate_latents(dit, some, part, plan.sampling_steps, shift)
             parts.append(statistics.denormalize(x))
-        dit.train(was_training)
         decoders: dict[str, Callable[[Latents], Tensor]] = {"": autoencoder.decode}
         if autoencoder.config.queries:
             decoders["_without_queries"] = lambda latents: plain.decode(Latents(latents.z, None))
-        figures = {}
+        figures: dict[str, float] = {}
         for suffix, decode in decoders.items():
             made = torch.cat([decode(part) for part in parts])
-            for name, each in self.judges.items():
-                figures[f"frechet_{name}{suffix}"] = frechet_distance(
-                    pooled_features(made, each), self.real[name]
-                )
+            figures |= {name + suffix: value for name, value in self._frechet(made).items()}
         return figures
+
+    def _frechet(self, made: Tensor) -> dict[str, float]:
+        """Distances of pictures to the real test pictures, in every space."""
+        return {
+            f"frechet_{name}": frechet_distance(features(made), self.real[name])
+            for name, features in self.spaces.items()
+        }

@@ -9,9 +9,19 @@ import numpy as np
 
 from lmdm.image.config import write_json
 from lmdm.image.study import Study
+from lmdm.image.study_plots import plot_convergence, plot_variants
 from lmdm.weights import write_beside
 
-FIGURES = ("psnr", "ssim", "perceptual", "frechet_judge", "psnr_shuffle", "psnr_zero", "parameters")
+FIGURES = (
+    "psnr",
+    "ssim",
+    "perceptual",
+    "frechet_judge",
+    "frechet_pixels",
+    "psnr_shuffle",
+    "psnr_zero",
+    "parameters",
+)
 
 
 def mean_and_error(values: Sequence[float]) -> dict[str, Any]:
@@ -34,9 +44,9 @@ def summary(study: Study) -> dict[str, Any]:
                 if name in entries[0]
             }
             for name in ("probe", "probe_with_queries"):
-                if name in entries[0]:
-                    accuracies = [accuracy for entry in entries for accuracy in entry[name]]
-                    stage1[variant][name] = mean_and_error(accuracies)
+                if name in entries[0]:  # the same folds for every seed: the error is over folds
+                    folds = np.mean([entry[name] for entry in entries], axis=0)
+                    stage1[variant][name] = mean_and_error(folds.tolist()) | {"seeds": len(entries)}
         else:
             names = [name for name in entries[0]["curve"][0] if name.startswith("frechet")]
             curves[variant] = [
@@ -60,6 +70,10 @@ def summary(study: Study) -> dict[str, Any]:
 def write_report(study: Study) -> dict[str, Any]:
     """report.json, report.md and the plots, in the study's folder."""
     figures = summary(study)
+    if figures["stage1"]:
+        plot_variants(figures, study.out / "variants.png")
+    if figures["stage2"]:
+        plot_convergence(figures, study.out / "convergence.png")
     write_json(study.out / "report.json", figures)
     write_beside(study.out / "report.md", lambda part: part.write_text(as_markdown(figures)))
     return figures
@@ -67,7 +81,15 @@ def write_report(study: Study) -> dict[str, Any]:
 
 def as_markdown(figures: dict[str, Any]) -> str:
     """Tables: one row a variant, one row a checkpoint."""
-    shown = ("psnr", "ssim", "perceptual", "frechet_judge", "psnr_shuffle", "psnr_zero", "probe")
+    shown = (
+        "psnr",
+        "ssim",
+        "perceptual",
+        "frechet_judge",
+        "frechet_pixels",
+        "psnr_shuffle",
+        "probe",
+    )
     lines = ["| variant | seeds | " + " | ".join(shown) + " | probe with q | parameters |"]
     lines.append("|" + "---|" * (len(shown) + 4))
     for variant, row in figures["stage1"].items():

@@ -66,11 +66,15 @@ class Horizon:
     Threads: none; the engine's thread calls it.
     """
 
-    def __init__(self, session: Session, ring: AudioRing, report: Report) -> None:
+    def __init__(
+        self, session: Session, ring: AudioRing, report: Report, rewinds: bool = True
+    ) -> None:
         """`report(block, state, placed)` is called before a block's sound is in the ring.
 
-        state: the session's after the block; placed: controls that act in it.
+        state: the session's after the block; placed: controls that act in it. `rewinds`: False
+        lets controls wait until what was made ahead has played out, to measure the difference.
         """
+        self._rewinds = rewinds
         self._session = session
         self._ring = ring
         self._report = report
@@ -139,7 +143,7 @@ class Horizon:
     def change(self, controls: Controls, clock: Clock) -> None:
         """Lets numbered controls act as soon as can be."""
         self.forget()
-        for attempt in range(TRIES):
+        for attempt in range(TRIES if self._rewinds else 0):
             late = 1.0 + attempt
             if self._change(controls, self._first_frame(late), clock):
                 return

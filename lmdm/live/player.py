@@ -12,7 +12,7 @@ from lmdm.live.ring import AudioRing
 
 SAMPLE_RATE = 44100
 LOOP_SECONDS = 2.0
-PATIENCE_SECONDS = 0.08  # the output's own buffer lasts longer, so a short wait is not heard
+PATIENCE_SECONDS = 0.02  # the output's own buffer lasts longer, so a short wait is not heard
 FRESH_SECONDS = 0.1  # that much must be ready before the loop ends, so that it does not stutter
 
 Tap = Callable[[np.ndarray, int], None]

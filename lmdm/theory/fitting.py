@@ -15,7 +15,7 @@ from lmdm.errors import InputError
 from lmdm.theory.models import TokenModel
 from lmdm.weights import load_into, save_module, write_beside
 
-CHECKPOINT_STEPS = 200
+CHECKPOINT_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -126,13 +126,13 @@ class Fit:
             raise InputError(
                 f"{folder} holds another run's state; choose another folder, or delete it"
             )
-        self.train_step_dry()
+        self._make_moments()
         state = _State(self)
         load_into(state, folder / f"state-{step}.safetensors")
         state.give_back(self)
         self.step, self.losses = step, losses
 
-    def train_step_dry(self) -> None:
+    def _make_moments(self) -> None:
         """Makes the optimiser's moments exist, so that they can be loaded into."""
         for parameter in self.network.parameters():
             parameter.grad = torch.zeros_like(parameter)

@@ -20,6 +20,7 @@ from lmdm.diffusion.discrete.process import TokenProcess
 from lmdm.diffusion.discrete.representation import Representation, TokenPrediction
 from lmdm.diffusion.discrete.sampling import Corrector, Shaping
 from lmdm.errors import InputError
+from lmdm.theory.bars import allowed_tokens
 from lmdm.theory.network import NetworkConfig, TokenNet
 from lmdm.weights import load_into, save_module, write_beside
 
@@ -31,27 +32,34 @@ class ModelConfig:
     """A network, what its output means ("loo" or "denoiser"), and the tokens it speaks of.
 
     loss: "elbo" or "ce", what it was trained with. alphabet: a token's text, in order: characters,
-    or the names of bar tokens.
+    or the names of bar tokens. layout: "text", where every token may stand everywhere, or "bars".
     """
 
     network: NetworkConfig
     means: str
     loss: str
     alphabet: tuple[str, ...]
-    data: str = ""
+    layout: str = "text"
 
     def __post_init__(self) -> None:
         if self.means not in ("loo", "denoiser"):
             raise InputError(f"model: means is {self.means!r}; known: loo, denoiser")
         if self.loss not in LOSSES:
             raise InputError(f"model: loss is {self.loss!r}; known: {', '.join(LOSSES)}")
+        if self.layout not in ("text", "bars"):
+            raise InputError(f"model: layout is {self.layout!r}; known: text, bars")
         if len(self.alphabet) != self.network.vocabulary:
             raise InputError(
                 f"model: {len(self.alphabet)} tokens are named, the network has "
                 f"{self.network.vocabulary}"
             )
-        if self.network.process != "uniform" and self.means == "loo" and self.loss == "ce":
-            raise InputError("model: the cross-entropy of a lifted or masked model is its elbo's")
+        process = self.network.process
+        if process != "uniform" and self.loss == "ce":
+            raise InputError(f"model: the {process} process is trained with elbo, not ce")
+        if process == "masked" and self.means == "loo":
+            raise InputError(
+                "model: a masked model is a denoiser; a mask says nothing to leave out"
+            )
 
 
 class TokenModel:
@@ -62,19 +70,25 @@ class TokenModel:
         self.network = network if network is not None else TokenNet(config.network)
         self.process = TokenProcess(config.network.vocabulary)
         self.representation = Representation(config.means)
+        bars = config.layout == "bars"
+        self._forbidden = ~allowed_tokens(config.network.length) if bars else None
 
     def __call__(self, x: Tensor, t: float | Tensor) -> TokenPrediction:
         """The uniform process's prediction at noisy tokens x [B, L]."""
-        return TokenPrediction(self.network(x, _times(t, x)), self.representation)
+        return TokenPrediction(self._logits(x, t), self.representation)
 
     def lifted(self, state: LiftedState, t: float | Tensor) -> TokenPrediction:
         """The lift's prediction at (x, u)."""
-        logits = self.network(state.x, _times(t, state.x), state.u)
-        return TokenPrediction(logits, self.representation)
+        return TokenPrediction(self._logits(state.x, t, state.u), self.representation)
 
     def unmasked(self, x: Tensor, t: float | Tensor) -> Tensor:
         """The masked process's logits at x [B, L]."""
-        return self.network(x, _times(t, x))
+        return self._logits(x, t)
+
+    def _logits(self, x: Tensor, t: float | Tensor, u: Tensor | None = None) -> Tensor:
+        """The network's, with no chance left to tokens that may not stand at a place."""
+        logits = self.network(x, _times(t, x), u)
+        return logits if self._forbidden is None else logits.masked_fill(self._forbidden, -1e4)
 
     def bound(self, x0: Tensor, t: Tensor, generator: torch.Generator) -> Tensor:
         """Integrand of the NELBO at times t [B] for clean tokens x0 [B, L]; one noising each."""
@@ -90,7 +104,7 @@ class TokenModel:
 
     def training_loss(self, x0: Tensor, t: Tensor, generator: torch.Generator) -> Tensor:
         """What it is trained with [B, L]."""
-        if self.config.loss == "elbo" or self.config.network.process != "uniform":
+        if self.config.loss == "elbo":
             return self.bound(x0, t, generator)
         x_t = self.process.noised(x0, t, generator)
         return cross_entropy(self(x_t, t), x0, x_t, t, self.process)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from lmdm.errors import InputError
 
+HEADS = 4
+MOMENT = 32  # channels of the embedded time
 PROCESSES = ("uniform", "lift", "masked")
 
 
@@ -40,6 +42,8 @@ class NetworkConfig:
             raise InputError(
                 f"network: unknown process {self.process!r}; known: {', '.join(PROCESSES)}"
             )
+        if self.kernel == 0 and self.width % HEADS:
+            raise InputError(f"network: width is {self.width}; it must be a multiple of {HEADS}")
         if self.kernel < 0 or (self.kernel and self.kernel % 2 == 0):
             raise InputError(f"network: kernel is {self.kernel}; it must be odd, or 0")
 
@@ -56,7 +60,7 @@ class TokenNet(nn.Module):
         if lifted:  # [e(x), e'(u), 1{x = u}]
             self.symbols = nn.Embedding(config.vocabulary, width)
             self.join = nn.Linear(2 * width + 1, width)
-        self.time = nn.Sequential(nn.Linear(32, width), nn.SiLU(), nn.Linear(width, width))
+        self.time = nn.Sequential(nn.Linear(32, MOMENT), nn.SiLU(), nn.Linear(MOMENT, MOMENT))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, config.vocabulary)
@@ -80,23 +84,41 @@ class Block(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         width = config.width
-        self.modulation = nn.Linear(width, 4 * width)
+        self.modulation = nn.Linear(MOMENT, 4 * width)
         self.norms = nn.ModuleList(nn.LayerNorm(width, elementwise_affine=False) for _ in range(2))
         self.mix: nn.Module
         if config.kernel:
             self.mix = nn.Conv1d(width, width, config.kernel, padding=config.kernel // 2)
         else:
-            self.mix = nn.Linear(config.length, config.length)
+            self.mix = Places(config.length)
         self.channels = nn.Sequential(
             nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
 
     def forward(self, hidden: Tensor, moment: Tensor) -> Tensor:
-        """hidden [B, L, W], moment [B, W]."""
+        """hidden [B, L, W], moment [B, MOMENT]."""
         scale, shift, scale_2, shift_2 = self.modulation(moment)[:, None].chunk(4, dim=-1)
         mixed = self.norms[0](hidden) * (1 + scale) + shift
         hidden = hidden + F.gelu(self.mix(mixed.transpose(1, 2))).transpose(1, 2)
         return hidden + self.channels(self.norms[1](hidden) * (1 + scale_2) + shift_2)
+
+
+class Places(nn.Module):
+    """A matrix over all places for each group of channels: a mixer with HEADS matrices."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(HEADS, length, length))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Small random matrices."""
+        nn.init.normal_(self.weight, std=self.weight.shape[-1] ** -0.5)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """hidden [B, W, L]."""
+        grouped = hidden.unflatten(1, (HEADS, -1))
+        return torch.einsum("bhwl,hlm->bhwm", grouped, self.weight).flatten(1, 2)
 
 
 def _features(t: Tensor) -> Tensor:

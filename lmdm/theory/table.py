@@ -7,7 +7,8 @@ both of D; D plugged into the bridge unconverted is far worse; R nets hardly see
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
@@ -15,12 +16,13 @@ from typing import Any
 
 import torch
 
+from lmdm.errors import InputError
 from lmdm.theory.evaluation import bound, loo_sensitivity, unconverted_bound
 from lmdm.theory.fitting import Fit, FitConfig
 from lmdm.theory.markov import MarkovText
 from lmdm.theory.models import ModelConfig, TokenModel
 from lmdm.theory.network import NetworkConfig
-from lmdm.weights import write_beside
+from lmdm.theory.reports import new_folder, write_text
 
 CELLS = (("loo", "elbo"), ("loo", "ce"), ("denoiser", "elbo"), ("denoiser", "ce"))
 
@@ -30,7 +32,7 @@ class TableConfig:
     """Sizes of every run, the same for all cells."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 1000
+    steps: int = 2000
     batch: int = 128
     width: int = 64
     layers: int = 2
@@ -39,40 +41,34 @@ class TableConfig:
     sampling_steps: int = 16
 
 
-def trained_table(
-    config: TableConfig, folder: Path, on_cell: Callable[[dict[str, Any]], None] | None = None
-) -> dict[str, Any]:
-    """Trains and measures what is not yet in `folder`; returns (and writes) the report."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = MarkovText()
-    rows = []
-    for seed in config.seeds:
-        for means, loss in CELLS:
-            path = folder / f"{means}-{loss}-{config.steps}-{seed}.json"
-            if path.exists():
-                rows.append(json.loads(path.read_text(encoding="utf-8")))
-            else:
-                rows.append(measured_cell(config, text, means, loss, seed))
-                line = json.dumps(rows[-1])
-                write_beside(path, lambda part, line=line: part.write_text(line, encoding="utf-8"))
-            if on_cell is not None:
-                on_cell(rows[-1])
-    report = summary(config, text, rows)
-    kept = json.dumps(report, indent=1) + "\n"
-    write_beside(folder / "report.json", lambda part: part.write_text(kept, encoding="utf-8"))
-    return report
+def cell(config: TableConfig, folder: Path, seed: int, means: str, loss: str) -> dict[str, Any]:
+    """One row, trained and measured, or read from `folder` where an earlier run left it.
+
+    Raises:
+        InputError: the folder cannot be written, or holds a damaged row.
+    """
+    name = f"{means}-{loss}-{config.steps}-{seed}"
+    path, state = new_folder(folder) / f"{name}.json", folder / f"{name}-training"
+    if not path.exists():
+        write_text(path, json.dumps(measured_cell(config, means, loss, seed, state)) + "\n")
+        shutil.rmtree(state, ignore_errors=True)
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise InputError(f"{path} is damaged; delete it to measure it anew") from None
 
 
 def measured_cell(
-    config: TableConfig, text: MarkovText, means: str, loss: str, seed: int
+    config: TableConfig, means: str, loss: str, seed: int, state: Path
 ) -> dict[str, Any]:
-    """One network, trained and measured."""
+    """One network, trained (from where `state` was left) and measured."""
+    text = MarkovText()
     network = NetworkConfig(
         text.vocabulary, text.length, width=config.width, layers=config.layers, kernel=5
     )
     model = TokenModel(ModelConfig(network, means, loss, tuple("abcdefgh")))
     tokens = text.draw(config.training_sequences, 1)
-    Fit(model, tokens, FitConfig(config.steps, config.batch, seed=seed)).run()
+    Fit(model, tokens, FitConfig(config.steps, config.batch, seed=seed)).run(state)
     test = text.draw(config.test_sequences, 2)
     samples = model.sample(
         config.test_sequences, config.sampling_steps, torch.Generator().manual_seed(seed)
@@ -90,29 +86,29 @@ def measured_cell(
     return row
 
 
-def summary(
-    config: TableConfig, text: MarkovText, rows: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def summary(config: TableConfig, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Means over seeds, and which falsifiers the table passes."""
 
     def over(means: str, loss: str, key: str) -> list[float]:
         return [row[key] for row in rows if (row["means"], row["loss"]) == (means, loss)]
 
+    def averaged(key: str) -> dict[tuple[str, str], float]:
+        return {each: round(mean(over(*each, key)), 4) for each in CELLS}
+
+    keys = ("nelbo", "loo_sensitivity", "bigram_tv")
+    nelbo, seen, bigrams = (averaged(key) for key in keys)
     cells = [
-        {"means": means, "loss": loss}
-        | {key: round(mean(over(means, loss, key)), 4)
-           for key in ("nelbo", "loo_sensitivity", "bigram_tv")}
-        for means, loss in CELLS
-    ]  # fmt: skip
-    nelbo = {(cell["means"], cell["loss"]): cell["nelbo"] for cell in cells}
-    seen = {(cell["means"], cell["loss"]): cell["loo_sensitivity"] for cell in cells}
+        {"means": each[0], "loss": each[1]}
+        | dict(zip(keys, (nelbo[each], seen[each], bigrams[each]), strict=True))
+        for each in CELLS
+    ]
     unconverted = round(mean(over("denoiser", "ce", "unconverted_nelbo")), 4)
     gap = min(nelbo["denoiser", loss] for loss in ("elbo", "ce")) - max(
         nelbo["loo", loss] for loss in ("elbo", "ce")
     )
     return {
         "config": asdict(config),
-        "entropy": round(text.entropy, 4),
+        "entropy": round(MarkovText().entropy, 4),
         "cells": cells,
         "unconverted_nelbo": unconverted,
         "falsifiers": {

@@ -54,7 +54,8 @@ class Stage:
         monkeypatch.setattr(midi_desk, "MidiPorts", FakePorts)
         self.sent, self.snapshot = [], Snapshot(density=0.5)
         self.store = ProfileStore(folder)
-        self.desk = MidiDesk(self.take, lambda: self.snapshot, folder=folder)
+        self.said = []
+        self.desk = MidiDesk(self.take, lambda: self.snapshot, folder=folder, say=self.said.append)
 
     def take(self, message):
         if isinstance(message, RecallSceneNumber):
@@ -198,7 +199,7 @@ def test_mistakes_are_told_and_harm_nothing(stage):
     assert stage.desk.fields()["learning"] == ""
     stage.play(midi.ProgramChange(0.0, 0, 9), note(60))
     stage.wait(lambda: stage.sent)
-    assert stage.desk.notices == ["there is no scene 9"]
+    assert stage.said == ["there is no scene 9"]
     assert not stage.desk.handle(SetDensity(0.5))
 
 

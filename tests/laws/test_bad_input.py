@@ -25,11 +25,11 @@ from safetensors.torch import save_file
 from lmdm.checkpoints import STARTER, read_config
 from lmdm.cli.midi_profile import read_profile
 from lmdm.cli.options import read_scene
-from lmdm.cli.sound_file import read_sound
 from lmdm.errors import InputError
 from lmdm.formats.stable_audio import read_json
 from lmdm.image.folder import BadImage, read_image
 from lmdm.live.midi_file import read_score
+from lmdm.live.sound_file import read_sound
 from lmdm.live.take import read_take
 from lmdm.safety.memorization.region import Region
 from lmdm.safety.memorization.runs import read_prompts

@@ -86,11 +86,19 @@ def test_killed_and_resumed_is_the_unbroken_run(
     load(cut / "model")
 
 
-@pytest.mark.parametrize("stage", ["finetune", "arc-forcing"])
+@pytest.mark.parametrize(
+    ("stage", "sharded"),
+    [
+        ("finetune", False),
+        ("finetune", True),
+        pytest.param("arc-forcing", False, marks=pytest.mark.slow),
+        pytest.param("arc-forcing", True, marks=pytest.mark.slow),
+    ],
+)
 def test_two_processes_are_one_with_the_summed_batch(
-    stage: str, tiny_model: Path, tiny_latents: Path, tmp_path: Path
+    stage: str, sharded: bool, tiny_model: Path, tiny_latents: Path, tmp_path: Path
 ) -> None:
-    """Gloo on this machine. Sums are taken in another order: float32 agrees to 1e-4."""
+    """DDP and FSDP over gloo. Sums are taken in another order: float32 agrees to 1e-4."""
     one, two = tmp_path / "one", tmp_path / "two"
     steps = 5
     assert main(arguments(stage, one, tiny_model, tiny_latents, steps)) == 0
@@ -104,7 +112,8 @@ def test_two_processes_are_one_with_the_summed_batch(
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true",
             "OMP_NUM_THREADS": "1",
         }  # fmt: skip
-        command = program(arguments(stage, two, tiny_model, tiny_latents, steps))
+        setting = f"engine.sharded={str(sharded).lower()}"
+        command = program(arguments(stage, two, tiny_model, tiny_latents, steps, setting))
         children.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE))
     for child in children:
         _, error = child.communicate(timeout=240)

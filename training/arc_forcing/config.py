@@ -42,7 +42,10 @@ class RolloutConfig:
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """The judge: a bidirectional backbone up to `layer` (0: three quarters of its layers), a head.
+    """The judge: a bidirectional backbone up to `layer`, and a head.
+
+    layer: index of the last layer that is run, three quarters of the depth by default (the
+    release's 12 of 16).
 
     warmup_steps: steps of plain bidirectional diffusion training at rollout length, before the
     game begins. contrastive: weight of the loss that tells a real sound's own conditions from

@@ -71,10 +71,10 @@ class Discriminator(nn.Module):
 
     def features(self, examples: Examples, t: Tensor, noise: Tensor) -> Tensor:
         """Hidden states after `layer`, of the frames after the context [B, dim, T - context]."""
-        latents, local, text = examples
+        latents, local, text, condition = examples
         dit = self.backbone
         noisy = interpolate(latents, noise, t.view(-1, 1, 1))
-        hidden = torch.cat([dit.embed_global(t, None), dit.embed_target(noisy, local)], dim=1)
+        hidden = torch.cat([dit.embed_global(t, condition), dit.embed_target(noisy, local)], dim=1)
         rotation = dit.rotation(torch.arange(hidden.shape[1], device=latents.device))
         projected = dit.to_cond_embed(text.to(hidden.dtype))
         for layer in list(dit.transformer.layers)[: self.layer + 1]:

@@ -29,6 +29,7 @@ class Beginning:
     local: Tensor  # [L, frames of the rollout]
     text: Tensor | None  # [N, D]
     seed: int
+    global_condition: Tensor | None = None  # [G]
 
 
 def roll(
@@ -51,7 +52,9 @@ def roll(
     blocks = []
     for number, grid in enumerate(grids):
         local = beginning.local[:, number * size : (number + 1) * size]
-        conditions = BlockConditions(beginning.text, local if len(local) else None)
+        conditions = BlockConditions(
+            beginning.text, local if len(local) else None, beginning.global_condition
+        )
         blocks.append(stream.next_block(conditions, timesteps=grid))
     return torch.cat(blocks, dim=-1)
 

@@ -22,7 +22,7 @@ from training.arc_forcing.discriminator import Discriminator
 from training.arc_forcing.rollout import Beginning, grids_of, kept_context, roll
 from training.base import load_base, resized
 from training.checkpoint import State, bare, under, whole_weights
-from training.data.examples import Examples, ExampleSource
+from training.data.examples import Examples, ExampleSource, joined
 from training.data.pieces import open_pieces
 from training.data.shards import read_manifest
 from training.engine import Rows, generator_of, row_noise, seed_of
@@ -43,13 +43,15 @@ class Generator(nn.Module):
         context = self.stream.context_frames
         rows = []
         for row, (keep, seed) in enumerate(zip(kept, seeds, strict=True)):
-            latents, local, text = (part[row] for part in examples)
+            condition = examples.global_condition
+            latents, local = examples.latents[row], examples.local[row]
             begun = Beginning(
                 latents[:, context - keep : context],
                 local[:, context - keep : context],
                 local[:, context:],
-                text,
+                examples.text[row],
                 seed,
+                None if condition is None else condition[row],
             )
             rows.append(roll(self.dit, self.stream, begun, grids))
         return torch.stack(rows)
@@ -60,7 +62,6 @@ def freeze_constants(dit: DiT) -> None:
     for name, parameter in dit.named_parameters():
         if "to_cond_embed" in name or "cross_attn.to_kv" in name or "cross_attn.k_norm" in name:
             parameter.requires_grad_(False)
-    dit.timestep_features.weight.requires_grad_(False)
 
 
 class ArcForcingTrainer:
@@ -102,16 +103,13 @@ class ArcForcingTrainer:
             self.frames,
             config.engine.seed,
             config.dropout,
+            self.base.global_condition,
         )
         generator = Generator(self.base.dit, self.stream)
         freeze_constants(generator.dit)
-        if judge.model:
-            backbone = load_base(judge.model).dit
-        else:
-            backbone = copy.deepcopy(self.base.dit).requires_grad_(True)
-        backbone.timestep_features.weight.requires_grad_(False)
+        backbone = load_base(judge.model or config.model).dit
         depth = backbone.config.depth
-        layer = judge.layer or max(0, round(0.75 * depth) - 1)
+        layer = judge.layer or min(depth - 1, round(0.75 * depth))
         if layer >= depth:
             raise InputError(
                 f"config key 'discriminator.layer' is {layer}; the backbone has layers "
@@ -120,19 +118,22 @@ class ArcForcingTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.engine.seed)
             discriminator = Discriminator(backbone, layer, self.context, judge.head_dim)
+        self._blueprint = copy.deepcopy(generator.dit).to("meta")
         if config.engine.activation_checkpointing:
             engine.checkpointed_layers(generator)
             engine.checkpointed_layers(discriminator)
         average = copy.deepcopy(generator.dit).eval() if config.ema else None
-        optimizers = (
-            config.optimizer.build(generator),
-            judge.optimizer.build(discriminator),
-            judge.warmup.build(discriminator.backbone),
+        plans: dict[str, tuple[engine.OptimizerConfig, nn.Module]]
+        plans = {"generator": (config.optimizer, generator)}
+        self.generator, players = engine.prepare(accelerator, config.engine, generator, plans)
+        plans = {
+            "discriminator": (judge.optimizer, discriminator),
+            "warmup": (judge.warmup, discriminator.backbone),
+        }
+        self.discriminator, judges = engine.prepare(
+            accelerator, config.engine, discriminator, plans
         )
-        self.generator, self.discriminator, *prepared = accelerator.prepare(
-            generator, discriminator, *optimizers
-        )
-        self.optimizers = dict(zip(("generator", "discriminator", "warmup"), prepared, strict=True))
+        self.optimizers = {**players, **judges}
         self.state = State(
             {"generator": self.generator, "discriminator": self.discriminator},
             {
@@ -147,7 +148,7 @@ class ArcForcingTrainer:
 
     def _examples(self, step: int, rows: list[int]) -> Examples:
         batch = self.source.batch(step, rows, self.config.engine.batch_size)
-        return Examples(*(part.to(self.accelerator.device) for part in batch))
+        return batch.to(self.accelerator.device)
 
     def _roll(self, examples: Examples, step: int, rows: list[int]) -> tuple[Examples, Tensor]:
         """Real sequences with the context that is kept, and rollouts [B, C, frames of them]."""
@@ -159,12 +160,12 @@ class ArcForcingTrainer:
         latents = examples.latents.clone()
         for row, keep in enumerate(kept):
             latents[row, :, : self.context - keep] = 0.0
-        return Examples(latents, examples.local, examples.text), rolled
+        return examples._replace(latents=latents), rolled
 
     def _with(self, real: Examples, rolled: Tensor) -> Examples:
         """x^ = context and blocks."""
         latents = torch.cat([real.latents[..., : self.context], rolled.to(real.latents)], dim=-1)
-        return Examples(latents, real.local, real.text)
+        return real._replace(latents=latents)
 
     def _level(self, like: Tensor, step: int, rows: list[int], kind: Any) -> tuple[Tensor, Tensor]:
         """Noise level and noise of each row, the same for real and generated."""
@@ -182,7 +183,8 @@ class ArcForcingTrainer:
         elif (step - judge.warmup_steps) % 2 == 0:
             found = self._descend("discriminator", step, self._discriminator_loss)
         else:
-            found = self._descend("generator", step, self._generator_loss)
+            with engine.frozen(bare(self.discriminator)):
+                found = self._descend("generator", step, self._generator_loss)
             for average in self.state.averages.values():
                 weights = under(whole_weights(self.generator), "dit.")
                 engine.update_average(average, weights, step, self.config.ema)
@@ -237,7 +239,7 @@ class ArcForcingTrainer:
                 moved = parts[name].latents + judge.penalty_sigma * drawn
                 parts[f"near_{name}"] = parts[name]._replace(latents=moved)
         # One pass for all of them, as distributed training wants it.
-        together = Examples(*(torch.cat(part) for part in zip(*parts.values(), strict=True)))
+        together = joined(list(parts.values()))
         count = len(parts)
         logits = self.discriminator(together, t.repeat(count), noise.repeat(count, 1, 1))
         found = dict(zip(parts, logits.chunk(count), strict=True))
@@ -260,16 +262,9 @@ class ArcForcingTrainer:
         fake = self._with(real, rolled)
         t, noise = self._level(real.latents, step, rows, self.config.discriminator.levels)
         judge = bare(self.discriminator)
-        frozen = [each for each in judge.parameters() if each.requires_grad]
-        for each in frozen:
-            each.requires_grad_(False)
-        try:
-            on_fake = judge(fake, t, noise)
-            with torch.no_grad():
-                on_real = judge(real, t, noise)
-        finally:
-            for each in frozen:
-                each.requires_grad_(True)
+        on_fake = judge(fake, t, noise)
+        with torch.no_grad():
+            on_real = judge(real, t, noise)
         loss = losses.relativistic_generator(on_real, on_fake)
         spread = rolled.detach().std() / real.latents[..., self.context :].std()
         return loss, {"loss": loss, "gap": (on_real - on_fake).mean(), "std_ratio": spread}
@@ -284,11 +279,10 @@ class ArcForcingTrainer:
         for average in self.state.averages.values():
             weights = average.state_dict()
         if self.accelerator.is_main_process:
-            plain = copy.deepcopy(self.base.dit).cpu()
-            plain.load_state_dict({name: each.cpu() for name, each in weights.items()})
-            dit = engine.without_checkpoint_wrappers(plain).eval()
+            plain = copy.deepcopy(self._blueprint)
+            plain.load_state_dict({n: each.cpu() for n, each in weights.items()}, assign=True)
             steps = self.config.steps_played or self.stream.steps
-            self.base.save(folder, dit, replace(self.stream, steps=steps))
+            self.base.save(folder, plain.eval(), replace(self.stream, steps=steps))
 
 
 def arc_forcing(

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -29,7 +30,7 @@ from lmdm.weights import write_beside
 from training.data import shards
 from training.data.labels import labels_of, loudness_frames, midi_drum_stems
 from training.data.layouts.registry import tracks_of
-from training.data.sound import encode_sound, read_sound
+from training.data.sound import codec_hash, encode_sound, read_sound
 from training.data.track import Track
 
 SHARD_PIECES = 64
@@ -74,19 +75,19 @@ def encode(source: Path, out: Path, plan: Encoding) -> Outcome:
     """Encode every piece of a data set that is not in `out` yet.
 
     Raises:
-        InputError: nothing to encode, or `out` holds latents of another codec.
+        InputError: nothing can be encoded, or `out` holds latents of another codec.
         KeyboardInterrupt: Ctrl-C; what is encoded stays, and the same call goes on from there.
     """
     from lmdm import checkpoints
 
     tracks, skipped = tracks_of(source, plan.layout, plan.licence)
-    codec, codec_hash = checkpoints.load_codec(plan.model)
+    codec = checkpoints.load_codec(plan.model)[0]
     out.mkdir(parents=True, exist_ok=True)
     facts = {
         "format": shards.FORMAT,
         "version": shards.VERSION,
         "model": plan.model,
-        "codec_sha256": codec_hash,
+        "codec_sha256": codec_hash(codec),
         "sample_rate": codec.sample_rate,
         "frame_samples": codec.frame_samples,
         "latent_channels": codec.latent_channels,
@@ -110,7 +111,7 @@ def encode(source: Path, out: Path, plan: Encoding) -> Outcome:
                 for track, problem, fresh in islice(results, len(cut)):
                     if problem:
                         skipped[track.name] = problem
-                        tqdm.write(f"skipped {track.name}: {problem}")
+                        tqdm.write(f"skipped {track.name}: {problem}", file=sys.stderr)
                     else:
                         good.append(track)
                     encoded += fresh
@@ -128,6 +129,10 @@ def encode(source: Path, out: Path, plan: Encoding) -> Outcome:
     if not any(staged.iterdir()):
         staged.rmdir()
     manifest = shards.read_manifest(out)
+    if not manifest.entries:
+        raise InputError(
+            f"nothing in {source} could be encoded; why is listed in {out / shards.SKIPPED}"
+        )
     return Outcome(
         encoded=encoded,
         kept=len(tracks) - len(waiting),

@@ -24,10 +24,36 @@ class Examples(NamedTuple):
     latents: Tensor  # [B, C, T]
     local: Tensor  # [B, L, T]
     text: Tensor  # [B, N, D]
+    global_condition: Tensor | None = None  # [B, G], of models that have one
+
+    def to(self, device: torch.device) -> Examples:
+        """The same on a device."""
+        condition = self.global_condition
+        return Examples(
+            self.latents.to(device),
+            self.local.to(device),
+            self.text.to(device),
+            None if condition is None else condition.to(device),
+        )
+
+    def beginning(self, frames: int) -> Examples:
+        """The first `frames` frames only."""
+        return self._replace(latents=self.latents[..., :frames], local=self.local[..., :frames])
 
     def conditioned_as(self, other: Examples) -> Examples:
         """These latents under other conditions."""
-        return Examples(self.latents, other.local, other.text)
+        return self._replace(local=other.local, text=other.text)
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Several batches of the same shapes as one."""
+    conditions = [part.global_condition for part in parts if part.global_condition is not None]
+    return Examples(
+        torch.cat([part.latents for part in parts]),
+        torch.cat([part.local for part in parts]),
+        torch.cat([part.text for part in parts]),
+        torch.cat(conditions) if conditions else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -62,10 +88,15 @@ class ExampleSource:
         frames: int,
         seed: int,
         dropout: DropoutConfig = NO_DROPOUT,
+        global_condition: Tensor | None = None,
     ) -> None:
-        """embed: caption -> tokens [N, D]; None for a model without text."""
+        """embed: caption -> tokens [N, D]; None for a model without text.
+
+        global_condition: [G], the same for all rows.
+        """
         self.pieces, self.conditioning, self.embed = pieces, conditioning, embed
         self.text_dim, self.frames, self.seed, self.dropout = text_dim, frames, seed, dropout
+        self.global_condition = global_condition
         self._embedded: dict[str, Array] = {}
 
     def batch(self, step: int, rows: Sequence[int], batch_size: int) -> Examples:
@@ -77,6 +108,7 @@ class ExampleSource:
             torch.from_numpy(np.stack([latents for latents, _, _ in cut])),
             torch.from_numpy(np.stack([local for _, local, _ in cut])),
             torch.from_numpy(np.stack(texts)),
+            None if self.global_condition is None else self.global_condition.expand(len(rows), -1),
         )
 
     def _row(self, step: int, row: int, batch_size: int) -> tuple[Array, Array, Array]:

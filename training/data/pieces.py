@@ -7,7 +7,7 @@ run sees what an unbroken one would.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -203,6 +203,3 @@ def load_pieces(manifest: Manifest, entries: Sequence[Entry]) -> list[Piece]:
         if facts["key"] in wanted
     ]
     return sorted(found, key=lambda piece: str(piece.facts["key"]))
-
-
-Embed = Callable[[str], NDArray[np.float32]]

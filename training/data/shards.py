@@ -14,11 +14,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tarfile import TarError
 from typing import Any
 
 import numpy as np
 import webdataset
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load as parse_tensors
 from webdataset.gopen import gopen
 
@@ -149,7 +151,7 @@ def read_shard(location: str, name: str) -> Iterator[tuple[dict[str, Any], Array
         )
         for sample in data:
             yield json.loads(sample["json"]), parse_tensors(sample["safetensors"])
-    except (OSError, ValueError, KeyError, EOFError) as problem:
+    except (OSError, ValueError, KeyError, EOFError, TarError, SafetensorError) as problem:
         raise InputError(
             f"the shard {where} cannot be read ({problem}); copy it again, or delete it with its "
             ".json and encode again"

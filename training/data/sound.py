@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,15 @@ def _planar(frame: Any) -> Audio:
     if samples.dtype.kind == "i":
         return (samples / np.iinfo(samples.dtype).max).astype(np.float32)
     return samples.astype(np.float32)
+
+
+def codec_hash(codec: torch.nn.Module) -> str:
+    """SHA-256 of the weights in 16 bits: the same for every file that the codec is written to."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(codec.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().to(torch.float16).contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @torch.inference_mode()

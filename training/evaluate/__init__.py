@@ -1,1 +1,1 @@
-"""How good a model is: notes and beat followed, codec, rollouts. `python -m training.evaluate`."""
+"""How good a model is: drift, notes and beat followed, prompts, codec. `lmdm train evaluate`."""

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lmdm.codec.spectral import SpectralCodec
-from training.audio_pool import AUDIO_SUFFIXES, AudioPool
+from lmdm.formats.model import Codec
+from training.data.audio_pool import AUDIO_SUFFIXES, AudioPool
 from training.evaluate import distances, opus
 
 SAMPLE_RATE = 44100
@@ -89,7 +89,7 @@ class CodecReport:
 
 
 def recorded_excerpts(folder: Path, count: int, seconds: float) -> list[Excerpt]:
-    """The middles of `count` recorded files that `training.audio_pool` never trains on.
+    """The middles of `count` recorded files that `training.data.audio_pool` never trains on.
 
     Longer files than `seconds` only; which of them are used follows from their names alone.
     """
@@ -123,7 +123,7 @@ def recorded_excerpts(folder: Path, count: int, seconds: float) -> list[Excerpt]
 
 
 @torch.inference_mode()
-def codec_round_trip(codec: SpectralCodec, audio: Array) -> tuple[Array, Array]:
+def codec_round_trip(codec: Codec, audio: Array) -> tuple[Array, Array]:
     """audio [S, 2] -> its latents [C, T] and the codec's sound of them [2048 T, 2]."""
     whole = audio[: len(audio) // codec.frame_samples * codec.frame_samples]
     latents = codec.encode(torch.from_numpy(whole.T.copy())[None])
@@ -144,7 +144,7 @@ def fidelity(name: str, kilobits: float | None, pairs: list[tuple[Array, Array]]
 
 
 def evaluate_codec(
-    codec: SpectralCodec, excerpts: list[Excerpt], kilobits: tuple[float, ...] = OPUS_KILOBITS
+    codec: Codec, excerpts: list[Excerpt], kilobits: tuple[float, ...] = OPUS_KILOBITS
 ) -> CodecReport:
     """The codec's report on excerpts, of which there must be one or more."""
     originals = [each.audio for each in excerpts]

@@ -36,8 +36,16 @@ class Performance:
     real_time_factor: float
 
 
-def perform(model: Model, piece: Piece, settings: Settings, seconds: float) -> Performance:
+def perform(
+    model: Model,
+    piece: Piece,
+    settings: Settings,
+    seconds: float,
+    prime: NDArray[np.float32] | None = None,
+) -> Performance:
     """Plays the piece's notes, beat, drum switch and caption for `seconds`; no limiter after it.
+
+    prime: latents [C, n] of what was before; else it starts cold.
 
     A piece shorter than that falls silent; see `pieces.looped`.
     """
@@ -51,13 +59,15 @@ def perform(model: Model, piece: Piece, settings: Settings, seconds: float) -> P
         steps=settings.steps,
         bpm=min(max(piece.bpm, 20.0), 400.0),
         drums=piece.drums,
-        notes_mode="follow",
+        notes_mode="follow" if len(piece.notes) else "free",
         seed=settings.seed,
     )
     session = Session(replace(model, stream_config=stream), controls)
     session.clock = piece.clock()
     for sample, message in piece.events():
         session.apply(message, sample)
+    if prime is not None:
+        session.prime(session.tensor(prime))
     begun = time.process_time()
     parts, latents, left = [], [], round(seconds * SAMPLE_RATE)
     while left > 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from training.evaluate.codec import SPECTRUM_SIZE
 from training.evaluate.distances import decibels, magnitudes
-from training.evaluate.stream import Drift
 
 SAMPLE_RATE = 44100
 SIZE, HOP = 8192, 1024
@@ -73,19 +72,17 @@ def average_spectra(path: Path, spectra: Double, spacing: float, title: str) -> 
     _save(figure, path)
 
 
-def drift_curves(path: Path, drifts: Sequence[tuple[str, Drift]]) -> None:
-    """Loudness and latent statistics over the windows of some rollouts."""
+def curves(path: Path, rows: Mapping[str, Sequence[float]], seconds: float, what: str) -> None:
+    """One figure by time for every row of a report; real sound and codec in grey."""
     plt = _pyplot()
-    figure, axes = plt.subplots(3, 1, figsize=(9, 8), sharex=True, layout="constrained")
-    for name, each in drifts:
-        times = (np.arange(len(each.loudness)) + 0.5) * each.window_seconds
-        axes[0].plot(times, each.loudness, marker=".", label=name)
-        axes[1].plot(times, each.latent_mean, marker=".")
-        axes[2].plot(times, each.latent_std, marker=".")
-    axes[0].set_ylabel("loudness in dB RMS")
-    axes[1].set_ylabel("distance of latent mean")
-    axes[2].set(ylabel="ratio of latent deviation", xlabel="time in s")
-    axes[0].legend(fontsize=7)
+    figure, axes = plt.subplots(figsize=(10, 6), layout="constrained")
+    for name, values in rows.items():
+        times = (np.arange(len(values)) + 0.5) * seconds / max(len(values), 1)
+        own = name in ("real audio", "codec round trip")
+        style = {"color": "grey", "lw": 2, "ls": "-" if name == "real audio" else "--"}
+        axes.plot(times, values, label=name, **(style if own else {"lw": 1}))
+    axes.set(xlabel="time in s", ylabel=what.replace("_", " "))
+    axes.legend(fontsize=6)
     _save(figure, path)
 
 

@@ -46,7 +46,7 @@ class LoRAConfig:
     """Low-rank adapters on the layers' projections (peft); rank 0 trains all weights."""
 
     rank: int = 0
-    alpha: float = 16.0
+    alpha: int = 16
     dropout: float = 0.0
 
     def __post_init__(self) -> None:

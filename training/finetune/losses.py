@@ -93,7 +93,7 @@ def window_loss(
     `window_block` frames (default: `block`). zeros: see `context_tokens`. context_noise [B, C, s]
     is added to the clean context.
     """
-    latents, local, text = examples
+    latents, local, text, condition = examples
     frames = latents.shape[-1]
     context = frames - block
     t = t[:, None] if t.dim() == 1 else t
@@ -106,7 +106,7 @@ def window_loss(
     for copy in range(copies):
         own = t[:, copy]
         noisy = interpolate(target, noise[:, copy], own.view(-1, 1, 1))
-        tokens += [dit.embed_target(noisy, local[..., context:]), dit.embed_global(own, None)]
+        tokens += [dit.embed_target(noisy, local[..., context:]), dit.embed_global(own, condition)]
     if strategy == "encoder-decoder":
         mask = encoder_decoder_mask(context, block, copies)
     elif copies == 1:
@@ -139,13 +139,13 @@ def outpainting_loss(
 
     noise [B, C, context + block]: the context's noisy copy needs some as well.
     """
-    latents, local, text = examples
+    latents, local, text, condition = examples
     context = latents.shape[-1] - block
     noisy = interpolate(latents, noise, t.view(-1, 1, 1))
     past = dit.embed_target(noisy[..., :context], None)
     past = past + context_tokens(dit, latents[..., :context], local[..., :context], dropped, zeros)
     target = dit.embed_target(noisy[..., context:], local[..., context:])
-    tokens = torch.cat([past, target, dit.embed_global(t, None)], dim=1)
+    tokens = torch.cat([past, target, dit.embed_global(t, condition)], dim=1)
     mask = None
     if not zeros and bool(dropped.absent.any()):
         whole = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool)
@@ -172,14 +172,15 @@ def parallel_block_loss(
 
     t [B, T / block]; noise like the latents.
     """
-    latents, local, text = examples
+    latents, local, text, condition = examples
     batch, _, frames = latents.shape
     blocks = frames // block
     noisy = interpolate(latents, noise, t.repeat_interleave(block, dim=1)[:, None])
     past = latents if context_noise is None else latents + context_noise
+    each = None if condition is None else condition.repeat_interleave(blocks, dim=0)
     clean = dit.embed_context(past, local)
     target = dit.embed_target(noisy, local).view(batch, blocks, block, -1)
-    token = dit.embed_global(t.flatten(), None).view(batch, blocks, 1, -1)
+    token = dit.embed_global(t.flatten(), each).view(batch, blocks, 1, -1)
     hidden = torch.cat([clean, torch.cat([target, token], dim=2).flatten(1, 2)], dim=1)
     hidden, _ = dit.transform(
         hidden,
@@ -197,9 +198,9 @@ def bidirectional_loss(dit: DiT, examples: Examples, t: Tensor, noise: Tensor) -
 
     What the discriminator's backbone is warmed up with (dossier §4).
     """
-    latents, local, text = examples
+    latents, local, text, condition = examples
     noisy = interpolate(latents, noise, t.view(-1, 1, 1))
-    hidden = torch.cat([dit.embed_global(t, None), dit.embed_target(noisy, local)], dim=1)
+    hidden = torch.cat([dit.embed_global(t, condition), dit.embed_target(noisy, local)], dim=1)
     positions = torch.arange(hidden.shape[1], device=latents.device)
     hidden, _ = dit.transform(hidden, positions, dit.text_keys_values(text))
     guess = dit.project(hidden[:, 1:]).float()

@@ -142,13 +142,17 @@ class FinetuneTrainer:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.engine.seed)
                 dit = add_lora(dit, config.lora)
+        self._blueprint = copy.deepcopy(dit).to("meta")
         if config.engine.activation_checkpointing:
             engine.checkpointed_layers(dit)
         average = copy.deepcopy(dit).eval() if config.ema else None
         step = FinetuneStep(dit, config, context, block)
-        optimizer = config.optimizer.build(step)
-        self.module, self.optimizer = accelerator.prepare(step, optimizer)
-        averages = {} if average is None else {"finetune": average.to(accelerator.device)}
+        self.module, optimizers = engine.prepare(
+            accelerator, config.engine, step, {"finetune": (config.optimizer, step)}
+        )
+        self.optimizer = optimizers["finetune"]
+        self.average = None if average is None else average.to(accelerator.device)
+        averages = {} if self.average is None else {"finetune": self.average}
         self.state = State(
             {"finetune": self.module},
             {"finetune": ("finetune", self.optimizer.optimizer)},
@@ -158,7 +162,7 @@ class FinetuneTrainer:
     def _sources(self) -> tuple[ExampleSource, ExampleSource | None]:
         """Training and held-out examples."""
         c, base = self.config, self.base
-        sources = []
+        sources: list[ExampleSource | None] = []
         for split in ("train", "validation"):
             pieces = open_pieces(c.latents, split, self.frames, c.streamed and split == "train")
             if pieces is None:
@@ -166,7 +170,13 @@ class FinetuneTrainer:
                 continue
             embed = base.text_encoder.encode if base.text_encoder else None
             source = ExampleSource(
-                pieces, base.conditioning, embed, base.text_dim, self.frames, c.engine.seed
+                pieces,
+                base.conditioning,
+                embed,
+                base.text_dim,
+                self.frames,
+                c.engine.seed,
+                global_condition=base.global_condition,
             )
             if split == "train":
                 source.dropout = c.dropout
@@ -180,11 +190,11 @@ class FinetuneTrainer:
     ) -> Examples:
         """Rows of a step on the device, as long as the strategy wants them."""
         batch = source.batch(step, rows, self.config.engine.batch_size)
-        batch = Examples(*(part.to(self.accelerator.device) for part in batch))
+        batch = batch.to(self.accelerator.device)
         if strategy == "parallel-blocks":
             return batch
         length = self.stream.context_frames + self.stream.block_frames
-        return Examples(batch.latents[..., :length], batch.local[..., :length], batch.text)
+        return batch.beginning(length)
 
     def strategy(self, step: int) -> str:
         """What one step trains."""
@@ -212,9 +222,9 @@ class FinetuneTrainer:
             losses,
             self.rows.microbatches(),
         )
-        for average in self.state.averages.values():
+        if self.average is not None:
             weights = under(whole_weights(self.module), "dit.")
-            engine.update_average(average, weights, step, c.ema)
+            engine.update_average(self.average, weights, step, c.ema)
         return {**figures, f"loss/{strategy}": figures["loss"], "learning_rate": rate}
 
     @torch.no_grad()
@@ -226,9 +236,9 @@ class FinetuneTrainer:
         if self.config.encoder_decoder_share:
             names.add("encoder-decoder")
         modules = {"": self.module}
-        for average in self.state.averages.values():
+        if self.average is not None:
             modules["average_"] = FinetuneStep(
-                average, self.config, self.stream.context_frames, self.stream.block_frames
+                self.average, self.config, self.stream.context_frames, self.stream.block_frames
             )
         found = {}
         size = self.config.engine.microbatch
@@ -250,20 +260,17 @@ class FinetuneTrainer:
     def network(self) -> DiT:
         """A plain network with the trained (averaged, if there are such) weights. Collective."""
         weights = under(whole_weights(self.module), "dit.")
-        for average in self.state.averages.values():
-            weights = average.state_dict()
-        dit = self.base.dit
-        plain = copy.deepcopy(dit)
-        plain.load_state_dict(weights)
-        if self.config.lora.rank:
-            plain = merged(plain)
-        return engine.without_checkpoint_wrappers(plain)
+        if self.average is not None:
+            weights = self.average.state_dict()
+        plain = copy.deepcopy(self._blueprint)
+        plain.load_state_dict({name: each.cpu() for name, each in weights.items()}, assign=True)
+        return merged(plain) if self.config.lora.rank else plain
 
     def export(self, folder: Path) -> None:
         """Write the model folder."""
         dit = self.network()
         if self.accelerator.is_main_process:
-            self.base.save(folder, dit.cpu().eval(), self.stream)
+            self.base.save(folder, dit.eval(), self.stream)
 
 
 def finetune(

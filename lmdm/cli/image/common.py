@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmdm.cli.options import add_json, number, whole
+from lmdm.cli.options import whole
 from lmdm.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from lmdm.image.autoencoder import RepresentationAutoencoder
     from lmdm.image.backbones.protocol import VisionBackbone
-
-__all__ = ["add_json", "number", "whole"]
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -5,16 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lmdm.cli.image.common import (
-    add_device,
-    add_images,
-    add_json,
-    add_model,
-    load_model,
-    report,
-    say_skipped,
-    whole,
-)
+from lmdm.cli.image.common import add_device, add_images, add_model, load_model, report, say_skipped
+from lmdm.cli.options import add_json, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

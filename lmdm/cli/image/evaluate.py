@@ -6,16 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lmdm.cli.image.common import (
-    add_device,
-    add_images,
-    add_json,
-    add_model,
-    load_model,
-    report,
-    say_skipped,
-    whole,
-)
+from lmdm.cli.image.common import add_device, add_images, add_model, load_model, report, say_skipped
+from lmdm.cli.options import add_json, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,14 +47,14 @@ def run(options: argparse.Namespace) -> int:
         name = run_folder.name if run_folder.name not in found else str(run_folder)
         with accelerator.autocast():
             found[name], skipped = _evaluate(options, run_folder, name, accelerator.device)
-    base = [entry["cost"]["flops"]["total"] for entry in found.values()]
-    for entry, flops in zip(found.values(), base, strict=True):
-        entry["cost"]["flops_over_last"] = flops / base[-1] - 1
+    totals = [entry["cost"]["flops"]["total"] for entry in found.values()]
+    for entry, total in zip(found.values(), totals, strict=True):
+        entry["cost"]["over_last"] = total / totals[-1] - 1
     write_beside(options.out / "report.png", lambda part: plot(found, part))
     figures = {"images": str(options.images), "skipped": skipped, "models": found}
     write_json(options.out / "report.json", figures)
-    total = len(skipped) + next(iter(found.values()))["pictures"]
-    say_skipped(skipped, total, options.out / "report.json", options.json)
+    files = len(skipped) + next(iter(found.values()))["pictures"]
+    say_skipped(skipped, files, options.out / "report.json", options.json)
     report(options, figures, lambda: _say(found, options.out))
     return 0
 
@@ -121,6 +113,6 @@ def _say(found: dict[str, Any], out: Path) -> None:
         for name in ("linear_probe", "linear_probe_with_queries"):
             if name in entry:
                 print(f"  {name:<26} {entry[name]['mean']:.4f} ± {entry[name]['error']:.4f}")
-        flops = entry["cost"]["flops"]["total"]
-        print(f"  {'operations a picture':<26} {flops / 1e6:.1f} M")
+        flops, over = entry["cost"]["flops"]["total"] / 1e6, entry["cost"]["over_last"]
+        print(f"  {'operations a picture':<26} {flops:.1f} M ({over:+.1%} over the last model)")
     print(f"written: {out / 'report.json'}, {out / 'report.png'}, and a grid a model")

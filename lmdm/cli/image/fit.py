@@ -7,15 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lmdm.cli.image.common import (
-    add_images,
-    add_json,
-    number,
-    numbers,
-    report,
-    say_skipped,
-    whole,
-)
+from lmdm.cli.image.common import add_images, numbers, report, say_skipped
+from lmdm.cli.options import add_json, number, whole
 from lmdm.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     first.add_argument("--backbone-size", type=whole(8, 4096), metavar="PIXELS", help="it looks at")
     first.add_argument(
-        "--resolution", type=whole(8, 4096), metavar="PIXELS", help="of the pictures"
+        "--resolution", type=whole(16, 4096), metavar="PIXELS", help="of the pictures"
     )
     first.add_argument("--queries", type=whole(0, 4096), metavar="Q", help="0 is a plain RAE (8)")
     first.add_argument(

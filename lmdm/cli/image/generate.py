@@ -5,15 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lmdm.cli.image.common import (
-    add_device,
-    add_json,
-    add_model,
-    load_model,
-    number,
-    report,
-    whole,
-)
+from lmdm.cli.image.common import add_device, add_model, load_model, report
+from lmdm.cli.options import add_json, number, whole
 from lmdm.errors import InputError
 
 

@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from lmdm.cli.image.common import add_json, number, numbers, report, whole
+from lmdm.cli.image.common import numbers, report
+from lmdm.cli.options import add_json, number, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--backbone", default="small-vit", metavar="B")
     parser.add_argument("--backbone-size", type=whole(8, 2048), metavar="PIXELS")
-    parser.add_argument("--resolution", type=whole(8, 2048), default=64, metavar="PIXELS")
+    parser.add_argument("--resolution", type=whole(16, 2048), default=64, metavar="PIXELS")
     parser.add_argument(
         "--minutes", type=number(0, 1e6), metavar="M", help="stop after; go on later"
     )
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(f"--{name}", type=whole(1, 10**7), metavar="N", help=help_)
     parser.add_argument("--taps", type=numbers, metavar="L,L,...", help="that the queries read")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--noise-tau", type=number(0, 10), metavar="T")
     add_json(parser)
 
@@ -64,7 +66,12 @@ def run(options: argparse.Namespace) -> int:
         for name, folder in folders.items()
     }
     study = Study(
-        options.out, StudyPlan(**given), backbone, **pictures, resolution=options.resolution
+        options.out,
+        StudyPlan(**given),
+        backbone,
+        **pictures,
+        resolution=options.resolution,
+        device=options.device,
     )
     done = study.run(options.minutes)
     figures = write_report(study) | {"finished": done}

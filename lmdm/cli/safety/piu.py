@@ -62,6 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     experiment = _action(actions, "experiment", "the table of what each part of PIU does")
     experiment.add_argument("--out", type=Path, required=True, metavar="DIR")
     experiment.add_argument("--targets", type=shared.whole(1, 100), default=3, help="(3)")
+    music = _action(actions, "music", "forget a style of the instrument's own model")
+    music.add_argument("--style", default="chiptune", help="(chiptune)")
+    music.add_argument("--model", default="starter", metavar="M", help="(starter)")
+    music.add_argument("--out", type=Path, required=True, metavar="DIR")
 
 
 def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
@@ -100,6 +104,7 @@ def run(options: argparse.Namespace) -> int:
         "report": _report,
         "faces": _faces,
         "experiment": _experiment,
+        "music": _music,
     }
     report = actions[options.action](options)
     if options.json:
@@ -301,3 +306,9 @@ def _experiment(options: argparse.Namespace) -> dict[str, Any]:
 
     report = experiment(options.out, targets=options.targets)
     return {"table": str(options.out / "report.md"), **report["figures"]}
+
+
+def _music(options: argparse.Namespace) -> dict[str, Any]:
+    from lmdm.safety.piu.music_experiment import experiment
+
+    return experiment(options.out, options.style, options.model)

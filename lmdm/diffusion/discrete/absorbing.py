@@ -149,11 +149,12 @@ def sample(
     remask: bool = True,
     temperature: float = 1.0,
     top_p: float = 1.0,
-    on_step: Callable[[float, LiftedState], None] | None = None,
+    hold: Callable[[LiftedState], LiftedState] | None = None,
 ) -> Tensor:
     """Tokens [B, L] from a state at t = 1, in `nfe` evaluations; remask: ReAUDM, else AUDM.
 
-    temperature and top_p act on the network's own output, before carry-over.
+    temperature and top_p act on the network's own output, before carry-over. hold: applied to the
+    state after every step, to keep given tokens as they are (x the token, u another: clean).
     """
     step = remasking_step if remask else absorbing_step
     for t, s in itertools.pairwise(times(nfe)):
@@ -162,6 +163,6 @@ def sample(
         shaped = TokenPrediction(logits, given.representation)
         d = log_denoiser(shaped, state, t, process).exp()
         state = step(d, state, t, s, process, generator)
-        if on_step is not None:
-            on_step(s, state)
+        if hold is not None:
+            state = hold(state)
     return state.x

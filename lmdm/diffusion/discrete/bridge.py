@@ -11,6 +11,7 @@ plugging in the denoiser D counts the observation v twice (dossier C §3).
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from lmdm.diffusion.discrete.process import TokenProcess, sites
@@ -19,34 +20,27 @@ from lmdm.diffusion.elementary import Time
 
 def plug_in(m: Tensor, v: Tensor, t: Time, s: Time, process: TokenProcess) -> Tensor:
     """B_m [..., K] for laws m [..., K] and noisy tokens v [...]; s < t numbers or [B]."""
-    alpha_t, alpha_s = sites(process.alpha(t), v), sites(process.alpha(s), v)
-    law = process.law(m)
-    ratio = _wide(alpha_t) / _wide(alpha_s)
-    back = (1.0 - ratio) * law[v][..., None].expand_as(m)
-    back = back.scatter_add(-1, v[..., None], (back.new_ones(v.shape) * _narrow(ratio))[..., None])
-    numerator = back * (_wide(alpha_s) * m + (1.0 - _wide(alpha_s)) * law)
-    observed = m.gather(-1, v[..., None])
-    return numerator / (_wide(alpha_t) * observed + (1.0 - _wide(alpha_t)) * law[v][..., None])
+    alpha_t, alpha_s = (sites(process.alpha(each), m) for each in (t, s))
+    ratio, law = alpha_t / alpha_s, process.law(m)
+    here = F.one_hot(v, process.vocabulary).to(m)
+    back = ratio * here + (1.0 - ratio) * law[v][..., None]
+    return back * (alpha_s * m + (1.0 - alpha_s) * law) / _normaliser(m, v, t, process)
 
 
 def marginalised(d: Tensor, v: Tensor, t: Time, s: Time, process: TokenProcess) -> Tensor:
-    """sum_j D_j B_{e_j} [..., K]: the bridge averaged over a denoiser d [..., K]."""
-    alpha_t = sites(process.alpha(t), v)
-    law_v = process.law(d)[v][..., None]
-    total = (1.0 - _wide(alpha_t)) * law_v.expand_as(d)  # Z_{e_j}
-    total = total.scatter_add(-1, v[..., None], (total.new_ones(v.shape) * alpha_t)[..., None])
-    weights = d / total  # B is Z-weighted linear in m, so the average is one numerator
+    """sum_j D_j B_{e_j} [..., K]: the bridge averaged over a denoiser d [..., K].
+
+    The numerator of B is affine in m, so the average is one bridge, of m_j ∝ D_j / Z_{e_j}.
+    """
+    alpha_t = sites(process.alpha(t), d)
+    here = F.one_hot(v, process.vocabulary).to(d)
+    weights = d / (alpha_t * here + (1.0 - alpha_t) * process.law(d)[v][..., None])
     share = weights.sum(-1, keepdim=True)
     m = weights / share
-    kernel = plug_in(m, v, t, s, process)
-    observed = m.gather(-1, v[..., None])
-    return kernel * share * (_wide(alpha_t) * observed + (1.0 - _wide(alpha_t)) * law_v)
+    return share * _normaliser(m, v, t, process) * plug_in(m, v, t, s, process)
 
 
-def _wide(alpha: Time) -> Time:
-    """alpha with a dimension for tokens."""
-    return alpha[..., None] if isinstance(alpha, Tensor) and alpha.ndim else alpha
-
-
-def _narrow(ratio: Time) -> Time:
-    return ratio[..., 0] if isinstance(ratio, Tensor) and ratio.ndim else ratio
+def _normaliser(m: Tensor, v: Tensor, t: Time, process: TokenProcess) -> Tensor:
+    """Z_m = alpha_t m(v) + (1 - alpha_t) pi_v [..., 1]: how likely v is, if m is the clean law."""
+    alpha_t, at = sites(process.alpha(t), m), v[..., None]
+    return alpha_t * m.gather(-1, at) + (1.0 - alpha_t) * process.law(m)[at]

@@ -45,7 +45,7 @@ class Arc2Face:
         self.training_steps = int(self._noising.config.num_train_timesteps)
         size = unet.config.sample_size
         self.image_size = int(size * 2 ** (len(vae.config.block_out_channels) - 1))
-        self.latent_shape: tuple[int, ...] = (unet.config.in_channels, size, size)
+        self._latent_shape = (unet.config.in_channels, size, size)
         for part in (self.denoiser, self.encoder, self.vae):
             part.requires_grad_(False)
 
@@ -80,6 +80,10 @@ class Arc2Face:
             loaded.append(part)
         unet, text, tokenizer, vae, schedule = loaded
         return cls(unet, text, tokenizer, vae, schedule, recogniser)
+
+    def data_free(self, count: int, generator: torch.Generator) -> Tensor:
+        """z_0 ~ N(0, I)."""
+        return torch.randn(count, *self._latent_shape, generator=generator)
 
     def noised(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """See `IdentityModel.noised`."""
@@ -129,7 +133,7 @@ class Arc2Face:
         states = self.condition(embeddings)
         none = self._unconditional(len(embeddings))
         generator = torch.Generator().manual_seed(seed)
-        latents = torch.randn(len(embeddings), *self.latent_shape, generator=generator)
+        latents = self.data_free(len(embeddings), generator)
         for timestep in solver.timesteps:
             given = denoiser(latents, timestep, encoder_hidden_states=states).sample
             absent = denoiser(latents, timestep, encoder_hidden_states=none).sample

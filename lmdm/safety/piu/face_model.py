@@ -41,7 +41,7 @@ class FaceConfig:
     pictures: int = 64  # of each in its training set
     denoiser_steps: int = 5000
     batch: int = 64
-    rate: float = 1e-3
+    rate: float = 2e-3
     seed: int = 0
 
 
@@ -139,7 +139,7 @@ class FaceBlock(nn.Module):
 
 
 class FaceDenoiser(nn.Module):
-    """ε of latents [N, 16, 8] at step t [N], for condition tokens [N, 4, width]."""
+    """v of latents [N, 16, 8] at step t [N], for condition tokens [N, 4, width]."""
 
     def __init__(self, config: FaceConfig) -> None:
         super().__init__()
@@ -165,7 +165,6 @@ class FaceModel(nn.Module):
     """Everything, on one device. What may be unlearned is `denoiser`; the rest stays frozen."""
 
     image_size = SIZE
-    latent_shape: tuple[int, ...] = (TOKENS, CHANNELS)
     training_steps = TRAINING_STEPS
 
     def __init__(self, config: FaceConfig) -> None:
@@ -180,6 +179,10 @@ class FaceModel(nn.Module):
         )
         self.denoiser: nn.Module = FaceDenoiser(config)
 
+    def data_free(self, count: int, generator: torch.Generator) -> Tensor:
+        """z_0 ~ N(0, I), [count, 16, 8]."""
+        return torch.randn(count, TOKENS, CHANNELS, generator=generator)
+
     def condition(self, embeddings: Tensor) -> Tensor:
         """Embeddings [N, 32] -> condition tokens [N, 4, width]."""
         return self.conditioner(embeddings).reshape(-1, CONDITION_TOKENS, self.config.width)
@@ -191,7 +194,7 @@ class FaceModel(nn.Module):
     def predict(
         self, denoiser: nn.Module, latents: Tensor, timestep: Tensor, embeddings: Tensor
     ) -> Tensor:
-        """ε of a denoiser, this model's own or a copy, for identities [N, 32]."""
+        """v of a denoiser, this model's own or a copy, for identities [N, 32]."""
         return denoiser(latents, timestep, self.condition(embeddings))
 
     @torch.no_grad()
@@ -200,11 +203,11 @@ class FaceModel(nn.Module):
         sampler = scheduler()
         sampler.set_timesteps(steps)
         generator = torch.Generator().manual_seed(seed)
-        latents = torch.randn(len(embeddings), *self.latent_shape, generator=generator)
+        latents = self.data_free(len(embeddings), generator)
         for timestep in sampler.timesteps:
             t = timestep.expand(len(latents))
-            noise = self.predict(denoiser, latents, t, embeddings)
-            latents = sampler.step(noise, int(timestep), latents).prev_sample
+            velocity = self.predict(denoiser, latents, t, embeddings)
+            latents = sampler.step(velocity, int(timestep), latents).prev_sample
         return self.codec.decode(latents).clamp(-1.0, 1.0)
 
     @torch.no_grad()
@@ -227,6 +230,7 @@ def scheduler() -> Any:
         beta_start=5e-4,
         beta_end=0.08,
         beta_schedule="linear",
+        prediction_type="v_prediction",  # as sure of colours as of edges, at every step
         clip_sample=False,
         set_alpha_to_one=True,
     )
@@ -304,7 +308,7 @@ def _train_recogniser(model: FaceModel, folder: Path, quiet: bool) -> None:
 
 
 def _train_denoiser(model: FaceModel, folder: Path, quiet: bool) -> None:
-    """ε-prediction; the condition is the embedding of another picture of the same identity."""
+    """The condition is the embedding of another picture of the same identity."""
     config = model.config
     faces, embeddings, _ = gallery(model, config.people, config.pictures, seed=config.seed)
     latents = model.encode(faces).unflatten(0, (config.people, config.pictures))
@@ -321,8 +325,9 @@ def _train_denoiser(model: FaceModel, folder: Path, quiet: bool) -> None:
         noise = torch.randn(clean.shape, generator=generator)
         timestep = torch.randint(TRAINING_STEPS, shape, generator=generator)
         noised = model.noised(clean, noise, timestep)
+        velocity = scheduler().get_velocity(clean, noise, timestep)
         predicted = model.predict(model.denoiser, noised, timestep, known[who, told])
-        return nn.functional.mse_loss(predicted, noise)
+        return nn.functional.mse_loss(predicted, velocity)
 
     optimizer = torch.optim.AdamW(both.parameters(), config.rate)
     fit(

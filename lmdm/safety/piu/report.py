@@ -38,9 +38,14 @@ class Examination:
         anchor: Anchor,
         samples: int = SAMPLES,
         seed: int = 42,
+        judged: NDArray[np.float64] | None = None,
     ) -> None:
+        """judged: the identities' centroids in the recogniser's space, where that is not the
+        space of the conditions, [M, E].
+        """
         self.model, self.identities, self.chosen, self.anchor = model, identities, chosen, anchor
         self.seed = seed
+        self.centroids = identities.centroids if judged is None else judged
         generator = torch.Generator().manual_seed(seed)
         embeddings = torch.tensor(identities.embeddings, dtype=torch.float32)
         held = embeddings[list(chosen.forget_validation)]
@@ -70,7 +75,7 @@ class Examination:
         return figures(
             self.made(denoiser),
             self.original,
-            self.identities.centroids,
+            self.centroids,
             self.chosen.target,
             self.retained,
             self.anchor.identity,

@@ -16,6 +16,7 @@ from typing import Any, Protocol, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -31,11 +32,14 @@ LOG_EVERY = 50  # steps between measurements of identity similarity
 
 
 class IdentityModel(Protocol):
-    """A diffusion model whose condition is an identity's embedding."""
+    """A diffusion model whose condition is the embedding of an identity."""
 
-    latent_shape: tuple[int, ...]
     training_steps: int  # of the noise schedule
     denoiser: nn.Module
+
+    def data_free(self, count: int, generator: torch.Generator) -> Tensor:
+        """Clean latents to train on that come from no data: z_0 ~ N(0, I)."""
+        ...
 
     def noised(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """Latents at a step of the noise schedule."""
@@ -44,7 +48,7 @@ class IdentityModel(Protocol):
     def predict(
         self, denoiser: nn.Module, latents: Tensor, timestep: Tensor, embeddings: Tensor
     ) -> Tensor:
-        """ε of a denoiser for identities [N, D]."""
+        """What a denoiser predicts (ε, or velocity) for identities [N, D]."""
         ...
 
     def sample(self, denoiser: nn.Module, embeddings: Tensor, seed: int) -> Tensor:
@@ -100,12 +104,14 @@ def unlearn(
     scopes: Mapping[str, Scope],
     folder: Path,
     reason: str = "",
+    judged: NDArray[np.float64] | None = None,
     quiet: bool = False,
 ) -> nn.Module:
     """The student denoiser; everything about the run lands in `folder`.
 
     Latents are data-free: z_0 ~ N(0, I) is noised, no image is encoded. Student and both teacher
-    passes share (z, t); the retain loss has its own.
+    passes share (z, t); the retain loss has its own. judged: the identities' centroids in the
+    recogniser's space, for the log, where that is not the space of the conditions.
 
     Raises:
         InputError: an unknown scope, or a folder begun with other settings.
@@ -135,6 +141,7 @@ def unlearn(
     retain = embeddings[torch.tensor(np.flatnonzero(kept))]
     centroids = torch.tensor(identities.centroids, dtype=torch.float32)
     towards = centroids[anchor.identity]
+    heard = torch.tensor((identities.centroids if judged is None else judged)[chosen.target])
 
     def loss(_step: int, generator: torch.Generator) -> Tensor:
         total = torch.zeros(())
@@ -151,7 +158,7 @@ def unlearn(
         if (step + 1) % LOG_EVERY == 0:
             student.eval()
             made = model.embed(model.sample(student, forget[:8], settings.seed))
-            row["forget similarity"] = float((made @ centroids[chosen.target]).mean())
+            row["forget similarity"] = float((made.double() @ heard).mean())
             student.train()
         with log.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -204,9 +211,8 @@ def _noised_nothing(
     model: IdentityModel, count: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Data-free latents: add_noise(z_0, ε, t) of z_0 ~ N(0, I), t uniform."""
-    shape = (count, *model.latent_shape)
-    clean = torch.randn(shape, generator=generator)
-    noise = torch.randn(shape, generator=generator)
+    clean = model.data_free(count, generator)
+    noise = torch.randn(clean.shape, generator=generator)
     timestep = torch.randint(model.training_steps, (count,), generator=generator)
     return model.noised(clean, noise, timestep), timestep
 

@@ -168,7 +168,7 @@ def test_uce_moves_the_targets_tokens_to_the_anchors_and_holds_the_others() -> N
 
 def test_siss_weights_are_importance_weights(model: FaceModel, identities, tmp_path: Path) -> None:
     """It runs, is reproducible, and with ratio 0 is plain training on what is kept."""
-    latents = torch.randn(48, *model.latent_shape, generator=torch.Generator().manual_seed(0))
+    latents = model.data_free(48, torch.Generator().manual_seed(0))
     rows = torch.tensor(identities.embeddings, dtype=torch.float32)
     arguments = (latents[:3], rows[:3], latents[4:], rows[4:])
     options = {"steps": 2, "batch": 4, "rate": 1e-3, "quiet": True}

@@ -135,3 +135,10 @@ def test_resampled_sound_keeps_its_length(tmp_path: Path) -> None:
     path = write_tone(tmp_path / "a.wav", 3.0, rate=48000)
     assert read_sound(path, 44100).shape == (3 * 44100, 2)
     assert torch.from_numpy(read_sound(path, 44100)).isfinite().all()
+
+
+def test_a_folder_of_broken_files_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music/a.wav").write_bytes(b"no sound")
+    with pytest.raises(InputError, match=r"skipped\.json"):
+        encode(tmp_path / "music", tmp_path / "out", Encoding(model=str(tiny_model)))

@@ -43,7 +43,7 @@ def of_the_stream(
     strategy: str, given: Examples, row: int, t: float, noise: Tensor, context: int = CONTEXT
 ) -> Tensor:
     """Squared velocity error of one row by the networks that play, context of `context` frames."""
-    latents, local, text = (part[row] for part in given)
+    latents, local, text = (part[row] for part in given[:3])
     past = Context(latents[:, CONTEXT - context : CONTEXT], local[:, CONTEXT - context : CONTEXT])
     rows = Rows(DIT.text_keys_values(text[None]), local[None, :, CONTEXT:], None)
     network: Network
@@ -87,7 +87,7 @@ def test_silent_frames_that_are_given_are_zeros_with_the_mask() -> None:
     given, t = examples(), torch.tensor([0.7, 0.2], dtype=torch.float64)
     noise = random(2, 6, BLOCK, seed=4)
     loss = window_loss(DIT, given, BLOCK, t, noise, dropped(6), zeros=True)
-    silent = Examples(*(part.clone() for part in given))
+    silent = Examples(*(part.clone() for part in given[:3]))
     silent.latents[0, :, :6], silent.local[0, :, :6] = 0.0, 0.0
     same = window_loss(DIT, silent, BLOCK, t, noise, ContextDropout.none(2, CONTEXT))
     assert torch.equal(loss, same)

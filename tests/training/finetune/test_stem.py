@@ -52,7 +52,7 @@ def test_a_base_model_is_what_it_was() -> None:
         stream = BlockStream(each, config, seed=2)
         stream.prime(random(6, 6, seed=3))
         sounds.append(stream.next_block(BlockConditions(text[0])))
-    assert torch.equal(*sounds)
+    assert torch.allclose(*sounds, atol=1e-9)  # the base keeps its global token before the frames
 
 
 def test_copied_columns_embed_clean_context_as_the_base_does() -> None:

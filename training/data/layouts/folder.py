@@ -77,7 +77,7 @@ def read_sidecar(path: Path) -> dict:
     if facts.get("split", "train") not in SPLITS:
         raise InputError(f"{path}: split is {facts['split']!r}; it can be {', '.join(SPLITS)}")
     captions = facts.get("captions", facts.get("caption", []))
-    facts["captions"] = [captions] if isinstance(captions, str) else list(captions)
+    facts["captions"] = [captions] if isinstance(captions, str) else list(captions or ())
     return facts
 
 

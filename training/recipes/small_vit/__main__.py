@@ -25,8 +25,8 @@ from lmdm.image.backbones.efficientnet import load_efficientnet
 from lmdm.image.backbones.protocol import layer_norm
 from lmdm.image.backbones.small_vit import SmallViT, SmallViTConfig, save_small_vit
 from lmdm.image.folder import find_images
+from lmdm.image.run import RunState
 from lmdm.weights import write_beside
-from training.checkpoint import TrainingState
 
 SIZE = 64
 BATCH = 32
@@ -127,8 +127,8 @@ def main() -> None:
     torch.manual_seed(1)
     model = Distilled(pooled.shape[1], mapped.shape[1])
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=0.05)
-    state = TrainingState(options.run)
-    step = state.restore(model, optimizer)
+    state = RunState(options.run, {"model": model}, {"model": optimizer})
+    step, _ = state.restore()
     bar = tqdm(total=STEPS, initial=step, desc="small ViT", mininterval=5)
     while step < STEPS and time.monotonic() - began < 60 * options.minutes:
         generator = torch.Generator().manual_seed(step)
@@ -150,8 +150,8 @@ def main() -> None:
         if step % 20 == 0:
             bar.set_postfix(pooled=round(first.item(), 3), map=round(second.item(), 3))
         if step % 100 == 0:
-            state.save(model, optimizer, step)
-    state.save(model, optimizer, step)
+            state.save(step)
+    state.save(step)
     save_small_vit(model.vit, options.out)
 
 

@@ -1,0 +1,1 @@
+"""Codec training: reconstruction, adversarial and bottleneck losses, each logged apart."""

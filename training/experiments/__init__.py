@@ -1,0 +1,1 @@
+"""Scripts that reproduce published claims at a small scale; their reports are in docs/."""

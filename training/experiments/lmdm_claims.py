@@ -1,0 +1,281 @@
+"""The claims of Live Music Diffusion Models (arXiv 2605.22717), tried small.
+
+    python -m training.experiments.lmdm_claims OUT --latents DIR [--minutes 9] [--report FILE]
+
+(a) ARC-Forcing flattens drift; (b) few steps after are as good as 50 before; (c) encoder-decoder
+against block-causal; (d) a primed start against a cold one. A small network is trained from nothing
+on encoded pieces (stage 1 with both masks), then ARC-Forced once as each kind of stream. Rollouts
+follow the labels and captions of held-out pieces; they are judged in latent space, where no
+evaluator's taste enters, beside the real latents of the same pieces.
+
+Each call works for at most `--minutes` and goes on where the last one stopped; the report is
+written when everything is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from lmdm.checkpoints import Model, load
+from lmdm.errors import InputError
+from lmdm.stream.block_stream import BlockConditions, BlockStream
+from lmdm.weights import write_beside
+from training.arc_forcing.train import arc_forcing
+from training.data.pieces import Piece, load_pieces
+from training.data.shards import read_manifest
+from training.evaluate.latent_drift import by_window, latent_frechet, slope_per_minute
+from training.finetune.train import finetune
+
+CONTROLS = ("chord", "loudness", "drums")
+SIZES = ("context_frames=24", "block_frames=8", "frames=96")
+STAGE_1 = (
+    "network.fresh=true", "network.feedforward_multiplier=2", *SIZES,
+    'controls=["chord", "loudness", "drums"]', 'strategy="parallel-blocks"',
+    "encoder_decoder_share=0.4", "copies=4",
+    "ema=0.995", "optimizer.learning_rate=2e-3", "optimizer.schedule=cosine",
+    "engine.batch_size=12", "engine.microbatch=12", "engine.validate_steps=150",
+)  # fmt: skip
+STAGE_2 = (
+    "rollout.blocks=8", "rollout.grid_steps=4", "rollout.context_frames=24",
+    "rollout.block_frames=8", "discriminator.warmup_steps=40", "discriminator.head_dim=32",
+    "discriminator.warmup.learning_rate=5e-4", "discriminator.optimizer.learning_rate=1e-4",
+    "optimizer.learning_rate=5e-5", "engine.batch_size=6", "engine.microbatch=6", "ema=0.95",
+    "engine.log_steps=2",
+)  # fmt: skip
+STRATEGIES = {"BC": "block-causal", "ED": "encoder-decoder"}
+WINDOW_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One row of the table: which network, streamed how."""
+
+    stage: str  # before, after
+    strategy: str  # BC, ED, outpainting
+    steps: int
+    sampler: str
+    guidance: float
+    primed: bool
+
+    @property
+    def name(self) -> str:
+        """As files and tables call it."""
+        start = "primed" if self.primed else "cold"
+        return f"{self.strategy} {self.stage} K={self.steps} {self.sampler} {start}"
+
+
+def rows() -> list[Rollout]:
+    """Before: Euler with guidance, then ping-pong without. After: ping-pong without guidance.
+
+    In this order, so that an experiment that is cut short has answered most.
+    """
+    pairs = [(s, p) for s in STRATEGIES for p in ("before", "after")]
+    found = [Rollout(stage, s, 4, "ping-pong", 1.0, True) for s, stage in pairs]
+    found += [Rollout("before", s, 50, "euler", 2.0, True) for s in STRATEGIES]
+    found += [Rollout(stage, s, 4, "ping-pong", 1.0, False) for s, stage in pairs]
+    for steps in (2, 8, 1):
+        found += [Rollout(stage, s, steps, "ping-pong", 1.0, True) for s, stage in pairs]
+    found += [Rollout("before", s, 4, "euler", 2.0, True) for s in ("outpainting", *STRATEGIES)]
+    return found
+
+
+@torch.no_grad()
+def roll(model: Model, row: Rollout, piece: Piece, seconds: float, seed: int) -> tuple[Any, float]:
+    """Latents [C, T] along a piece's labels, which begin anew at its end; and CPU ms a block."""
+    name = STRATEGIES.get(row.strategy, row.strategy)
+    config = replace(
+        model.stream_config, strategy=name, sampler=row.sampler, guided=row.guidance != 1.0
+    )
+    stream = BlockStream(model.dit, config, seed=seed)
+    size, context = config.block_frames, config.context_frames
+    assert model.conditioning is not None
+    if row.primed:
+        local = model.conditioning.features(known(piece.controls(0, context)), context)
+        latents = torch.from_numpy(piece.latents[:, :context].astype(np.float32))
+        stream.prime(latents, torch.from_numpy(local))
+    assert model.text_encoder is not None
+    text = torch.from_numpy(np.array(model.text_encoder.encode(piece.facts["captions"][0])))
+    blocks = []
+    usable = (piece.frames - context) // size
+    begun = time.process_time()
+    for number in range(round(seconds * piece.frame_rate / size)):
+        start = context + number % usable * size
+        local = model.conditioning.features(known(piece.controls(start, size)), size)
+        conditions = BlockConditions(text, torch.from_numpy(local), guidance=row.guidance)
+        blocks.append(stream.next_block(conditions, steps=row.steps))
+    taken = 1000 * (time.process_time() - begun) / len(blocks)
+    return torch.cat(blocks, dim=1).numpy(), taken
+
+
+def known(values: dict[str, Any]) -> dict[str, Any]:
+    """Of a piece's controls, those the small network hears."""
+    return {name: value for name, value in values.items() if name in CONTROLS}
+
+
+def judge(clouds: list[NDArray[Any]], reference: NDArray[Any], rate: float) -> dict[str, Any]:
+    """Fréchet distance to real latents by window, its slope, and the spread of the latents."""
+    parts = by_window(clouds, round(WINDOW_SECONDS * rate))
+    distances = [latent_frechet(part, reference) for part in parts]
+    times = [(n + 0.5) * WINDOW_SECONDS for n in range(len(parts))]
+    spread = [float(np.mean(part.std(axis=1) / reference.std(axis=1))) for part in parts]
+    return {
+        "fd": [round(value, 2) for value in distances],
+        "fd_mean": round(float(np.mean(distances)), 2),
+        "fd_first": round(distances[0], 2),
+        "fd_last": round(distances[-1], 2),
+        "slope_per_minute": round(slope_per_minute(times, distances), 2),
+        "std_ratio_first": round(spread[0], 3),
+        "std_ratio_last": round(spread[-1], 3),
+    }
+
+
+class Claims:
+    """The whole experiment, in a folder."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.out, self.latents, self.seconds = options.out, options.latents, options.seconds
+        self.seeds, self.pieces = options.seeds, options.pieces
+        self.dim, self.depth = options.dim, options.depth
+        self._until = time.monotonic() + 60 * options.minutes
+
+    def _left(self) -> float:
+        return max(0.0, (self._until - time.monotonic()) / 60)
+
+    def train(self, steps: int, arc_steps: int) -> bool:
+        """Both stages; whether they are done."""
+        common = [f'latents="{self.latents}"', "engine.checkpoint_minutes=2"]
+        sizes = {"dim": self.dim, "depth": self.depth, "heads": self.dim // 32}
+        network = [f"network.{name}={size}" for name, size in sizes.items()]
+        settings = [*common, 'model="starter"', *network, *STAGE_1, f"engine.steps={steps}"]
+        if not finetune(self.out / "stage1", None, settings, self._left())["done"]:
+            return False
+        for name, strategy in STRATEGIES.items():
+            if self._left() <= 0:
+                return False
+            model = self.out / "stage1" / "model"
+            settings = [
+                *common, f'model="{model}"', *STAGE_2, f'rollout.strategy="{strategy}"',
+                f"engine.steps={arc_steps}",
+            ]  # fmt: skip
+            folder = self.out / f"stage2-{name}"
+            if not arc_forcing(folder, None, settings, self._left())["done"]:
+                return False
+        return True
+
+    def evaluate(self) -> tuple[dict[str, Any], int]:
+        """Figures of the rows there are, and how many are missing because time ran out."""
+        manifest = read_manifest(self.latents)
+        held_out = [*manifest.split("test"), *manifest.split("validation")]
+        pieces = load_pieces(manifest, held_out[: self.pieces])
+        train = load_pieces(manifest, manifest.split("train"))
+        rate = manifest.frame_rate
+        reference = np.concatenate([p.latents.astype(np.float64) for p in train], axis=1)
+        figures: dict[str, Any] = {"held_out": [p.facts["name"] for p in pieces]}
+        count = round(self.seconds * rate)
+        real = [
+            np.resize(p.latents.T.astype(np.float64), (count, len(p.latents))).T for p in pieces
+        ]
+        figures["real"] = judge(real, reference, rate)
+        models: dict[str, Model] = {}
+        missing = 0
+        for row in tqdm(rows(), desc="rows"):
+            path = self.out / "rows" / f"{row.name}.json"
+            if not path.exists():
+                if self._left() <= 0:
+                    missing += 1
+                    continue
+                stage = "stage1" if row.stage == "before" else f"stage2-{row.strategy}"
+                if stage not in models:
+                    models[stage] = load(self.out / stage / "model")
+                found = [
+                    roll(models[stage], row, piece, self.seconds, 100 * seed + index)
+                    for seed in range(self.seeds)
+                    for index, piece in enumerate(pieces)
+                ]
+                clouds = [latents.astype(np.float64) for latents, _ in found]
+                facts = judge(clouds, reference, rate)
+                facts["ms_per_block"] = round(float(np.median([ms for _, ms in found])), 2)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_json(path, facts)
+            figures[row.name] = json.loads(path.read_text())
+        return figures, missing
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Beside, then renamed."""
+    text = json.dumps(value, indent=1) + "\n"
+    write_beside(path, lambda part: part.write_text(text))
+
+
+def table(figures: dict[str, Any], facts: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    lines = [
+        "| row | FD mean | FD first 10 s | FD last 10 s | slope a minute | std first | std last "
+        "| ms a block |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in figures.items():
+        if not isinstance(row, dict):
+            continue
+        lines.append(
+            f"| {name} | {row['fd_mean']} | {row['fd_first']} | {row['fd_last']} "
+            f"| {row['slope_per_minute']:+} | {row['std_ratio_first']} | {row['std_ratio_last']} "
+            f"| {row.get('ms_per_block', '')} |"
+        )
+    told = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return f"{told}\n\n" + "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--latents", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--dim", type=int, default=128, help="of the network; heads have 32")
+    parser.add_argument("--depth", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=500, help="of stage 1")
+    parser.add_argument("--arc-steps", type=int, default=160, help="of stage 2, warm-up included")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each rollout")
+    parser.add_argument("--pieces", type=int, default=3, help="held-out pieces that are played")
+    parser.add_argument("--seeds", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    try:
+        claims = Claims(options)
+        if not claims.train(options.steps, options.arc_steps):
+            print("not done yet; the same command goes on")
+            return 1
+        figures, missing = claims.evaluate()
+    except InputError as problem:
+        print(f"lmdm_claims: {problem}", file=sys.stderr)
+        return 2
+    facts = {
+        "network": f"{options.depth} layers of {options.dim}",
+        "stage 1 steps": options.steps,
+        "stage 2 steps (warm-up, then discriminator and generator in turns)": options.arc_steps,
+        "rollouts": f"{len(figures['held_out'])} held-out pieces x {options.seeds} seeds x "
+        f"{options.seconds:g} s",
+        "rows still missing": missing,
+    }
+    write_json(options.out / "report.json", {"facts": facts, "figures": figures})
+    write_beside(options.out / "report.md", lambda part: part.write_text(table(figures, facts)))
+    print(options.out / "report.md")
+    if missing:
+        print("not done yet; the same command goes on")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
