@@ -65,7 +65,7 @@ def load_pipeline(model: str, device: str = "cpu", dtype: str = "float32") -> An
     try:
         pipe = diffusers.DiffusionPipeline.from_pretrained(
             place,
-            torch_dtype=getattr(torch, dtype),
+            dtype=getattr(torch, dtype),
             use_safetensors=True,
             local_files_only=not model.startswith(HUB),
         )

@@ -20,7 +20,7 @@ DIRECTIONS = {"right": (0.0, 1.0), "down": (1.0, 0.0), "left": (0.0, -1.0), "up"
 SPEEDS = {"slow": 0.04, "fast": 0.10}  # of the picture's height, a frame
 EDITS = (
     "recolour", "reshape", "reverse", "shape", "colour", "direction", "of", "first", "second",
-    "third", "opposite", "any", "keep",
+    "third", "any",
 )  # fmt: skip
 PAD = 0
 VOCABULARY = ("", *SHAPES, *COLOURS, *DIRECTIONS, *SPEEDS, *EDITS)

@@ -236,9 +236,13 @@ def _read_case(options: argparse.Namespace) -> None:
 
 def _task(options: argparse.Namespace) -> str:
     """What the inputs make it; raises InputError where --task says otherwise."""
-    task = ("r" if options.ref else "") + ("v2v" if options.source or options.ref else "t2v")
-    if options.ref and not options.source:
-        task = "r2v"
+    tasks = {
+        (False, False): "t2v",
+        (True, False): "v2v",
+        (False, True): "r2v",
+        (True, True): "rv2v",
+    }
+    task = tasks[options.source is not None, bool(options.ref)]
     if options.task not in (None, task):
         raise InputError(f"--task {options.task}, but the sources given make it {task}")
     return task
