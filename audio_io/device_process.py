@@ -53,7 +53,7 @@ class Request:
 
 def list_into(pipe: Connection) -> None:
     """Process: sends the devices there are, or why there are none, as JSON."""
-    _settle()
+    settle()
     try:
         said: dict[str, Any] = {"devices": [asdict(each) for each in portaudio_devices()]}
     except InputError as problem:
@@ -64,7 +64,7 @@ def list_into(pipe: Connection) -> None:
 
 def serve(pipe: Connection, request: Request) -> None:
     """Process: opens a device, says so as JSON, and serves it until told to stop or it is gone."""
-    _settle()
+    settle()
     ring = DeviceRing(request.ring)
     try:
         device = _open(ring, request, pipe)
@@ -78,7 +78,7 @@ def serve(pipe: Connection, request: Request) -> None:
     _leave()
 
 
-def _settle() -> None:
+def settle() -> None:
     """Lets the main process decide when we end, and keeps drivers from printing."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     silence = os.open(os.devnull, os.O_WRONLY)

@@ -13,6 +13,7 @@ from typing import Literal
 from lmdm.errors import InputError
 
 Kind = Literal["input", "output"]
+NO_PORTAUDIO = "the PortAudio library is missing"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def sounddevice_module() -> ModuleType:
         import sounddevice  # loads PortAudio, which may be missing
     except (ImportError, OSError):
         raise InputError(
-            "no sound: the PortAudio library is missing; install it with "
+            f"no sound: {NO_PORTAUDIO}; install it with "
             "`sudo apt install libportaudio2` (macOS and Windows: `pip install sounddevice`)"
         ) from None
     return sounddevice

@@ -39,7 +39,7 @@ class HostedDevice:
         self.ring = DeviceRing()
         request = Request(self.ring.name, kind, wanted, channels, buffer_ms, rate, wait)
         self._wait = wait
-        self._process, self._pipe = _spawn(serve, request)
+        self._process, self._pipe = spawn(serve, request)
         self.name, self.rate, self.latency = "", 0, 0.0
 
     def finish(self) -> bool:
@@ -89,7 +89,7 @@ def list_devices() -> list[AudioDevice]:
     """The devices there are now, looked for in a process of its own. Raises InputError."""
     from audio_io.device_process import list_into
 
-    process, pipe = _spawn(list_into)
+    process, pipe = spawn(list_into)
     said = _answer(pipe, OPEN_SECONDS)
     process.kill()
     process.join()
@@ -99,7 +99,8 @@ def list_devices() -> list[AudioDevice]:
     return [AudioDevice(**each) for each in said["devices"]]
 
 
-def _spawn(target: Any, *arguments: Any) -> tuple[Any, Connection]:
+def spawn(target: Any, *arguments: Any) -> tuple[Any, Connection]:
+    """Starts `target(pipe, *arguments)` in a process; returns it and our end of the pipe."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *arguments), daemon=True)

@@ -7,6 +7,7 @@ import ctypes
 import glob
 import os
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from lmdm.errors import InputError
 
 CLIENT_NAME = "LMDM Live"
+NO_MIDI = "no MIDI: this machine has no ALSA sequencer, JACK server or other MIDI driver running"
 WATCH_NAME = "LMDM Live watch"  # the client that only looks
 # RtMidi's own numbers of its APIs (RtMidi.h), in order of preference.
 APIS = {"coremidi": 1, "winmm": 4, "alsa": 2, "jack": 3}
@@ -53,7 +55,8 @@ def list_ports(api: str | None = None, direction: Direction = "input") -> list[M
     ports: list[MidiPort] = []
     for each in [api] if api else available_apis():
         lister = PortList(each, direction)
-        ports += [MidiPort(each, name) for name in lister.names()]
+        names = lister.names()
+        ports += [MidiPort(each, name) for name in names if not name.startswith(CLIENT_NAME)]
         lister.close()
     return ports
 
@@ -69,16 +72,16 @@ class PortList:
         self._client: Any = None
 
     def names(self) -> list[str]:
-        """Names of the ports there are now, our own not among them."""
+        """Names of the ports there are now."""
         if self._client is None:
             self._client = open_client(self._api, self._direction, WATCH_NAME)
         try:
             names = self._client.get_ports() if self._client is not None else []
         except rtmidi_module().RtMidiError:
             names = []
-        if not names:  # a server that died says so too: the next look begins anew
+        if not names and self._api != "jack":  # the next look begins anew
             self.close()
-        return [name for name in names if not name.startswith(CLIENT_NAME)]
+        return list(names)
 
     def close(self) -> None:
         """Leaves the server."""
@@ -123,7 +126,7 @@ def open_client(api: str, direction: Direction, name: str = CLIENT_NAME) -> Any:
     if not may_work(api):
         return None
     if api == "jack":
-        _quiet_jack()
+        _listen_to_jack()
     module = rtmidi_module()
     try:
         kind = module.MidiIn if direction == "input" else module.MidiOut
@@ -132,13 +135,27 @@ def open_client(api: str, direction: Direction, name: str = CLIENT_NAME) -> Any:
         return None
 
 
-def _quiet_jack() -> None:
-    """Keeps libjack from printing into the terminal view when its server dies."""
+jack_died = threading.Event()  # set when libjack has lost its server
+
+
+def _jack_error(message: bytes) -> None:
+    if b"read fail" in message or b"read socket" in message:
+        jack_died.set()
+
+
+_TEXT_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
+_HANDLERS = (_TEXT_FUNCTION(_jack_error), _TEXT_FUNCTION(lambda _: None))  # libjack keeps pointers
+
+
+def _listen_to_jack() -> None:
+    """Takes libjack's messages, which it would print. It says nowhere else that a server died."""
+    rtmidi_module()  # brings a libjack of its own along
     with contextlib.suppress(OSError, AttributeError):
-        jack, system = ctypes.CDLL("libjack.so.0"), ctypes.CDLL(None)
-        ignore = ctypes.cast(system.atoi, ctypes.c_void_p)  # any C function of one text
-        jack.jack_set_error_function(ignore)
-        jack.jack_set_info_function(ignore)
+        loaded = Path("/proc/self/maps").read_text().split()
+        for path in {each for each in loaded if Path(each).name.startswith("libjack")}:
+            jack = ctypes.CDLL(path)
+            jack.jack_set_error_function(_HANDLERS[0])
+            jack.jack_set_info_function(_HANDLERS[1])
 
 
 def rtmidi_module() -> Any:

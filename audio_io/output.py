@@ -1,11 +1,11 @@
 """The output: pulls sound from a source and keeps the device fed.
 
-    source -> concealment -> DC block -> resampler -> fader -> limiter -> playout -> device
+    source -> concealment -> DC block -> resampler -> effects -> limiter -> gate -> device's ring
 
 Everything up to the playout ring runs in one Python thread, the feeder; the device itself plays
-from the ring in C. The ring is deep (170 ms) so that the feeder may be late; the fader acts at once
-all the same, because a gain change renders the frames that wait anew, from the snapshot of fader
-and limiter kept with every chunk.
+from the ring in C. The ring is deep (60 to 170 ms) so that the feeder may be late; gain, mute and
+effects act at once all the same, because a change renders the frames that wait anew, from the state
+of effects and limiter kept with every chunk.
 
     output = Output(ring.read, open_playout("jack", buffer_ms=170))
     output.add_tap(recorder.process)
@@ -29,7 +29,9 @@ from numpy.typing import NDArray
 
 from audio_io.concealment import Concealment
 from audio_io.dc_block import DCBlock
-from audio_io.gain import Fader, FaderState, amplitude
+from audio_io.effects import Effects, EffectsState, Settings
+from audio_io.gain import amplitude
+from audio_io.gate import MUTE_SECONDS, PANIC_SECONDS, Gate
 from audio_io.limiter import Limiter, LimiterConfig, LimiterState
 from audio_io.playout import ClockPlayout, Playout
 from audio_io.priority import raise_thread_priority
@@ -87,18 +89,20 @@ class OutputStats:
 @dataclass
 class _Chunk:
     position: int  # playout position of the first frame
-    dry: Audio  # before the fader
-    wet: Audio  # as written to the playout
-    fader: FaderState  # before the chunk
+    source: Audio  # before the effects
+    live: Audio | None  # live input that is heard beside it
+    effects: EffectsState  # before the chunk
     limiter: LimiterState
+    limited: Audio  # before the gate
+    heard: Audio  # as written to the playout
 
 
 class Output:
     """Feeds a playout from a source, with gain, limiter, concealment and taps.
 
     Threads: `start` makes the feeder thread, which alone calls the source, the playout and the
-    taps. `set_gain_db`, `set_mute`, `switch` and `stats` may be called from any thread and never
-    block: they leave a value and wake the feeder.
+    taps. The setters, `panic`, `switch` and `stats` may be called from any thread and never block:
+    they leave a value and wake the feeder.
     """
 
     def __init__(
@@ -110,7 +114,9 @@ class Output:
         self._dc_block = DCBlock(self.config.source_rate, playout.channels)
         self._source_taps: list[Tap] = []
         self._output_taps: list[Tap] = []
-        self._gain, self._muted = 1.0, False
+        self._settings = self._applied = Settings()
+        self._open, self._fade_seconds = 1.0, MUTE_SECONDS
+        self._live: Source | None = None
         self._wake = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -129,13 +135,17 @@ class Output:
         self._lowest = self._target
         self._ready = False
         self._ratio = self.config.source_rate / rate
-        self._resampler = (
+        self._resampler, self._live_resampler = (
             None
             if rate == self.config.source_rate
             else soxr.ResampleStream(self.config.source_rate, rate, playout.channels)
+            for _ in range(2)
         )
         self._pending: Audio = np.zeros((0, playout.channels), np.float32)
-        self._fader = Fader(rate, self._wanted_gain())
+        self._live_pending: Audio = self._pending
+        self._applied = self._settings
+        self._effects = Effects(rate, playout.channels, self._applied)
+        self._gate = Gate(rate, self._open)
         self._limiter = Limiter(
             LimiterConfig(rate=rate, ceiling_db=self.config.ceiling_db), playout.channels
         )
@@ -153,12 +163,40 @@ class Output:
 
     def set_gain_db(self, decibels: float) -> None:
         """Output gain; -90 dB and below is silence. Heard after a device block or two."""
-        self._gain = amplitude(decibels)
-        self._wake.set()
+        self._set(gain=amplitude(decibels))
+
+    def set_wet(self, amount: float) -> None:
+        """How much of the source is heard, 0 to 1."""
+        self._set(wet=amount)
+
+    def set_dry(self, amount: float) -> None:
+        """How much of the live input is heard, 0 to 1 (see `listen_to`)."""
+        self._set(dry=amount)
+
+    def set_low_pass(self, cutoff: float | None) -> None:
+        """Low-pass filter at a frequency in Hz; None is open."""
+        self._set(low_pass=cutoff)
+
+    def set_high_pass(self, cutoff: float | None) -> None:
+        """High-pass filter at a frequency in Hz; None is open."""
+        self._set(high_pass=cutoff)
 
     def set_mute(self, on: bool) -> None:
-        """Fades to silence, or back to the gain, in 10 ms."""
-        self._muted = on
+        """Fades to silence, or back, in 10 ms."""
+        self._open, self._fade_seconds = float(not on), MUTE_SECONDS
+        self._wake.set()
+
+    def panic(self) -> None:
+        """Silence as soon as the device allows: 4 ms of fade after what it has already taken."""
+        self._open, self._fade_seconds = 0.0, PANIC_SECONDS
+        self._wake.set()
+
+    def listen_to(self, live: Source | None) -> None:
+        """Mixes a live input at the source's rate in, as loud as `set_dry` says; None ends it."""
+        self._live = live
+
+    def _set(self, **changes: float | None) -> None:
+        self._settings = replace(self._settings, **changes)  # type: ignore[arg-type]
         self._wake.set()
 
     def set_buffer_ms(self, milliseconds: float) -> None:
@@ -166,9 +204,6 @@ class Output:
         self.config = replace(self.config, buffer_ms=milliseconds)
         self._fit_buffer()
         self._wake.set()
-
-    def _wanted_gain(self) -> float:
-        return 0.0 if self._muted else self._gain
 
     def switch(self, playout: Playout) -> None:
         """Goes on with another device; the old one is closed. Counters run on."""
@@ -191,7 +226,7 @@ class Output:
     def stats(self) -> OutputStats:
         """A consistent enough look for a meter; exact after `close`."""
         playout = self._playout
-        buffered = len(self._pending) + sum(len(chunk.dry) for chunk in tuple(self._chunks))
+        buffered = len(self._pending) + sum(len(chunk.heard) for chunk in tuple(self._chunks))
         per_ms = playout.rate / 1000.0
         fixed = self._limiter.latency + (self._resampler.delay() if self._resampler else 0.0)
         return OutputStats(
@@ -222,8 +257,7 @@ class Output:
         """Fades out, stops feeding and closes the device."""
         if self._thread is None:
             return
-        self._muted = True
-        self._wake.set()
+        self.set_mute(True)
         time.sleep(0.03 + 2 * self._playout.period / self._playout.rate)
         self._closing = True
         self._wake.set()
@@ -250,10 +284,12 @@ class Output:
         self._playout.close()
 
     def _feed(self) -> None:
-        """One turn: gain change, fill the playout, hand what was played to the taps."""
+        """One turn: what has been set, fill the playout, hand what was played to the taps."""
         playout, chunk = self._playout, self.config.chunk_frames
-        if self._fader.state.target != self._wanted_gain():
-            self._change_gain(self._wanted_gain())
+        if self._gate.target != self._open:
+            self._turn_gate()
+        if self._settings != self._applied:
+            self._apply_settings()
         queued = self._measure()
         while queued + chunk <= self._target and self._render_chunk(queued):
             queued = self._measure()
@@ -299,35 +335,78 @@ class Output:
             if self._resampler is not None:
                 pcm = self._resampler.resample_chunk(pcm)
             self._pending = np.concatenate((self._pending, pcm))
-        dry, self._pending = self._pending[:count], self._pending[count:]
-        chunk = _Chunk(self._playout.written, dry, dry, self._fader.state, self._limiter.state)
+        source, self._pending = self._pending[:count], self._pending[count:]
+        before = (self._effects.state, self._limiter.state)
+        chunk = _Chunk(self._playout.written, source, self._live_input(), *before, source, source)
         self._render(chunk)
-        self._playout.write(chunk.wet)
+        self._playout.write(chunk.heard)
         self._chunks.append(chunk)
         return True
 
-    def _render(self, chunk: _Chunk) -> None:
-        chunk.fader, chunk.limiter = self._fader.state, self._limiter.state
-        chunk.wet = self._limiter.process(self._fader.process(chunk.dry))
+    def _live_input(self) -> Audio | None:
+        """The next chunk of the live input at the device's rate; silence where it is late."""
+        live = self._live
+        if live is None:
+            return None
+        count, pcm = self.config.chunk_frames, self._live_pending
+        while len(pcm) < count:
+            more = np.asarray(live(math.ceil((count - len(pcm)) * self._ratio)), np.float32)
+            if len(more) == 0:
+                break
+            more = np.ascontiguousarray(more[:, : self._playout.channels])
+            if self._live_resampler is not None:
+                more = self._live_resampler.resample_chunk(more)
+            pcm = np.concatenate((pcm, more))
+        self._live_pending = pcm[count:]
+        late = np.zeros((max(0, count - len(pcm)), self._playout.channels), np.float32)
+        return np.concatenate((pcm[:count], late))
 
-    def _change_gain(self, gain: float) -> None:
-        """Renders what waits anew with the fader moving, from just ahead of the device on."""
+    def _render(self, chunk: _Chunk) -> None:
+        chunk.effects, chunk.limiter = self._effects.state, self._limiter.state
+        chunk.limited = self._limiter.process(self._effects.process(chunk.source, chunk.live))
+        self._pass_gate(chunk)
+
+    def _pass_gate(self, chunk: _Chunk) -> None:
+        chunk.heard = chunk.limited.copy()
+        if not self._gate.open_at(chunk.position):
+            gains = self._gate.gains(chunk.position, len(chunk.limited))[:, None]
+            chunk.heard = (chunk.limited * gains).astype(np.float32)
+
+    def _earliest(self) -> int:
+        """The first frame that can still be replaced before the device takes it."""
         playout = self._playout
         guard = playout.period + round(_GUARD_SECONDS * playout.rate)
-        earliest = playout.written - playout.queued + guard
+        return playout.written - playout.queued + guard
+
+    def _turn_gate(self) -> None:
+        """Mutes, or lets through again, from the first frame that the device has not taken."""
+        earliest = self._earliest()
+        self._gate.turn(self._open, earliest, self._fade_seconds)
+        for chunk in self._chunks:
+            late = max(0, earliest - chunk.position)
+            if late < len(chunk.limited):
+                taken = chunk.heard[:late]
+                self._pass_gate(chunk)
+                self._playout.overwrite(chunk.position + late, chunk.heard[late:])
+                chunk.heard[:late] = taken
+
+    def _apply_settings(self) -> None:
+        """Renders what waits anew with the new settings, from just ahead of the device on."""
+        self._applied = self._settings
+        earliest = self._earliest()
         waiting = [chunk for chunk in self._chunks if chunk.position >= earliest]
         if waiting:
-            self._fader.state, self._limiter.state = waiting[0].fader, waiting[0].limiter
-        self._fader.set_gain(gain)
+            self._effects.state, self._limiter.state = waiting[0].effects, waiting[0].limiter
+        self._effects.set(self._applied)
         for chunk in waiting:  # in order of time, each written at once: the device never overtakes
             self._render(chunk)
-            playout.overwrite(chunk.position, chunk.wet)
+            self._playout.overwrite(chunk.position, chunk.heard)
 
     def _deliver(self, played: int) -> None:
-        while self._chunks and self._chunks[0].position + len(self._chunks[0].wet) <= played:
-            wet = self._chunks.popleft().wet
+        while self._chunks and self._chunks[0].position + len(self._chunks[0].heard) <= played:
+            heard = self._chunks.popleft().heard
             for tap in self._output_taps:
-                tap(wet)
+                tap(heard)
 
     def _replace(self, playout: Playout, lost: bool) -> None:
         old = self._playout

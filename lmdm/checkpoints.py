@@ -28,6 +28,7 @@ from lmdm.formats.building import device_of
 from lmdm.formats.model import Codec, Model
 from lmdm.formats.own import MINILM, STARTER, VERSION, WEIGHTS, read_config, save
 from lmdm.formats.parts import Parts
+from lmdm.precision import backbone_at, dtype_of
 from lmdm.stream.block_stream import check_network
 from lmdm.stream.config import StreamConfig
 from lmdm.weights import refuse_pickle
@@ -85,8 +86,16 @@ def find(path_or_name: str | Path) -> Path:
     )
 
 
-def load(path_or_name: str | Path = "starter", device: str | torch.device = "cpu") -> Model:
+def load(
+    path_or_name: str | Path = "starter",
+    device: str | torch.device = "cpu",
+    precision: str = "float32",
+) -> Model:
     """Loads a model of any form.
+
+    precision: of the backbone's weights. "auto" is bfloat16 for a large one where that is faster;
+    of "bfloat16" and "float16" a stream's decoder is as well; "int8" is smaller and less exact (see
+    `precision`).
 
     Raises:
         InputError: the model is unknown, incomplete, damaged, or describes what is not built here.
@@ -94,7 +103,9 @@ def load(path_or_name: str | Path = "starter", device: str | torch.device = "cpu
     path = find(path_or_name)
     where = device_of(device)
     parts = parts_of(path)
-    return foreign.assemble(parts, where) if parts else own.load_folder(path, where)
+    model = foreign.assemble(parts, where) if parts else own.load_folder(path, where)
+    decoder = torch.float32 if precision in ("auto", "int8") else dtype_of(precision)
+    return replace(model, dit=backbone_at(model.dit, precision), decoder_dtype=decoder)
 
 
 def parts_of(path: Path) -> Parts | None:

@@ -25,6 +25,7 @@ def run(
     sound: Callable[[], np.ndarray] | None = None,
     seconds: float | None = None,
     preferences: Path | None = None,
+    begin: Callable[[MainWindow], None] | None = None,
 ) -> int:
     """Shows the panel until its window is closed, and returns the exit status.
 
@@ -39,6 +40,7 @@ def run(
             it from an output thread). Without it only levels are drawn.
         seconds: close by itself after this long; None stays open.
         preferences: the file they are kept in; None keeps them for this session.
+        begin: called with the window once it is shown, to drive it.
     """
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
@@ -59,8 +61,11 @@ def run(
     former_handler = signal.signal(signal.SIGINT, lambda *_: window.end())
     if seconds is not None:
         QTimer.singleShot(round(seconds * 1000), window.end)
+    stage.tick()  # what the engine says by now is what is seen first
     window.show()
     stage.start()
+    if begin is not None:
+        begin(window)
     if preferences is not None:
         QTimer.singleShot(600, window.begin_tour)
     try:

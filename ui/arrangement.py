@@ -16,7 +16,7 @@ from typing import Literal
 
 Arrangement = Literal["whole", "paged"]
 
-WHOLE_WIDTH = 62.0  # lines of text that the undivided panel needs
+WHOLE_WIDTH = 74.0  # lines of text that the undivided panel needs
 WHOLE_HEIGHT = 38.0
 
 

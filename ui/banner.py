@@ -4,28 +4,40 @@ from __future__ import annotations
 
 from typing import Literal
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
 
 from lmdm.live.messages import Snapshot
 from ui import theme
 from ui.stage import Stage
 
-Weight = Literal["warning", "alarm"]
-TINTS: dict[Weight, str] = {"warning": theme.WARNING, "alarm": theme.ALARM}
-SIGNS: dict[Weight, str] = {"warning": "!", "alarm": "✕"}
+Weight = Literal["notice", "warning", "alarm"]
+TINTS: dict[Weight, str] = {
+    "notice": theme.ACCENT,
+    "warning": theme.WARNING,
+    "alarm": theme.ALARM,
+}
+SIGNS: dict[Weight, str] = {"notice": "i", "warning": "!", "alarm": "✕"}
+NOTICE_MS = 7000  # what is over already goes by itself
 
 
 class Banner(QFrame):
     """One strip of text under the top bar; never a dialog.
 
-    Engine trouble shows itself and goes when the trouble does. A problem of the panel's own stays
-    until it is dismissed; the newest counts, and one that repeats is counted, not piled up.
+    Trouble of the engine or the device shows itself and goes when the trouble does; what is over
+    already is told for some seconds. A problem of the panel's own stays until it is dismissed; the
+    newest counts, and one that repeats is counted, not piled up.
     """
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._of_engine = False
+        self._restarts = 0
+        self._restored = ""
+        self._over = QTimer(self)
+        self._over.setSingleShot(True)
+        self._over.setInterval(NOTICE_MS)
+        self._over.timeout.connect(self.clear)
         self._text = ""
         self._times = 0
         self.sign = QLabel()
@@ -67,12 +79,22 @@ class Banner(QFrame):
         elif snapshot.status == "restarting":
             text = snapshot.text or "The engine starts anew; the last bars loop meanwhile."
             self._engine_trouble(text, "warning")
-        elif self._of_engine:
+        elif snapshot.device_lost:
+            device = snapshot.device or "The sound device"
+            text = f"{device} was unplugged. The music goes on, and is heard when it is back."
+            self._engine_trouble(text, "warning")
+        elif self._of_engine and not self._over.isActive():
             self.clear()
+        if snapshot.restarts > self._restarts and snapshot.status == "playing":
+            self._tell_over("The engine failed; a new one went on from its last block.", "warning")
+        if snapshot.restored and snapshot.restored != self._restored:
+            self._tell_over(f"Went on from {snapshot.restored}.", "notice")
+        self._restarts, self._restored = snapshot.restarts, snapshot.restored
 
     def clear(self) -> None:
         """Shows nothing."""
         self._times = 0
+        self._over.stop()
         self.hide()
 
     def _engine_trouble(self, text: str, weight: Weight) -> None:
@@ -81,12 +103,20 @@ class Banner(QFrame):
         self._text, self._of_engine = text, True
         self._show(text, weight)
 
+    def _tell_over(self, text: str, weight: Weight) -> None:
+        """Something that happened and is over."""
+        self._text, self._of_engine = text, True
+        self._show(text, weight)
+        self._over.start()
+
     def _show(self, text: str, weight: Weight) -> None:
+        self._over.stop()
         tint = TINTS[weight]
         self.setStyleSheet(
             f"QFrame#banner {{ background: {theme.PANEL}; border: 1px solid {tint};"
             f" border-left: 6px solid {tint}; border-radius: 6px; }}"
         )
+        text = text[:1].upper() + text[1:]  # the engine's words may begin anywhere in a sentence
         self.sign.setText(SIGNS[weight])
         self.sign.setStyleSheet(f"color: {tint};")
         self.label.setText(text)

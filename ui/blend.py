@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from lmdm.live.pad import Point, corners, nearest, weights_at
 
-__all__ = ["Point", "corners", "nearest", "point_of", "shares", "weights_at"]
+__all__ = ["Point", "corners", "nearest", "point_of", "shares", "weights_at", "weights_over"]
 
 
 def point_of(weights: Sequence[float]) -> Point:
@@ -43,3 +45,23 @@ def shares(
         weights = [max(0.0, 1.0 - abs(blend * (count - 1) - index)) for index in range(count)]
     total = sum(weights)
     return tuple(weight / total if total > 0.0 else 0.0 for weight in weights)
+
+
+def weights_over(points: np.ndarray, count: int) -> np.ndarray:
+    """Weights [n, count] at many points [n, 2] at once, for a picture of them.
+
+    As `weights_at`, but a point outside the surface gets weights of no meaning, and sums to 1.
+    """
+    places = np.array(corners(count))
+    if count < 3:
+        share = np.clip(points[:, 0], 0.0, 1.0)
+        return np.stack([1.0 - share, share], axis=1)[:, :count]
+    around = np.roll(places, -1, axis=0) - places  # [count, 2], from each corner to the next
+    inward = points[:, None] - places
+    edges = around[:, 0] * inward[..., 1] - around[:, 1] * inward[..., 0]  # [n, count]
+    edges = np.maximum(edges, 1e-9)
+    before = np.roll(around, 1, axis=0)
+    corner = before[:, 0] * around[:, 1] - before[:, 1] * around[:, 0]
+    both = edges * np.roll(edges, 1, axis=1)  # the two edges that meet in the corner
+    raw = corner * edges.prod(axis=1, keepdims=True) / both
+    return np.asarray(raw / raw.sum(axis=1, keepdims=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import (
     QAction,
@@ -12,6 +13,7 @@ from PyQt6.QtGui import (
     QPainterPath,
     QPaintEvent,
     QPen,
+    QPixmap,
     QPolygonF,
     QResizeEvent,
 )
@@ -47,10 +49,11 @@ class BlendSurface(QWidget):
         self.point: blend.Point = (0.5, 0.5)
         self._dragging = False
         self.ghost: blend.Point | None = None  # where a controller stands that must pass the point
-        self._ground: tuple[tuple[int, ...], QImage] | None = None
+        self._ground: tuple[object, QPixmap] | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setCursor(Qt.CursorShape.CrossCursor)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         theme.describe(
             self,
             "Blend surface",
@@ -160,35 +163,31 @@ class BlendSurface(QWidget):
         y = (event.position().y() - field.top()) / max(1.0, field.height())
         self.go(x, y)
 
-    def _blended(self) -> QImage:
+    def _mixture(self) -> QImage:
         """A small picture of the prompts' colours, mixed by weight at each place."""
-        if self._ground is None or self._ground[0] != self._letters:
-            side, tints = GROUND_PIXELS, [theme.PROMPT_COLOURS[i] for i in self._letters]
-            picture = QImage(side, side, QImage.Format.Format_RGB32)
-            colours = [theme.colour(tint) for tint in tints]
-            for row in range(side):
-                for column in range(side):
-                    place = (column / (side - 1), row / (side - 1))
-                    weights = blend.weights_at(place, self.count)
-                    pairs = list(zip(weights, colours, strict=True))
-                    red = sum(w * c.redF() for w, c in pairs)
-                    green = sum(w * c.greenF() for w, c in pairs)
-                    blue = sum(w * c.blueF() for w, c in pairs)
-                    level = [round(255 * (0.05 + 0.42 * each)) for each in (red, green, blue)]
-                    picture.setPixel(column, row, level[0] << 16 | level[1] << 8 | level[2])
-            self._ground = (self._letters, picture)
-        return self._ground[1]
+        side = GROUND_PIXELS
+        place = np.linspace(0.0, 1.0, side)
+        points = np.stack(np.meshgrid(place, place), axis=-1).reshape(-1, 2)
+        tints = [theme.colour(theme.PROMPT_COLOURS[index]) for index in self._letters]
+        colours = np.array([[c.redF(), c.greenF(), c.blueF()] for c in tints])
+        mixed = 0.05 + 0.42 * blend.weights_over(points, self.count) @ colours
+        levels = np.round(255 * mixed).astype(np.uint32) << np.array([16, 8, 0], np.uint32)
+        pixels = np.ascontiguousarray(levels.sum(axis=1, dtype=np.uint32))
+        return QImage(pixels.tobytes(), side, side, QImage.Format.Format_RGB32).copy()
 
-    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
-        """The blended colours, the letters at their corners, and the point."""
-        painter = QPainter(self)
+    def _still(self) -> QPixmap:
+        """What does not move: mixed colours, their edge, the letters. Made once for a size."""
+        line = self.fontMetrics().height()
+        look = (self._letters, self.hasFocus(), self.devicePixelRatioF(), line)
+        if self._ground is not None and self._ground[0] == look:
+            return self._ground[1]
+        ratio = self.devicePixelRatioF()
+        ground = QPixmap(round(self.width() * ratio), round(self.height() * ratio))
+        ground.setDevicePixelRatio(ratio)
+        ground.fill(theme.colour(theme.PANEL))
+        painter = QPainter(ground)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        if self.count < 2:
-            painter.setPen(theme.colour(theme.QUIET))
-            words = "Write two or more prompts\nand blend them here"
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
-            return
         field = self._field()
         places = [
             QPointF(field.left() + x * field.width(), field.top() + y * field.height())
@@ -202,13 +201,28 @@ class BlendSurface(QWidget):
             shape.closeSubpath()
         painter.save()
         painter.setClipPath(shape)
-        painter.drawImage(field, self._blended())
+        painter.drawImage(field, self._mixture())
         painter.restore()
         edge = theme.ACCENT if self.hasFocus() else theme.LINE
         painter.setPen(QPen(theme.colour(edge), 1))
         painter.drawPath(shape)
         self._draw_letters(painter, places)
-        self._draw_point(painter, field)
+        painter.end()
+        self._ground = (look, ground)
+        return ground
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
+        """The ground with its letters, and the point."""
+        painter = QPainter(self)
+        if self.count < 2:
+            painter.fillRect(self.rect(), theme.colour(theme.PANEL))
+            painter.setPen(theme.colour(theme.QUIET))
+            words = "Write two or more prompts\nand blend them here"
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
+            return
+        painter.drawPixmap(0, 0, self._still())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._draw_point(painter, self._field())
 
     def _draw_letters(self, painter: QPainter, places: list[QPointF]) -> None:
         radius = self.fontMetrics().height() * 0.62

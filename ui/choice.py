@@ -37,9 +37,10 @@ def choice_for(
     message: type[Message],
     field: str,
     options: tuple[tuple[str, Value], ...],
+    lane: Lane | None = None,
 ) -> Choice[Value]:
-    """A choice that sends and shows one control."""
-    made: Choice[Value] = Choice(name, what, message.lane, options)
+    """A choice that sends and shows one control; `lane` is its message's unless told."""
+    made: Choice[Value] = Choice(name, what, lane or message.lane, options)
     made.chosen.connect(lambda value: stage.send(message(value)))  # type: ignore[call-arg]
     stage.changed.connect(lambda snapshot: made.show_value(getattr(snapshot, field)))
     teach(made, kind_of(message), name)
@@ -71,6 +72,7 @@ class Choice(QWidget, Generic[Value]):
         self._values = [value for _, value in options]
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)
+        self.buttons: dict[str, QPushButton] = {}
         for index, (words, _) in enumerate(options):
             button = QPushButton(words)
             button.setObjectName("small")
@@ -78,8 +80,8 @@ class Choice(QWidget, Generic[Value]):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             theme.describe(button, f"{name}: {words}", what, lane)
             self._group.addButton(button, index)
+            self.buttons[words] = button
             row.addWidget(button, 1)
-        self.buttons = {words: self._group.button(i) for i, (words, _) in enumerate(options)}
         self._group.idClicked.connect(lambda index: self.chosen.emit(self._values[index]))
         theme.describe(self, name, what, lane)
 

@@ -121,6 +121,10 @@ FUTURE = DialControl(
     "Look-ahead", "Beats of your playing the model may hear before it answers. Above 0 it waits.",
     m.SetFutureVisibility, "future_visibility", -8.0, 8.0, 0.25, 0.0, beats,
 )  # fmt: skip
+TRANSFORM = DialControl(
+    "Transform", "How much of the delayed input the model makes anew; 0 keeps it as it was.",
+    m.SetTransform, "transform", 0.0, 1.0, 0.01, 0.7, percent,
+)  # fmt: skip
 INPUT_GAIN = DialControl(
     "Input", "Gain of the live input, in dB.", m.SetInputGain, "input_gain_db",
     -40.0, 24.0, 0.5, 0.0, decibels,
@@ -136,7 +140,7 @@ WET = DialControl(
 
 DIALS = (
     DENSITY, BRIGHTNESS, LOUDNESS, GUIDANCE, STEPS, RECALL, LOW_PASS, HIGH_PASS, DELAY, FEEDBACK,
-    FUTURE, INPUT_GAIN, DRY, WET,
+    FUTURE, TRANSFORM, INPUT_GAIN, DRY, WET,
 )  # fmt: skip
 
 

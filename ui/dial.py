@@ -160,9 +160,9 @@ class Dial(QDial):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         line = self.fontMetrics().height()
-        above = self.height() - 1.4 * line  # of the name
-        size = min(self.width() - 6.0, above - 4, LARGEST_LINES * line)
-        knob = QRectF((self.width() - size) / 2, (above - size) / 2 + 2, size, size)
+        size = min(self.width() - 6.0, self.height() - 1.4 * line, LARGEST_LINES * line)
+        top = (self.height() - size - 1.4 * line) / 2
+        knob = QRectF((self.width() - size) / 2, top, size, size)
         self._draw_ring(painter, knob, line)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -175,7 +175,7 @@ class Dial(QDial):
         widest = painter.fontMetrics().horizontalAdvance(words)
         painter.setFont(theme.font(min(1.2, max(0.7, 0.9 * room / max(1, widest))), bold=True))
         painter.drawText(knob, Qt.AlignmentFlag.AlignCenter, words)
-        self._draw_name(painter, line)
+        self._draw_name(painter, knob.bottom() + 0.65 * line)
 
     def _draw_ring(self, painter: QPainter, knob: QRectF, line: float) -> None:
         thick = max(3.0, 0.3 * line)
@@ -200,12 +200,15 @@ class Dial(QDial):
             painter.setPen(QPen(theme.colour(theme.WARNING), 1.6))
             painter.drawEllipse(_on_ring(ring, self.ghost), 0.75 * thick, 0.75 * thick)
 
-    def _draw_name(self, painter: QPainter, line: float) -> None:
-        painter.setFont(theme.font(0.92))
+    def _draw_name(self, painter: QPainter, base: float) -> None:
+        line = self.fontMetrics().height()
+        room = self.width() - 1.1 * line
+        widest = self.fontMetrics().horizontalAdvance(self.name)
+        painter.setFont(theme.font(max(0.74, min(0.92, room / max(1, widest)))))
         metrics = painter.fontMetrics()
-        shown = metrics.elidedText(self.name, Qt.TextElideMode.ElideRight, self.width() - 16)
+        shown = metrics.elidedText(self.name, Qt.TextElideMode.ElideRight, round(room) + 2)
         width = metrics.horizontalAdvance(shown)
-        middle, base = self.width() / 2, self.height() - line / 2 - 2
+        middle = self.width() / 2
         painter.setPen(theme.colour(theme.QUIET))
         painter.drawText(QPointF(middle - width / 2 + 6, base + line * 0.3), shown)
         painter.setPen(Qt.PenStyle.NoPen)

@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -68,7 +69,7 @@ class Ground(QWidget):
         self.pages: Tabs | None = None  # of the paged arrangement
         self.blend_mode = choice_for(
             stage,
-            "",
+            "Blend mode",
             "How prompts become one: their mean, or their mean on the sphere.",
             m.SetBlendMode,
             "blend_mode",
@@ -79,13 +80,17 @@ class Ground(QWidget):
         self._column.setSpacing(0)
         self._held: QWidget | None = None  # what holds the present arrangement
 
-    def arrange(self, wanted: Arrangement) -> None:
-        """Lays the views out in another way; they stay the same widgets."""
+    def arrange(self, wanted: Arrangement, lines: float) -> None:
+        """Lays the views out in another way, `lines` wide; they stay the same widgets."""
+        self.views.transport.set_width(lines)
         if wanted == self.arrangement:
             return
         self.arrangement = wanted
         hidden = {view for view in self._views() if _put_away(view)}
         former, self.pages = self._held, None
+        for area in former.findChildren(QScrollArea) if former is not None else ():
+            if area.widget() is self.views.macros:
+                area.takeWidget()  # else the area goes on minding a view that is no longer in it
         self._held = QWidget()
         column = QVBoxLayout(self._held)
         column.setContentsMargins(0, 0, 0, 0)
@@ -102,7 +107,7 @@ class Ground(QWidget):
             former.hide()
             former.deleteLater()
         self.views.key_row.set_stacked(wanted == "paged")
-        self.views.transport.set_narrow(wanted == "paged")
+        self.views.scenes.set_stacked(wanted == "paged")
 
     def set_locked(self, locked: bool) -> None:
         """Shows that the stage is locked, and puts away what it shuts."""
@@ -136,7 +141,7 @@ class Ground(QWidget):
         shape = QHBoxLayout()
         shape.setSpacing(8)
         shape.addWidget(_panel(v.prompts, head=_head(LaneLabel("Prompts", "block"))), 11)
-        shape.addWidget(_panel(v.blend, head=self._blend_head()), 6)
+        shape.addWidget(_panel(v.blend, head=self._blend_head("Blend")), 6)
         shape.addWidget(_panel(v.macros), 10)
         column.addLayout(shape, 10)
         sound = QHBoxLayout()
@@ -160,8 +165,12 @@ class Ground(QWidget):
         self.pages = Tabs(
             (
                 ("Scenes", "Scenes and the blend of prompts.", _panel(v.scenes, v.blend)),
-                ("Prompts", "What the music should sound like.", _panel(v.prompts)),
-                ("Shape", "How the model plays.", _panel(v.macros)),
+                (
+                    "Prompts",
+                    "What the music should sound like.",
+                    _panel(v.prompts, head=self._blend_head("Prompts")),
+                ),
+                ("Shape", "How the model plays.", _panel(_scrolled(v.macros))),
                 ("Sound", "The picture of the sound, and levels.", _across(v.sound, v.output)),
                 ("Keys", "The keyboard.", _panel(v.key_row, v.keys)),
             )
@@ -169,9 +178,9 @@ class Ground(QWidget):
         column.addWidget(self.pages, 1)
         column.addWidget(v.status)
 
-    def _blend_head(self) -> QWidget:
+    def _blend_head(self, name: str) -> QWidget:
         self.blend_mode.label.hide()
-        return _head(LaneLabel("Blend", "block"), self.blend_mode)
+        return _head(LaneLabel(name, "block"), self.blend_mode)
 
 
 def _put_away(view: QWidget) -> bool:
@@ -205,6 +214,16 @@ def _panel(*contents: QWidget, head: QWidget | None = None, flush: bool = False)
     for index, widget in enumerate(contents):
         column.addWidget(widget, 1 if index == len(contents) - 1 else 0)
     return panel
+
+
+def _scrolled(view: QWidget) -> QScrollArea:
+    """A view that scrolls up and down where it is too tall."""
+    area = QScrollArea()
+    area.setWidget(view)
+    view.setAutoFillBackground(False)  # which setWidget turns on
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area
 
 
 def _across(wide: QWidget, narrow: QWidget) -> QFrame:

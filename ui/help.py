@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -43,7 +44,7 @@ class ShortcutsHelp(Overlay):
         inner = QWidget()
         columns = QHBoxLayout(inner)
         columns.setContentsMargins(0, 0, 0, 0)
-        columns.setSpacing(32)
+        columns.setSpacing(26)
         for group in GROUPS:
             columns.addLayout(_column(group))
         scroll = QScrollArea()
@@ -68,7 +69,7 @@ class ShortcutsHelp(Overlay):
 
     def _place(self) -> None:
         wanted = self._inner.sizeHint()
-        rest = self.card.sizeHint() - self.card.findChild(QScrollArea).sizeHint()  # type: ignore[union-attr]
+        rest = self.card.sizeHint() - self.card.findChild(QScrollArea).sizeHint()
         wide = min(self.width() - 24, max(wanted.width() + 60, rest.width()))
         tall = min(self.height() - 24, wanted.height() + rest.height() + 30)
         self.card.setGeometry((self.width() - wide) // 2, (self.height() - tall) // 2, wide, tall)
@@ -78,6 +79,7 @@ def _column(group: Group) -> QVBoxLayout:
     column = QVBoxLayout()
     name = QLabel(group.name)
     name.setObjectName("caption")
+    name.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
     column.addWidget(name)
     grid = QGridLayout()
     grid.setHorizontalSpacing(12)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QEvent, QObject
-from PyQt6.QtGui import QHelpEvent
-from PyQt6.QtWidgets import QApplication, QToolTip, QWidget
+from PyQt6.QtCore import QObject, QTimer
+from PyQt6.QtGui import QCursor
+from PyQt6.QtWidgets import QAbstractButton, QApplication, QWidget
 
 from lmdm.live.messages import MESSAGES, Snapshot
 from ui import theme
@@ -12,32 +12,36 @@ from ui.ghosts import is_heard
 from ui.learn import mappings_of, target_of, taught
 from ui.stage import Stage
 
+LOOK_MS = 300  # less than Qt waits before it shows a tooltip
+
 
 class Hints(QObject):
-    """Answers tooltip requests of controls: what they do, their lane, and what is measured."""
+    """Keeps the tooltip of the control under the pointer true."""
 
     def __init__(self, stage: Stage, window: QWidget) -> None:
         super().__init__(window)
         self._stage = stage
         self._window = window
-        application = QApplication.instance()
-        assert application is not None
-        application.installEventFilter(self)
+        self._timer = QTimer(self)
+        self._timer.setInterval(LOOK_MS)
+        self._timer.timeout.connect(self.look)
+        self._timer.start()
 
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Shows the longer tooltip of a control."""
-        if event is None or event.type() != QEvent.Type.ToolTip:
-            return False
-        widget = taught(watched)
-        if widget is None or widget.window() is not self._window:
-            return False
-        if not isinstance(event, QHelpEvent) or not isinstance(watched, QWidget):
-            return False
-        shown = watched.toolTip() or widget.toolTip()
-        QToolTip.showText(
-            event.globalPos(), hint(shown, target_of(widget), self._stage.snapshot), watched
-        )
-        return True
+    def look(self) -> None:
+        """Writes the tooltip of what the pointer is over."""
+        under = QApplication.widgetAt(QCursor.pos())
+        widget = taught(under)
+        if widget is not None and widget.window() is self._window:
+            self.write(widget)
+
+    def write(self, widget: QWidget) -> None:
+        """Writes the tooltip of a control, and of the buttons it is made of."""
+        for each in (widget, *widget.findChildren(QAbstractButton)):
+            plain = each.property("plain tooltip") or each.toolTip()
+            each.setProperty("plain tooltip", plain)
+            told = hint(plain, target_of(widget), self._stage.snapshot)
+            if told != each.toolTip():
+                each.setToolTip(told)
 
 
 def hint(tooltip: str, target: str, snapshot: Snapshot) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QIcon, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 
 from ui import theme
@@ -102,41 +102,6 @@ PICTURES: dict[str, tuple[list[QPainterPath], list[QPainterPath]]] = {
     "play": ([], [_shape((7, 4), (20, 12), (7, 20))]),
     "stop": ([], [_rounded(6, 6, 12, 12, 1.5)]),
     "record": ([], [_disc(12, 12, 6.5)]),
-    "library": ([_line((4, 5), (4, 19)), _line((9, 5), (9, 19)), _line((14, 5), (19, 19))], []),
-    "takes": (
-        [_line((3, 12), (5, 12), (7, 6), (10, 18), (13, 4), (16, 16), (18, 12), (21, 12))],
-        [],
-    ),
-    "search": ([_disc(10, 10, 6), _line((14.5, 14.5), (20, 20))], []),
-    "plug": (
-        [_disc(12, 12, 9)],
-        [
-            _disc(8, 12, 1.4),
-            _disc(16, 12, 1.4),
-            _disc(9.4, 8.4, 1.4),
-            _disc(14.6, 8.4, 1.4),
-            _disc(12, 7, 1.4),
-        ],
-    ),
-    "question": (
-        [_arc(QRectF(7.5, 4, 9, 9), 170, -215), _line((12, 12.6), (12, 15))],
-        [_disc(12, 19, 1.5)],
-    ),
-    "close": ([_line((6, 6), (18, 18)), _line((18, 6), (6, 18))], []),
-    "add": ([_line((12, 5), (12, 19)), _line((5, 12), (19, 12))], []),
-    "dice": (
-        [_rounded(4, 4, 16, 16, 3.5)],
-        [
-            _disc(8.5, 8.5, 1.6),
-            _disc(15.5, 15.5, 1.6),
-            _disc(15.5, 8.5, 1.6),
-            _disc(8.5, 15.5, 1.6),
-        ],
-    ),
-    "note": (
-        [_line((10, 17), (10, 5), (18, 4), (18, 15))],
-        [_disc(7.7, 17, 2.7), _disc(15.7, 15, 2.7)],
-    ),
     "wave": (
         [
             _line((3, 12), (6, 12)),
@@ -180,8 +145,3 @@ def icon(name: str, side: int = 20, tint: str = theme.TEXT, on: str = "") -> QIc
     if on:
         made.addPixmap(pixmap(name, side, on), QIcon.Mode.Normal, QIcon.State.On)
     return made
-
-
-def size(line: int) -> QSize:
-    """The icon size beside text of this line height."""
-    return QSize(line, line)

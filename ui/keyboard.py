@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from lmdm.live.messages import Snapshot
@@ -11,7 +13,8 @@ from ui import theme
 from ui.keys import PlayedKeys, clamped
 from ui.stage import Stage
 
-LOWEST, HIGHEST = 36, 96  # C2 to C7
+RANGES = ((36, 96), (48, 96), (48, 84), (60, 84))  # C2 to C7, and less where there is less room
+NARROWEST = 1.15  # of a white key, in lines of text
 BLACK = frozenset((1, 3, 6, 8, 10))
 BLACK_WIDTH, BLACK_HEIGHT = 0.62, 0.62  # of a white key
 SOFTEST, LOUDEST = 30, 120  # velocity at the back and at the front of a key
@@ -20,6 +23,11 @@ SOFTEST, LOUDEST = 30, 120  # velocity at the back and at the front of a key
 def is_black(pitch: int) -> bool:
     """Whether a pitch is a black key."""
     return pitch % 12 in BLACK
+
+
+def _whites(lowest: int, highest: int) -> list[int]:
+    """The white keys of a range, both ends in it."""
+    return [pitch for pitch in range(lowest, highest + 1) if not is_black(pitch)]
 
 
 class PianoKeys(QWidget):
@@ -34,7 +42,8 @@ class PianoKeys(QWidget):
         self._played = played
         self._heard: frozenset[int] = frozenset()
         self._drawn: tuple[frozenset[int], frozenset[int], int] | None = None
-        self._whites = [pitch for pitch in range(LOWEST, HIGHEST + 1) if not is_black(pitch)]
+        self._lowest, self._highest = RANGES[0]
+        self._whites = _whites(*RANGES[0])
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumHeight(56)
@@ -61,18 +70,32 @@ class PianoKeys(QWidget):
     def refresh(self) -> None:
         """Repaints when what is held, heard, or reached by the letters has changed."""
         state = (self._played.pitches, self._heard, self._played.octave)
-        if state != self._drawn:
-            self._drawn = state
+        if state == self._drawn:
+            return
+        before, self._drawn = self._drawn, state
+        if before is None or before[2] != state[2]:
             self.update()
+            return
+        for pitch in (before[0] ^ state[0]) | (before[1] ^ state[1]):
+            self.update(self.key_box(pitch).toAlignedRect())
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Wide and low."""
         return QSize(900, 120)
 
+    def resizeEvent(self, _event: QResizeEvent | None) -> None:  # noqa: N802
+        """As many octaves as have room."""
+        line = self.fontMetrics().height()
+        for lowest, highest in RANGES:
+            self._lowest, self._highest = lowest, highest
+            self._whites = _whites(lowest, highest)
+            if self.width() >= len(self._whites) * NARROWEST * line:
+                break
+
     def key_box(self, pitch: int) -> QRectF:
         """Where a key lies in the widget."""
         wide = self.width() / len(self._whites)
-        before = sum(1 for white in self._whites if white < pitch)
+        before = bisect_left(self._whites, pitch)
         if is_black(pitch):
             left = before * wide - wide * BLACK_WIDTH / 2
             return QRectF(left, 0, wide * BLACK_WIDTH, self.height() * BLACK_HEIGHT)
@@ -81,7 +104,7 @@ class PianoKeys(QWidget):
     def key_at(self, x: float, y: float) -> tuple[int, int] | None:
         """Pitch and velocity at a place, or None beside the keys."""
         point = QPointF(x, y)
-        for pitch in sorted(range(LOWEST, HIGHEST + 1), key=is_black, reverse=True):
+        for pitch in sorted(range(self._lowest, self._highest + 1), key=is_black, reverse=True):
             box = self.key_box(pitch)
             if box.contains(point):
                 share = (y - box.top()) / max(1.0, box.height())
@@ -112,13 +135,17 @@ class PianoKeys(QWidget):
             self._played.press("mouse", found[0], clamped(found[1], 1, 127))
         self.refresh()
 
-    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
-        """White keys, then black ones, then what the letters reach."""
+    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
+        """White keys, then black ones, of those that are to be drawn anew."""
+        if event is None:
+            return
+        fresh = QRectF(event.rect())
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         pressed = self._played.pitches
-        for pitch in sorted(range(LOWEST, HIGHEST + 1), key=is_black):
-            self._draw_key(painter, pitch, pitch in pressed)
+        for pitch in sorted(range(self._lowest, self._highest + 1), key=is_black):
+            if self.key_box(pitch).intersects(fresh):
+                self._draw_key(painter, pitch, pitch in pressed)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(theme.colour(theme.ACCENT, 0.6), 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtCore import QEvent, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QLabel, QWidget
 
@@ -17,9 +17,18 @@ class LaneLabel(QLabel):
         super().__init__(text, parent)
         self._lane = lane
         self.setObjectName("caption")
-        self.setIndent(13)
+        self._measure()
 
-    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+    def _measure(self) -> None:
+        self.setIndent(round(self.fontMetrics().height() * 0.78))
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """The mark grows with the letters."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self._measure()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
         """The text and its mark."""
         return super().sizeHint() + QSize(2, 0)
 
@@ -30,4 +39,6 @@ class LaneLabel(QLabel):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.colour(theme.LANE_COLOURS[self._lane]))
-        painter.drawPolygon(theme.lane_shape(self._lane, 5.0, self.height() / 2, 8))
+        line = self.fontMetrics().height()
+        shape = theme.lane_shape(self._lane, 0.3 * line, self.height() / 2, 0.48 * line)
+        painter.drawPolygon(shape)

@@ -1,6 +1,6 @@
 """Which widget a controller can be mapped to, and the menu that a right-click or long-press opens.
 
-A widget is taught its target once (`teach`); one event filter of the window does the rest.
+A widget is taught its target once (`teach`); the window asks `LearnMenu` for the menu.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from PyQt6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QTimer
-from PyQt6.QtGui import QAction, QContextMenuEvent, QMouseEvent
-from PyQt6.QtWidgets import QApplication, QMenu, QWidget
+from PyQt6.QtGui import QAction, QMouseEvent
+from PyQt6.QtWidgets import QAbstractButton, QAbstractSpinBox, QLineEdit, QMenu, QWidget
 
 from lmdm.live.messages import BeginLearn, ForgetMapping, Snapshot
 from ui.sources import source_words
@@ -41,8 +41,13 @@ def teach(
     """
     widget.setProperty(_TARGET, target)
     widget.setProperty(_NAME, name)
-    widget.setProperty("learn long press", long_press)
     widget.learn_to_view = to_view  # type: ignore[attr-defined]
+    if isinstance(widget, QAbstractSpinBox):  # its own menu of editing would stand in the way
+        widget.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+        for editor in widget.findChildren(QLineEdit):
+            editor.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+    if long_press:
+        LongPress(widget)
 
 
 def taught(widget: QObject | None) -> QWidget | None:
@@ -69,70 +74,63 @@ def all_taught(window: QWidget) -> Iterator[QWidget]:
     return (each for each in window.findChildren(QWidget) if each.property(_TARGET))
 
 
+class LongPress(QObject):
+    """Opens a taught widget's menu when it is held still; watches that widget and its buttons."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self._widget = widget
+        self._place: QPointF | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(LONG_PRESS_MS)
+        self._timer.timeout.connect(self._held)
+        for each in (widget, *widget.findChildren(QAbstractButton)):
+            each.installEventFilter(self)
+
+    def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Watches for presses that stay where they are; takes nothing away."""
+        if not isinstance(event, QMouseEvent):
+            return False
+        kind = event.type()
+        if kind == QEvent.Type.MouseButtonPress and event.button() == Qt.MouseButton.LeftButton:
+            self._place = event.globalPosition()
+            self._timer.start()
+        elif kind == QEvent.Type.MouseMove and self._place is not None:
+            away = event.globalPosition() - self._place
+            if abs(away.x()) + abs(away.y()) > STILL_PIXELS:
+                self._timer.stop()
+        elif kind in (QEvent.Type.MouseButtonRelease, QEvent.Type.MouseButtonDblClick):
+            self._timer.stop()
+        return False
+
+    def _held(self) -> None:
+        learn: Any = getattr(self._widget.window(), "learn", None)
+        if isinstance(learn, LearnMenu) and self._place is not None:
+            learn.open(self._widget, self._place.toPoint())
+
+
 class LearnMenu(QObject):
-    """Opens the menu of a taught widget on a right-click, the menu key, or a long press."""
+    """The menu of a taught widget: learn, forget, back to the usual value."""
 
     def __init__(self, stage: Stage, window: QWidget) -> None:
         super().__init__(window)
         self._stage = stage
         self._window = window
         self.enabled = True  # False while the stage is locked
-        self._pressed: tuple[QWidget, QPointF] | None = None
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(LONG_PRESS_MS)
-        self._timer.timeout.connect(self._long_pressed)
-        application = QApplication.instance()
-        assert application is not None
-        application.installEventFilter(self)
 
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Watches for context menus and for presses that stay where they are."""
-        if event is None or not self.enabled or not isinstance(watched, QWidget):
+    def asked(self, child: QWidget | None, place: QPoint) -> bool:
+        """A right-click, or the menu key, on a widget; whether there is a menu for it."""
+        widget = taught(child)
+        if widget is None or not self.enabled:
             return False
-        kind = event.type()
-        if kind == QEvent.Type.ContextMenu and isinstance(event, QContextMenuEvent):
-            widget = taught(watched)
-            if widget is None or widget.window() is not self._window:
-                return False
-            self.open(widget, event.globalPos())
-            return True
-        if kind == QEvent.Type.MouseButtonPress and isinstance(event, QMouseEvent):
-            self._press(watched, event)
-        elif kind == QEvent.Type.MouseMove and isinstance(event, QMouseEvent):
-            self._move(event)
-        elif kind in (QEvent.Type.MouseButtonRelease, QEvent.Type.MouseButtonDblClick):
-            self._cancel()
-        return False
-
-    def _press(self, watched: QWidget, event: QMouseEvent) -> None:
-        widget = taught(watched)
-        if widget is None or widget.window() is not self._window:
-            return
-        if event.button() == Qt.MouseButton.LeftButton and widget.property("learn long press"):
-            self._pressed = (widget, event.globalPosition())
-            self._timer.start()
-
-    def _move(self, event: QMouseEvent) -> None:
-        if self._pressed is not None:
-            away = event.globalPosition() - self._pressed[1]
-            if abs(away.x()) + abs(away.y()) > STILL_PIXELS:
-                self._cancel()
-
-    def _cancel(self) -> None:
-        self._pressed = None
-        self._timer.stop()
-
-    def _long_pressed(self) -> None:
-        if self._pressed is not None:
-            widget, place = self._pressed
-            self._pressed = None
-            self.open(widget, place.toPoint())
+        self.open(widget, place)
+        return True
 
     def open(self, widget: QWidget, place: QPoint) -> None:
         """Shows the menu of a taught widget; it does not wait for an answer."""
-        menu = self.menu(widget)
-        menu.popup(place)
+        if self.enabled:
+            self.menu(widget).popup(place)
 
     def menu(self, widget: QWidget) -> QMenu:
         """The menu of a taught widget."""

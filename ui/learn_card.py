@@ -30,7 +30,7 @@ from ui.picker import Picker
 from ui.sources import moved, source_words
 from ui.stage import Stage
 
-CARD_LINES = 19.0  # width, in lines of text
+CARD_LINES = 22.0  # width, in lines of text
 TAKEOVER_WORDS = {
     "pickup": "Pick up: waits for the value",
     "scale": "Scale: closes in on it",
@@ -147,11 +147,11 @@ class LearnCard(QFrame):
         grid.addWidget(self.reverse, 2, 1)
         grid.setColumnStretch(1, 1)
         column.addWidget(self.settings)
-        row = QHBoxLayout()
-        row.addStretch(1)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
         for button in (self.cancel, self.forget, self.done):
-            row.addWidget(button)
-        column.addLayout(row)
+            buttons.addWidget(button)
+        column.addLayout(buttons)
 
     # --- what it shows --------------------------------------------------------------------------
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import (
-    QAbstractButton,
     QAbstractItemView,
     QAbstractSpinBox,
     QApplication,
@@ -24,11 +23,10 @@ EDITORS = (QLineEdit, QAbstractSpinBox, QComboBox, QAbstractItemView)
 SHIFTED_DIGITS = "!@#$%^&*"  # what Shift makes of 1 to 8 on many keyboards
 
 
-class Letters(QObject):
-    """An event filter of one window. Words being typed are words; lost focus lifts every note."""
+class Letters:
+    """Answers the keys of one window that no widget took. Words being typed are words."""
 
     def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
         self._window = window
         row, transport = window.key_row, window.transport
         self._actions: dict[str, Callable[[], None]] = {
@@ -42,48 +40,20 @@ class Letters(QObject):
             "?": window.help.open,
             " ": transport.play.click,
         }
-        application = QApplication.instance()
-        assert application is not None
-        application.installEventFilter(self)
 
-    def stop(self) -> None:
-        """Watches no more."""
-        application = QApplication.instance()
-        if application is not None:
-            application.removeEventFilter(self)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Takes the keys that mean something; Qt's own get the rest."""
-        if event is None:
-            return False
-        kind = event.type()
-        if kind == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
-            return self._belongs(watched) and self._pressed(event)
-        if kind == QEvent.Type.KeyRelease and isinstance(event, QKeyEvent):
-            return self._belongs(watched) and self._released(event)
-        if kind in (QEvent.Type.ApplicationDeactivate, QEvent.Type.WindowDeactivate):
-            self._window.release_notes()
-        return False
-
-    def _belongs(self, watched: QObject | None) -> bool:
-        """Qt shows a key event to its window handle too; it is taken once, at a widget."""
-        window = self._window
-        covered = window.help.isVisible() or window.tour.isVisible()
-        return isinstance(watched, QWidget) and watched.window() is window and not covered
-
-    def _pressed(self, event: QKeyEvent) -> bool:
+    def pressed(self, event: QKeyEvent) -> bool:
+        """A key went down; whether it meant something."""
         focus = QApplication.focusWidget()
         if isinstance(focus, EDITORS):
             if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape):
                 self._finish_editing(event, focus)
+                return True
             return False
         if event.modifiers() & ~(
             Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.KeypadModifier
         ):
             return False
         letter = chr(event.key()) if 0x20 <= event.key() < 0x7F else ""
-        if letter == " " and isinstance(focus, QAbstractButton):
-            return False  # the button in focus takes it
         act = self._action(letter, bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
         pitch = self._window.played.letter_pitch(letter)
         if pitch is None and act is None:
@@ -110,7 +80,8 @@ class Letters(QObject):
             return lambda: scenes.keep_number(number)
         return None
 
-    def _released(self, event: QKeyEvent) -> bool:
+    def released(self, event: QKeyEvent) -> bool:
+        """A key came up; whether it had been a note."""
         if event.isAutoRepeat() or not self._window.played.holds(event.key()):
             return False
         self._window.played.release(event.key())

@@ -180,14 +180,15 @@ class MemoryPage(QWidget):
         self.remembered = QLabel()
         self.remembered.setObjectName("quiet")
         self.remembered.setWordWrap(True)
-        self.section: Choice[str] = choice_for(
-            stage,
+        self.section: Choice[str] = Choice(
             "Section",
             "Name of what is played now; recall looks among its earlier bars first.",
-            m.SetSection,
-            "section",
+            "block",
             (("None", ""), *((name, name) for name in "ABCD")),
         )
+        self.section.chosen.connect(lambda name: stage.send(m.SetSection(name)))
+        for name in "ABCD":
+            teach(self.section.buttons[name], f"set_section:{name}", f"Section {name}")
         self.freeze: Choice[float | None] = choice_for(
             stage,
             "Loop",
@@ -216,7 +217,8 @@ class MemoryPage(QWidget):
         stage.changed.connect(self.show_snapshot)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Tells what is remembered, and what was recalled."""
+        """Tells the section, what is remembered, and what was recalled."""
+        self.section.show_value(snapshot.section)
         bars = "bar" if snapshot.remembered == 1 else "bars"
         words = f"{snapshot.remembered} {bars} remembered" if snapshot.remembered else ""
         if snapshot.recalled:
@@ -246,7 +248,7 @@ class JamPage(QWidget):
             "jam_mode",
             (("Off", "off"), ("Context", "context"), ("Sketch", "sketch"), ("Delay", "delay")),
         )
-        specs = (controls.DELAY, controls.FEEDBACK, controls.FUTURE)
+        specs = (controls.DELAY, controls.TRANSFORM, controls.FEEDBACK, controls.FUTURE)
         mix = (controls.INPUT_GAIN, controls.DRY, controls.WET)
         self.dials = {spec.target: dial_for(stage, spec) for spec in (*specs, *mix)}
         self.words = QLabel()
@@ -312,7 +314,6 @@ def _lay_out(page: QWidget, dials: Sequence[QWidget], rows: Sequence[QWidget]) -
         label.setMinimumWidth(wide)
     for row in rows:
         column.addWidget(row)
-    column.addStretch(1)
 
 
 def _named(name: str, *widgets: QWidget, lane: m.Lane = "block") -> QWidget:

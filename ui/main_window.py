@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PyQt6.QtCore import QEvent, QPoint, Qt
-from PyQt6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent, QShortcut
+from PyQt6.QtGui import (
+    QCloseEvent,
+    QContextMenuEvent,
+    QKeyEvent,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+)
 from PyQt6.QtWidgets import QApplication, QDialog, QMainWindow, QMenu, QPushButton
 
 from lmdm.live import messages as m
-from ui import icons, preferences, theme
+from ui import icons, theme
 from ui.arrangement import arrangement
 from ui.banner import Banner
 from ui.blend_surface import BlendSurface
@@ -29,7 +37,7 @@ from ui.letters import Letters
 from ui.lock import LockButton, StageLock
 from ui.macros import Macros
 from ui.output_strip import OutputStrip
-from ui.preferences import Preferences
+from ui.preferences import Preferences, load, save
 from ui.prompts import PromptPads
 from ui.safety import SafetyButtons
 from ui.scenes import ScenesStrip
@@ -50,28 +58,37 @@ class MainWindow(QMainWindow):
         stage: the view-model.
         sound: PCM heard since the last call; None draws levels only.
         file: where preferences are kept; None keeps them for this session only.
+        clock: seconds, as the beat and the sound's picture go by them.
+        preferences: those to begin with, where there is no file.
     """
 
-    def __init__(self, stage: Stage, sound: Sound | None = None, file: Path | None = None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        sound: Sound | None = None,
+        file: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        preferences: Preferences | None = None,
+    ) -> None:
         super().__init__()
         self.stage = stage
         self._closed = False
         self._file = file
-        self.preferences = preferences.load(file) if file is not None else Preferences()
+        self.preferences = load(file) if file is not None else preferences or Preferences()
         self.played = PlayedKeys(stage.send)
         self.setWindowTitle("LMDM Live")
-        self.transport = Transport(stage)
+        self.transport = Transport(stage, clock)
         self.safety = SafetyButtons(stage, self.played)
         self.scenes = ScenesStrip(stage)
         self.banner = Banner(stage)
         self.prompts = PromptPads(stage)
         self.blend = BlendSurface(stage, self.prompts)
         self.macros = Macros(stage)
-        self.sound = SoundView(stage, sound)
+        self.sound = SoundView(stage, sound, clock)
         self.output = OutputStrip(stage)
         self.key_row = KeyRow(stage, self.played)
         self.keys = PianoKeys(stage, self.played)
-        self.status = StatusLine(stage)
+        self.status = StatusLine(stage, clock)
         self.lock = LockButton()
         self.menu_button = QPushButton()
         self.menu_button.setObjectName("icon")
@@ -108,7 +125,7 @@ class MainWindow(QMainWindow):
     # --- actions --------------------------------------------------------------------------------
 
     def _bind(self) -> None:
-        self.actions_by_name: dict[str, Callable[[], None]] = {
+        self.actions_by_name: dict[str, Callable[[], object]] = {
             "panic": self.safety.press_panic,
             "mute": self.safety.mute.click,
             "record": self.safety.record.click,
@@ -191,11 +208,10 @@ class MainWindow(QMainWindow):
             self.lock.set_locked(True)
 
     def _bind_lock(self) -> None:
-        transport, macros = self.transport, self.macros
+        macros = self.macros
         self._stage_lock = StageLock((
-            transport.tempo, transport.source, transport.stop, self.menu_button,
-            self.prompts.extras, self.prompts.add, macros.chance, macros.memory.from_bars,
-            macros.memory.from_file, macros.shape.key, self.scenes.keep,
+            self.menu_button, macros.chance, macros.memory.from_bars, macros.memory.from_file,
+            macros.shape.key,
         ))  # fmt: skip
         self.lock.changed.connect(self._lock)
 
@@ -204,6 +220,8 @@ class MainWindow(QMainWindow):
         self.learn.enabled = not locked
         self.prompts.set_locked(locked)
         self.safety.set_locked(locked)
+        self.transport.set_locked(locked)
+        self.scenes.set_locked(locked)
         self.ground.set_locked(locked)
         self.keys.setFocus()
         if locked:
@@ -221,7 +239,7 @@ class MainWindow(QMainWindow):
         self._apply_preferences()
         if self._file is not None:
             try:
-                preferences.save(chosen, self._file)
+                save(chosen, self._file)
             except OSError as problem:
                 self.stage.problem.emit(f"The preferences cannot be kept: {problem}")
 
@@ -237,7 +255,7 @@ class MainWindow(QMainWindow):
 
     def _arrange(self) -> None:
         line = self.fontMetrics().height()
-        self.ground.arrange(arrangement(self.width(), self.height(), line))
+        self.ground.arrange(arrangement(self.width(), self.height(), line), self.width() / line)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
         """A small window shows a page at a time."""
@@ -247,8 +265,15 @@ class MainWindow(QMainWindow):
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
         """So do large letters."""
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.FontChange and hasattr(self, "ground"):
+        fresh = event is not None and event.type() == QEvent.Type.FontChange
+        if fresh and self.centralWidget() is not None:
             self._arrange()
+
+    def event(self, event: QEvent | None) -> bool:
+        """A window that lost the keyboard lets every note go: it will not see the key come up."""
+        if event is not None and event.type() == QEvent.Type.WindowDeactivate:
+            self.release_notes()
+        return super().event(event)
 
     def begin_tour(self) -> None:
         """Shows the tour to someone new."""
@@ -289,9 +314,25 @@ class MainWindow(QMainWindow):
     # --- keys and closing -----------------------------------------------------------------------
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Escape closes the learn card."""
-        if event is not None and event.key() == Qt.Key.Key_Escape:
-            self.learn_card.give_up()
+        """Letters play; Escape closes the learn card."""
+        if event is None or self.letters.pressed(event):
+            return
+        if event.key() != Qt.Key.Key_Escape or not self.learn_card.give_up():
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """A letter's note ends."""
+        if event is not None and not self.letters.released(event):
+            super().keyReleaseEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:  # noqa: N802
+        """A control's menu; by the menu key, that of the control in focus."""
+        if event is None:
+            return
+        by_key = event.reason() == QContextMenuEvent.Reason.Keyboard
+        child = self.focusWidget() if by_key else self.childAt(event.pos())
+        if not self.learn.asked(child, event.globalPos()):
+            event.ignore()
 
     def release_notes(self) -> None:
         """Lets go of every key held by mouse or letters."""
@@ -311,7 +352,6 @@ class MainWindow(QMainWindow):
                 event.ignore()
             return
         self.release_notes()
-        self.letters.stop()
         for dialog in self._dialogs.values():
             dialog.close()
         if not self._closed:
@@ -343,7 +383,7 @@ def _dialog(name: str, stage: Stage, window: MainWindow) -> QDialog:
     return TakesDialog(stage, window)
 
 
-def _entry(menu: QMenu, words: str, act: Callable[[], None]) -> None:
+def _entry(menu: QMenu, words: str, act: Callable[[], object]) -> None:
     action = menu.addAction(words)
     assert action is not None
     action.triggered.connect(lambda _on=False: act())

@@ -115,7 +115,7 @@ class MappingsDialog(QDialog):
             row.addWidget(button)
         column.addLayout(row)
         line = self.fontMetrics().height()
-        self.resize(QSize(round(52 * line), round(27 * line)))
+        self.resize(QSize(round(58 * line), round(27 * line)))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Shows the mappings and what moves."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 GROUND = "#111317"  # behind everything
 PANEL = "#1a1d23"  # a group of controls
 WELL = "#0c0e11"  # what is drawn into: pictures, text fields, tracks
+AHEAD = "#15181d"  # of the sound to come, while there is none
 RAISED = "#272c35"  # a button
 LINE = "#343b47"  # edges
 TEXT = "#eceff4"

@@ -93,8 +93,8 @@ class PresetsDialog(QDialog):
         for widget in (self.search, self.table, self.nothing):
             column.addWidget(widget, 1 if widget is self.table else 0)
         buttons = QHBoxLayout()
-        for widget in (self.load, self.delete, self.from_file):
-            buttons.addWidget(widget)
+        for button in (self.load, self.delete, self.from_file):
+            buttons.addWidget(button)
         buttons.addStretch(1)
         buttons.addWidget(self.name, 2)
         buttons.addWidget(self.save)

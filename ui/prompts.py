@@ -26,12 +26,18 @@ from ui.picker import Picker
 from ui.stage import Stage
 
 FEWEST, MOST = 2, 6
+WIDEST = (1 << 24) - 1  # Qt's word for a width without limit
 LONGEST = 300  # characters of a prompt
 MOST_WEIGHT = 2.0
-GLIDES = tuple(
-    (f"{beats:g} beats" if beats else "at once", beats) for beats in (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
-)
 SOUND_FILES = "Sound files (*.wav *.flac *.ogg *.mp3 *.aiff);;All files (*)"
+
+
+def glide_words(beats: float) -> str:
+    """How long a change of prompts takes."""
+    return f"Glide: {beats:g} beats" if beats else "Glide: none"
+
+
+GLIDES = tuple((glide_words(beats), beats) for beats in (0.0, 1.0, 2.0, 4.0, 8.0, 16.0))
 
 
 class Badge(QWidget):
@@ -130,6 +136,10 @@ class PromptPad(QWidget):
         """Whether words are being typed that have not been sent."""
         return self.text.hasFocus() and self.text.text().strip() != self._committed
 
+    def set_quiet(self, quiet: bool) -> None:
+        """Without the sign that removes it."""
+        self.remove.setMaximumWidth(0 if quiet else WIDEST)
+
     def set_prompt(self, text: str, weight: float) -> None:
         """Shows a prompt without reporting it."""
         if text != self._committed or text != self.text.text():
@@ -146,7 +156,7 @@ class PromptPad(QWidget):
 
     def show_share(self, share: float) -> None:
         """Shows the prompt's part of the blend."""
-        words = f"{share * 100:.0f} %" if self._committed else ""
+        words = f"{abs(share) * 100:.0f} %" if self._committed else ""
         if words != self.share.text():
             self.share.setText(words)
 
@@ -174,6 +184,7 @@ class PromptPads(QWidget):
         self._stage = stage
         self._blend: float | None = None
         self._pad: blend.Point | None = None
+        self._shared: object = None  # what the shares were shown for
         self._all = [PromptPad(index) for index in range(MOST)]
         self._count = 0
         self._beyond: tuple[tuple[str, float], ...] = ()  # prompts past the sixth, kept as they are
@@ -237,6 +248,7 @@ class PromptPads(QWidget):
                 Qt.FocusPolicy.NoFocus if locked else Qt.FocusPolicy.StrongFocus
             )
             pad.remove.setEnabled(not locked)
+            pad.set_quiet(locked)
         self.extras.setVisible(not locked)
 
     def restore(self, editor: QWidget | None) -> None:
@@ -277,6 +289,10 @@ class PromptPads(QWidget):
         self._show_shares()
 
     def _show_shares(self) -> None:
+        state = (self.prompts, self._blend, self._pad, self._count)
+        if state == self._shared:
+            return
+        self._shared = state
         found = iter(blend.shares(self.prompts, self._blend, self._pad))
         for pad in self.pads:
             pad.show_share(next(found, 0.0) if pad.prompt[0] else 0.0)
@@ -301,24 +317,27 @@ class PromptExtras(QWidget):
         self.glide: Picker[float] = Picker(
             "Glide", "How long a change of prompts takes, in beats.", GLIDES, "block"
         )
-        self.glide.setMinimumContentsLength(7)
+        self.glide.setMinimumContentsLength(12)
         self.glide.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.glide.chosen.connect(lambda beats: stage.send(m.SetGlide(beats)))
         teach(self.glide, "set_glide", "Glide")
-        self.style = QPushButton("Style…")
-        self.style.setObjectName("small")
-        self.style.setIcon(icons.icon("wave", tint=theme.QUIET))
+        self.style_file = QPushButton("Style…")
+        self.style_file.setObjectName("small")
+        self.style_file.setIcon(icons.icon("wave", tint=theme.QUIET))
         theme.describe(
-            self.style, "Style from a sound file", "Plays in the style of a sound file.", "block"
+            self.style_file,
+            "Style from a sound file",
+            "Plays in the style of a sound file.",
+            "block",
         )
-        self.style.clicked.connect(self._ask_style)
+        self.style_file.clicked.connect(self._ask_style)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         row.addWidget(add)
         row.addWidget(self.avoid, 1)
         row.addWidget(self.glide)
-        row.addWidget(self.style)
+        row.addWidget(self.style_file)
         stage.changed.connect(self.show_snapshot)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
@@ -329,13 +348,13 @@ class PromptExtras(QWidget):
         if snapshot.glide in known:
             self.glide.show_options(GLIDES)
         else:
-            self.glide.show_options((*GLIDES, (f"{snapshot.glide:g} beats", snapshot.glide)))
+            self.glide.show_options((*GLIDES, (glide_words(snapshot.glide), snapshot.glide)))
         self.glide.show_value(snapshot.glide)
         words = "Style off" if snapshot.style else "Style…"
-        if words != self.style.text():
-            self.style.setText(words)
+        if words != self.style_file.text():
+            self.style_file.setText(words)
             told = snapshot.style or "Plays in the style of a sound file."
-            theme.describe(self.style, "Style from a sound file", told, "block")
+            theme.describe(self.style_file, "Style from a sound file", told, "block")
 
     def _send_avoid(self) -> None:
         text = self.avoid.text().strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QEvent
-from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from lmdm.live import messages as m
 from lmdm.live.messages import Snapshot
@@ -89,11 +89,13 @@ class SafetyButtons(QWidget):
         tall = line.height()
         self.record.setMinimumWidth(line.horizontalAdvance("0:00:00 · 99 h left") + 3 * tall)
         self.mute.setMinimumWidth(line.horizontalAdvance("Muted") + 2 * tall)
-        self.panic.setMinimumWidth(line.horizontalAdvance("Panic") + 3 * tall)
+        self.panic.setMinimumWidth(line.horizontalAdvance("Panic") + 2 * tall)
 
     def set_locked(self, locked: bool) -> None:
         """While the stage is locked a take can be begun, not ended."""
         self._locked = locked
+        for button in (self.undo, self.redo, self.rewind):
+            button.setVisible(not locked)
         self.show_snapshot(self._stage.snapshot)
 
     def press_panic(self) -> None:
@@ -128,6 +130,7 @@ def _icon(
 ) -> QPushButton:
     button = QPushButton()
     button.setObjectName("icon")
+    button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
     button.setIcon(icons.icon(picture))
     theme.describe(button, name, what, lane, keys)
     return button

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QAction, QPainter, QPaintEvent
 from PyQt6.QtWidgets import (
+    QBoxLayout,
     QHBoxLayout,
     QLineEdit,
     QMenu,
@@ -22,10 +23,11 @@ from ui import theme
 from ui.choice import Choice, choice_for
 from ui.learn import teach
 from ui.stage import Stage
+from ui.words import waiting_words
 
 LONGEST_NAME = 40
+LARGE = 1.4  # a locked stage's scenes, beside the usual size
 SCENE_KINDS = ("recall_scene", "recall_scene_number", "set_controls")
-BOUNDARY_WORDS = {"now": "now", "beat": "beat", "bar": "bar", "phrase": "phrase"}
 
 
 class SceneButton(QPushButton):
@@ -36,6 +38,7 @@ class SceneButton(QPushButton):
         self.name = name
         self.number = number
         self.extend_menu: Callable[[QMenu], None] | None = None  # adds to the learn menu
+        self.large = False  # while the stage is locked
         self.waits: float | None = None  # share of the wait that is over; None: it does not wait
         self.setObjectName("scene")
         self.setCheckable(True)
@@ -50,7 +53,12 @@ class SceneButton(QPushButton):
         """The number and the name."""
         line = self.fontMetrics()
         wide = line.horizontalAdvance(f"{self.number}  {self.name}") + 2 * line.height()
-        return QSize(max(wide, 4 * line.height()), round(1.9 * line.height()))
+        size = LARGE if self.large else 1.0
+        return QSize(round(max(wide, 4 * line.height()) * size), round(2.1 * line.height() * size))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """A name is not cut; the strip scrolls."""
+        return self.sizeHint()
 
     def show_wait(self, share: float | None) -> None:
         """How much of the wait is over, 0 to 1."""
@@ -65,7 +73,8 @@ class SceneButton(QPushButton):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         box = QRectF(self.rect()).adjusted(1, 1, -1, -1)
-        line = self.fontMetrics().height()
+        size = LARGE if self.large else 1.0
+        line = self.fontMetrics().height() * size
         if self.waits is not None:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.colour(theme.LANE_COLOURS["scene"], 0.35))
@@ -77,9 +86,9 @@ class SceneButton(QPushButton):
         left = box.adjusted(0.5 * line, 0, 0, 0)
         centre = Qt.AlignmentFlag.AlignVCenter
         painter.setPen(theme.colour(theme.QUIET))
-        painter.setFont(theme.font(0.85))
+        painter.setFont(theme.font(0.85 * size))
         painter.drawText(left, centre, str(self.number))
-        painter.setFont(theme.font(1.0, bold=self.isChecked()))
+        painter.setFont(theme.font(size, bold=self.isChecked()))
         painter.setPen(theme.colour(theme.TEXT))
         name = box.adjusted(0.5 * line + painter.fontMetrics().averageCharWidth() * 2, 0, -4, 0)
         words = painter.fontMetrics().elidedText(
@@ -95,6 +104,7 @@ class Countdown(QWidget):
         super().__init__()
         self.words = ""
         self._share = 0.0
+        self._size = 1.0
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         theme.describe(
             self, "Countdown", "Beats until the next change that waits for its boundary is heard."
@@ -104,7 +114,7 @@ class Countdown(QWidget):
         """The change, the beats of its whole wait, and those left."""
         words = ""
         if waiting is not None:
-            words = f"{waiting.text or waiting.kind.replace('_', ' ')} in {max(beats, 0):.1f}"
+            words = f"{waiting_words(waiting)} in {max(beats, 0):.1f}"
         share = round(1.0 - min(max(beats / max(whole, 1e-6), 0.0), 1.0), 2)
         if (words, share) != (self.words, self._share):
             self.words, self._share = words, share
@@ -114,13 +124,20 @@ class Countdown(QWidget):
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """A ring and some words."""
         line = self.fontMetrics()
-        return QSize(line.horizontalAdvance("prompts in 16.0 ") + 2 * line.height(), line.height())
+        wide = line.horizontalAdvance("prompts in 16.0 ") + 2 * line.height()
+        return QSize(round(wide * self._size), round(line.height() * self._size))
+
+    def set_large(self, large: bool) -> None:
+        """Legible from further away."""
+        self._size = LARGE if large else 1.0
+        self.updateGeometry()
+        self.update()
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
         """The ring, then the words."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        line = self.fontMetrics().height()
+        line = self.fontMetrics().height() * self._size
         side = line * 1.1
         ring = QRectF(2, (self.height() - side) / 2, side, side)
         painter.setPen(Qt.PenStyle.NoPen)
@@ -131,7 +148,7 @@ class Countdown(QWidget):
             painter.drawPie(ring, 90 * 16, round(-360 * 16 * self._share))
         room = QRectF(ring.right() + 7, 0, self.width() - ring.right() - 7, self.height())
         painter.setPen(theme.colour(theme.TEXT if self.words else theme.QUIET))
-        painter.setFont(theme.font(1.0, bold=bool(self.words)))
+        painter.setFont(theme.font(self._size, bold=bool(self.words)))
         words = painter.fontMetrics().elidedText(
             self.words or "nothing waits", Qt.TextElideMode.ElideMiddle, round(room.width())
         )
@@ -144,6 +161,7 @@ class ScenesStrip(QWidget):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage
+        self._locked = False
         self.buttons: list[SceneButton] = []
         self._wholes: dict[tuple[str, str], float] = {}  # a waiting change -> beats at its start
         self.keep = QPushButton("+ Keep")
@@ -167,7 +185,8 @@ class ScenesStrip(QWidget):
             "When scenes and prompts change: at once, or on the next beat, bar or phrase.",
             m.SetQuantise,
             "quantise",
-            tuple((BOUNDARY_WORDS[each], each) for each in m.BOUNDARIES),
+            tuple((each, each) for each in m.BOUNDARIES),
+            "scene",
         )
         self.countdown = Countdown()
         self.cancel = QPushButton("×")
@@ -190,20 +209,28 @@ class ScenesStrip(QWidget):
         self._row.addWidget(self.keep)
         self._row.addWidget(self.name)
         self._row.addStretch(1)
-        self.scroll = QScrollArea()
-        self.scroll.setWidget(inner)
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scroll.setFixedHeight(round(self.fontMetrics().height() * 2.0))
-        line = QHBoxLayout(self)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(10)
-        line.addWidget(self.scroll, 1)
-        line.addWidget(self.quantise)
-        line.addWidget(self.countdown)
-        line.addWidget(self.cancel)
+        self.shelf = QScrollArea()
+        self.shelf.setWidget(inner)
+        self.shelf.setWidgetResizable(True)
+        self.shelf.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.shelf.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.shelf.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.shelf.setFixedHeight(round(self.fontMetrics().height() * 2.2))
+        when = QHBoxLayout()
+        when.setSpacing(10)
+        for widget in (self.quantise, self.countdown, self.cancel):
+            when.addWidget(widget)
+        self._lines = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._lines.setContentsMargins(0, 0, 0, 0)
+        self._lines.setSpacing(10)
+        self._lines.addWidget(self.shelf, 1)
+        self._lines.addLayout(when)
+
+    def set_stacked(self, stacked: bool) -> None:
+        """Two rows where one is too wide."""
+        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        self._lines.setDirection(down if stacked else across)
+        self._lines.setSpacing(4 if stacked else 10)
 
     # --- what it shows --------------------------------------------------------------------------
 
@@ -235,9 +262,21 @@ class ScenesStrip(QWidget):
         for index, name in enumerate(scenes):
             button = SceneButton(index + 1, name)
             button.clicked.connect(lambda _on, name=name: self.call(name))
+            button.large = self._locked
             button.extend_menu = lambda menu, name=name: self._extend_menu(menu, name)
             self._row.insertWidget(index, button)
             self.buttons.append(button)
+
+    def set_locked(self, locked: bool) -> None:
+        """A locked stage calls scenes, larger, and keeps none."""
+        self._locked = locked
+        self.keep.setVisible(not locked)
+        line = self.fontMetrics().height()
+        self.shelf.setFixedHeight(round(line * 2.2 * (LARGE if locked else 1.0)))
+        self.countdown.set_large(locked)
+        for button in self.buttons:
+            button.large = locked
+            button.updateGeometry()
 
     # --- what it sends --------------------------------------------------------------------------
 

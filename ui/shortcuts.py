@@ -25,14 +25,14 @@ class Group:
 PLAYING = Group(
     "Playing",
     (
-        Shortcut("A W S E D F T G Y H U J K O L P", "piano keys from C"),
+        Shortcut("A … P", "piano keys: white A S D …, black W E T …"),
         Shortcut("Z   X", "octave down, up"),
         Shortcut("C   V", "touch softer, louder"),
         Shortcut("/", "sustain pedal"),
         Shortcut("B", "tap the tempo"),
         Shortcut("N", "the bar begins now"),
         Shortcut("1 … 8", "call a scene"),
-        Shortcut("Shift+1 … 8", "keep this sound as a scene"),
+        Shortcut("Shift+1 … 8", "keep a scene"),
     ),
 )
 SAFETY = Group(
@@ -41,7 +41,7 @@ SAFETY = Group(
         Shortcut("Ctrl+.", "panic: silence at once", "panic"),
         Shortcut("Ctrl+M", "mute, unmute", "mute"),
         Shortcut("Ctrl+R", "record, end the take", "record"),
-        Shortcut("Ctrl+L", "lock the stage; hold to unlock", "lock"),
+        Shortcut("Ctrl+L", "lock the stage", "lock"),
         Shortcut("Ctrl+Z", "undo an edit", "undo"),
         Shortcut("Ctrl+Shift+Z", "redo it", "redo"),
     ),
@@ -51,15 +51,15 @@ WINDOW = Group(
     (
         Shortcut("?", "this list"),
         Shortcut("F11", "full screen", "full screen"),
-        Shortcut("Ctrl+,", "set-up: sound, MIDI, clock, model", "set-up"),
+        Shortcut("Ctrl+,", "set-up", "set-up"),
         Shortcut("Ctrl+K", "MIDI mappings", "mappings"),
         Shortcut("Ctrl+P", "presets", "presets"),
         Shortcut("Ctrl+T", "takes", "takes"),
         Shortcut("Ctrl++", "larger letters", "larger"),
         Shortcut("Ctrl+-", "smaller letters", "smaller"),
-        Shortcut("Tab, Shift+Tab", "next control, the one before"),
-        Shortcut("Arrows", "change the control in focus"),
-        Shortcut("Menu, Shift+F10", "MIDI learn for the control in focus"),
+        Shortcut("Tab, Shift+Tab", "next control, last"),
+        Shortcut("Arrows", "change the control"),
+        Shortcut("Menu, Shift+F10", "learn a MIDI knob"),
     ),
 )
 GROUPS = (PLAYING, SAFETY, WINDOW)

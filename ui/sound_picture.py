@@ -6,6 +6,7 @@ the two parts of the ring side by side without scaling.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -33,6 +34,15 @@ def heat_table() -> list[int]:
     return table
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line through a column: 0xAARRGGBB, how much of it covers the sound, where it begins."""
+
+    tint: int
+    opacity: float
+    top: float
+
+
 class SoundPicture:
     """Spectrum above, waveform below; the newest column to the right.
 
@@ -44,6 +54,7 @@ class SoundPicture:
         self.column = 1
         self._spectra = np.zeros((HISTORY, ROWS), np.uint8)  # low to high
         self._waves = np.zeros((HISTORY, 2), np.float32)  # lowest, highest sample
+        self._lines: dict[int, Line] = {}  # column -> the line through it
         self._heat = np.array(heat_table(), np.uint32)
         self._ground = int(self._heat[0])
         self._wave_tint = theme.mixed(theme.WELL, theme.FRESH, 0.85).rgb()
@@ -82,14 +93,28 @@ class SoundPicture:
 
     def add(self, spectra: np.ndarray | None, waves: np.ndarray) -> None:
         """New columns: levels uint8 [n, ROWS] or None, and lowest and highest samples [n, 2]."""
-        waves = waves[-HISTORY:]
         if not len(waves):
             return
+        self.count += max(0, len(waves) - HISTORY)  # what is more than can be kept goes by unseen
+        waves = waves[-HISTORY:]
         numbers = np.arange(self.count, self.count + len(waves))
         self._waves[numbers % HISTORY] = waves
         self._spectra[numbers % HISTORY] = 0 if spectra is None else spectra[-len(waves) :]
         self.count += len(waves)
         self._draw_columns(numbers[-self.columns :])
+
+    def rule(self, column: int, tint: str, opacity: float, top: float = 0.0) -> None:
+        """A line through a column, from the share `top` of the height down to the foot.
+
+        One that has not come yet is drawn when it comes; of two in a column the brighter stays.
+        """
+        line = Line(theme.colour(tint).rgb(), opacity, top)
+        if column not in self._lines or self._lines[column].opacity <= opacity:
+            self._lines[column] = line
+            if 0 <= self.count - 1 - column < self.columns:
+                self._draw_columns(np.array([column]))
+        while self._lines and (oldest := next(iter(self._lines))) < self.count - HISTORY:
+            del self._lines[oldest]
 
     def draw(self, painter: QPainter, right: float, top: float, ratio: float) -> None:
         """The picture with its newest column's right edge at `right`; `ratio` is device pixels a
@@ -130,3 +155,22 @@ class SoundPicture:
         tints = np.where(loud, self._wave_tint, self._line_tint).astype(np.uint32)
         drawn = np.where(inside, tints, np.uint32(self._ground))
         self._pixels[self._split :, places] = drawn.repeat(self.column, axis=1)
+        for number in numbers.tolist() if self._lines else ():
+            line = self._lines.get(number)
+            if line is not None:
+                self._draw_line(number, line)
+
+    def _draw_line(self, number: int, line: Line) -> None:
+        place = (number % self.columns) * self.column
+        top = round(line.top * len(self._pixels))
+        under = self._pixels[top:, place]
+        self._pixels[top:, place] = _mixed(under, line.tint, line.opacity)
+
+
+def _mixed(under: np.ndarray, tint: int, opacity: float) -> np.ndarray:
+    """Pixels 0xAARRGGBB with so much of a colour over them."""
+    shifts = np.array([16, 8, 0], np.uint32)
+    levels = (under[:, None] >> shifts) & 0xFF
+    over = (np.uint32(tint) >> shifts) & 0xFF
+    mixed = np.round(levels + (over.astype(np.float32) - levels) * opacity).astype(np.uint32)
+    return np.asarray((mixed << shifts).sum(axis=1, dtype=np.uint32) | np.uint32(0xFF000000))

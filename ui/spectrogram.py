@@ -18,7 +18,10 @@ TILT_DB = 3.0  # added per octave above 1 kHz, as music's spectrum falls about t
 
 
 class SpectrogramColumns:
-    """Log-frequency columns, low to high, as uint8 levels (0 is FLOOR_DB or less, 255 is 0 dB)."""
+    """Log-frequency columns, low to high, as uint8 levels (0 is FLOOR_DB or less, 255 is 0 dB).
+
+    The window is many columns long, so every second column is enough: each is given twice.
+    """
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
@@ -34,6 +37,7 @@ class SpectrogramColumns:
         self._tilt = TILT_DB * np.log2(centres / 1000.0)
         self._recent = np.zeros(WINDOW, np.float32)
         self._waiting = np.zeros(0, np.float32)
+        self._last: np.ndarray | None = None  # the column that is to be given once more
 
     def feed(self, pcm: np.ndarray) -> np.ndarray:
         """The columns [n, rows] that PCM [samples, 2] completes; what is left waits."""
@@ -43,7 +47,12 @@ class SpectrogramColumns:
         while len(self._waiting) >= HOP:
             self._recent = np.concatenate([self._recent[HOP:], self._waiting[:HOP]])
             self._waiting = self._waiting[HOP:]
-            columns.append(self._column())
+            if self._last is None:
+                self._last = self._column()
+                columns.append(self._last)
+            else:
+                columns.append(self._last)
+                self._last = None
         return np.array(columns, np.uint8).reshape(len(columns), self.rows)
 
     def _column(self) -> np.ndarray:

@@ -14,14 +14,14 @@ from typing import Any
 from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
 
 from lmdm.live import messages as m
-from lmdm.live.messages import Message, Snapshot, kind_of
+from lmdm.live.messages import Job, Message, Snapshot, kind_of
 
 Controls = Callable[[Message], None]
 Snapshots = Callable[[], Snapshot | None]
 Key = tuple[Any, ...]
 
 FRAME_MS = 16  # the panel repaints at most 60 times a second
-LOOK_EVERY = 2  # frames: it looks at the engine half as often, as snapshots come 20 times a second
+LOOK_EVERY = 3  # frames: it looks at the engine as often as snapshots come, 20 times a second
 
 # message -> its field, and the snapshot's field in which the engine will report it
 ECHOES: dict[type[Message], tuple[str, str]] = {
@@ -62,6 +62,7 @@ ECHOES: dict[type[Message], tuple[str, str]] = {
     m.SetFutureVisibility: ("beats", "future_visibility"),
     m.SetDelay: ("beats", "delay_beats"),
     m.SetFeedback: ("amount", "feedback"),
+    m.SetTransform: ("amount", "transform"),
     m.SetDry: ("amount", "dry"),
     m.SetWet: ("amount", "wet"),
     m.SetGovernor: ("on", "governor_on"),
@@ -104,6 +105,7 @@ class Stage(QObject):
         self.snapshot = Snapshot()  # as shown
         self._reported = Snapshot()  # as the engine said last
         self._told = False
+        self._jobs: tuple[Job, ...] = ()
         self._controls = controls
         self._snapshots = snapshots
         self._clock = clock
@@ -165,10 +167,19 @@ class Stage(QObject):
             reported = None
         if reported is not None:
             self._reported = reported
+            if reported.jobs != self._jobs:
+                self._tell_failures(reported.jobs)
         shown = self._with_edits(self._reported)
         if shown != self.snapshot or not self._told:
             self.snapshot, self._told = shown, True
             self.changed.emit(shown)
+
+    def _tell_failures(self, jobs: tuple[Job, ...]) -> None:
+        """A job that failed is told once."""
+        known, self._jobs = set(self._jobs), jobs
+        for job in jobs:
+            if job.failed and job not in known:
+                self.problem.emit(job.text)
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
 from PyQt6.QtGui import QHelpEvent, QPainter, QPaintEvent
@@ -15,8 +16,9 @@ from ui.transport import TONES
 from ui.words import Phrase
 
 GAP = 22.0
-MARK = 14.0
+LAMP_LINES = 0.82  # width of a mark or a lamp, in lines of text
 SHORTEST = 44.0  # what is elided further is left out
+ACTIVE_SECONDS = 0.25  # the MIDI lamp stays lit so long after something came
 
 
 def fitted(widths: Sequence[float], room: float) -> list[float]:
@@ -39,14 +41,19 @@ class StatusLine(QWidget):
     Each has its own tooltip. What does not fit is elided, the right part first.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._clock = clock
+        self._came: tuple[object, ...] = ()  # what came by MIDI, to see it change
+        self._active_until = -1.0
+        self.active = False  # the MIDI lamp
         self.left: tuple[Phrase, ...] = ()
         self.right: tuple[Phrase, ...] = ()
         self._boxes: list[tuple[QRectF, Phrase]] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Status")
         stage.changed.connect(self.show_snapshot)
+        stage.ticked.connect(self.advance)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Puts the snapshot into words."""
@@ -55,6 +62,17 @@ class StatusLine(QWidget):
             self.left, self.right = left, right
             told = ", ".join(phrase.text for phrase in (*left, *right))
             self.setAccessibleDescription(told)
+            self.update()
+        came = (snapshot.last_controller, snapshot.held, snapshot.sustain, snapshot.pitch_bend)
+        if came != self._came:
+            self._came, self._active_until = came, self._clock() + ACTIVE_SECONDS
+        self.advance()
+
+    def advance(self) -> None:
+        """One frame: the MIDI lamp goes out by itself."""
+        active = self._clock() < self._active_until
+        if active != self.active:
+            self.active = active
             self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
@@ -77,34 +95,45 @@ class StatusLine(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         metrics = painter.fontMetrics()
+        lamp = metrics.height() * LAMP_LINES
+        end = self.width() - lamp - 6
         self._boxes = []
         x = 2.0
         for phrase in self.left:
-            wide = metrics.horizontalAdvance(phrase.text) + (MARK if phrase.lane else 0.0)
+            wide = metrics.horizontalAdvance(phrase.text) + (lamp if phrase.lane else 0.0)
+            if x + wide > end:
+                break  # the least urgent come last
             self._draw(painter, QRectF(x, 0, wide, self.height()), phrase, phrase.text)
             x += wide + GAP
         shown_right = list(self.right)
         widths = [float(metrics.horizontalAdvance(phrase.text)) for phrase in shown_right]
         while widths:
-            fitting = fitted(widths, self.width() - 2 - x - GAP * (len(widths) - 1))
+            fitting = fitted(widths, end - x - GAP * (len(widths) - 1))
             if min(fitting) >= min(SHORTEST, *widths):
                 break
             del widths[0], shown_right[0]
         else:
             fitting = []
-        x = self.width() - 2 - sum(fitting) - GAP * (len(fitting) - 1)
+        x = end - sum(fitting) - GAP * (len(fitting) - 1)
         for phrase, wide in zip(shown_right, fitting, strict=True):
             shown = metrics.elidedText(phrase.text, Qt.TextElideMode.ElideRight, round(wide + 1))
             self._draw(painter, QRectF(x, 0, wide + 1, self.height()), phrase, shown)
             x += wide + GAP
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour(theme.FRESH if self.active else theme.LINE))
+        side = lamp * 0.6
+        painter.drawEllipse(QRectF(self.width() - side - 4, (self.height() - side) / 2, side, side))
 
     def _draw(self, painter: QPainter, box: QRectF, phrase: Phrase, shown: str) -> None:
         self._boxes.append((box, phrase))
         if phrase.lane is not None:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.colour(theme.LANE_COLOURS[phrase.lane]))
-            shape = theme.lane_shape(phrase.lane, box.left() + 5, box.center().y(), 8)
+            line = painter.fontMetrics().height()
+            shape = theme.lane_shape(
+                phrase.lane, box.left() + 0.3 * line, box.center().y(), 0.48 * line
+            )
             painter.drawPolygon(shape)
-            box = box.adjusted(MARK, 0, 0, 0)
+            box = box.adjusted(line * LAMP_LINES, 0, 0, 0)
         painter.setPen(theme.colour(TONES[phrase.tone]))
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, shown)

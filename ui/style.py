@@ -20,13 +20,14 @@ from ui.palette import (
 
 def sheet(points: float) -> str:
     """The whole style sheet."""
-    return "\n".join((_grounds(points), _buttons(), _fields(), _lists(points), _bars()))
+    return "\n".join((_grounds(points), _buttons(points), _fields(), _lists(points), _bars()))
 
 
 def _grounds(points: float) -> str:
     return f"""
 QWidget {{ color: {TEXT}; }}
 QMainWindow, QDialog, QWidget#ground {{ background: {GROUND}; }}
+QDialog {{ border: 1px solid {LINE}; }}
 QFrame#panel {{ background: {PANEL}; border-radius: 8px; }}
 QFrame#card {{ background: {PANEL}; border: 1px solid {ACCENT}; border-radius: 10px; }}
 QLabel#caption {{ color: {QUIET}; }}
@@ -39,11 +40,11 @@ QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {LINE}; paddi
 """
 
 
-def _buttons() -> str:
+def _buttons(points: float) -> str:
     return f"""
 QPushButton {{
     background: {RAISED}; border: 1px solid {LINE}; border-radius: 6px;
-    padding: 5px 12px; min-height: 1.4em;
+    padding: 5px 10px; min-height: 1.4em; icon-size: {round(points * 1.9)}px;
 }}
 QPushButton:hover {{ border-color: {QUIET}; }}
 QPushButton:pressed {{ background: {LINE}; }}
@@ -51,9 +52,12 @@ QPushButton:focus {{ border: 1px solid {ACCENT}; }}
 QPushButton:disabled {{ color: {FAINT}; background: {PANEL}; }}
 QPushButton:checked {{ background: {CHOSEN}; border-color: {ACCENT}; }}
 QPushButton:checked:focus {{ border-color: {TEXT}; }}
+QPushButton:checked:disabled {{ color: {QUIET}; background: {PANEL}; border-color: {LINE}; }}
 QPushButton#main {{ background: {CHOSEN}; border-color: {ACCENT}; }}
+QPushButton#main:disabled {{ background: {PANEL}; border-color: {LINE}; }}
 QPushButton#small {{ padding: 2px 8px; }}
 QPushButton#tight {{ padding: 2px 4px; }}
+QPushButton#scene {{ padding: 2px 6px; min-height: 1em; }}
 QPushButton#icon {{ padding: 5px 6px; }}
 QPushButton#plain {{ background: transparent; border: 1px solid transparent; padding: 2px 6px;
     color: {QUIET}; }}
@@ -68,6 +72,7 @@ QPushButton#tab {{ background: transparent; border: none; border-bottom: 2px sol
     border-radius: 0; padding: 3px 10px; color: {QUIET}; }}
 QPushButton#tab:hover {{ color: {TEXT}; }}
 QPushButton#tab:focus {{ color: {TEXT}; border-bottom: 2px dotted {ACCENT}; }}
+QPushButton#tab[beside="true"] {{ color: {TEXT}; border-bottom: 2px solid {FAINT}; }}
 QPushButton#tab:checked {{ color: {TEXT}; border-bottom: 2px solid {ACCENT}; }}
 QCheckBox {{ spacing: 8px; }}
 QCheckBox::indicator {{ width: 1.1em; height: 1.1em; border: 1px solid {FAINT};
@@ -90,6 +95,7 @@ QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit {{
 }}
 QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{ border-color: {ACCENT}; }}
 QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {{ color: {FAINT}; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none; }}
 QComboBox {{ padding-right: 24px; min-height: 1.4em; }}
 QComboBox::drop-down {{ border: none; width: 22px; }}
 QComboBox QAbstractItemView {{ background: {RAISED}; border: 1px solid {LINE};

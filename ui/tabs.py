@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import QSize
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from ui import theme
 
-PAGE_LINES = 24.0  # width of a page, in lines of text, from which another fits beside it
+PAGE_LINES = 20.0  # width of a page, in lines of text, from which another fits beside it
 
 
 class Tabs(QWidget):
     """A row of tabs and the page chosen. `pages` are name, what it is for, and page."""
-
-    turned = pyqtSignal(int)
 
     def __init__(
         self, pages: Sequence[tuple[str, str, QWidget]], most: int = 1, tail: QWidget | None = None
     ) -> None:
         super().__init__()
         self._most = most  # pages side by side
+        self._room = 1  # for how many there is room
         self._pages = [page for _, _, page in pages]
         self.buttons: list[QPushButton] = []
         self._group = QButtonGroup(self)
@@ -57,15 +56,32 @@ class Tabs(QWidget):
         self.place = min(max(place, 0), len(self._pages) - 1)
         self.buttons[self.place].setChecked(True)
         self._show()
-        self.turned.emit(self.place)
 
     def resizeEvent(self, _event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
         """More room shows more pages."""
+        self._room = max(1, int(self.width() // (PAGE_LINES * self.fontMetrics().height())))
         self._show()
 
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """Of one page: those beside it give way when there is less room."""
+        hints = [page.minimumSizeHint() for page in self._pages]
+        head = self.buttons[0].sizeHint().height() + self._row.spacing()
+        tabs = sum(button.minimumSizeHint().width() for button in self.buttons)
+        wide = max(tabs, *(hint.width() for hint in hints))
+        return QSize(wide, head + max(hint.height() for hint in hints))
+
     def _show(self) -> None:
-        line = self.fontMetrics().height()
-        count = min(self._most, max(1, int(self.width() // (PAGE_LINES * line))))
+        count = min(self._most, self._room)
         first = min(self.place, len(self._pages) - count)
         for index, page in enumerate(self._pages):
-            page.setVisible(first <= index < first + count)
+            shown = first <= index < first + count
+            page.setVisible(shown)
+            self._mark(self.buttons[index], shown and index != self.place)
+
+    def _mark(self, button: QPushButton, beside: bool) -> None:
+        """Whether a page stands beside the one chosen."""
+        if bool(button.property("beside")) != beside:
+            button.setProperty("beside", beside)
+            style = button.style()
+            if style is not None:
+                style.polish(button)

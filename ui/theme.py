@@ -17,6 +17,7 @@ from lmdm.live.messages import Lane
 from ui import style
 from ui.palette import (
     ACCENT,
+    AHEAD,
     ALARM,
     CHOSEN,
     FAINT,
@@ -32,8 +33,9 @@ from ui.palette import (
 )
 
 __all__ = [
-    "ACCENT", "ALARM", "CHOSEN", "FAINT", "FRESH", "GROUND", "LINE", "PANEL", "QUIET", "RAISED",
-    "TEXT", "WARNING", "WELL", "apply", "colour", "describe", "font", "lane_shape", "mixed",
+    "ACCENT", "AHEAD", "ALARM", "CHOSEN", "FAINT", "FRESH", "GROUND", "LINE", "PANEL", "QUIET",
+    "RAISED", "TEXT", "WARNING", "WELL", "apply", "colour", "describe", "font",
+    "lane_shape", "mixed",
 ]  # fmt: skip
 
 PROMPT_COLOURS = ("#6cc1f2", "#f0b429", "#34c39a", "#e796c4", "#f5ec6b", "#ff7a59")

@@ -20,6 +20,7 @@ COLUMNS_PER_SECOND = SAMPLE_RATE / HOP
 PULL = 0.06  # of the distance to where the ear is, a frame
 JUMP_COLUMNS = 45.0  # a play head further off than this is put there at once
 MOST_MARKS = 256
+GESTURE_COLUMNS = 24.0  # marks of one control no further apart than this are one
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,16 @@ class Mark:
     column: float
     lane: Lane
     words: str = ""
+    kind: str = ""  # of the message
 
 
 class Timeline:
-    """The play head (`head`, a column), what was received, marks, and bars that went by."""
+    """The play head (`head`, a column), what was received, and marks."""
 
     def __init__(self) -> None:
         self.received = 0  # columns of sound that came
         self.head = 0.0  # the column that is heard
         self.marks: deque[Mark] = deque(maxlen=MOST_MARKS)
-        self.bars: deque[tuple[float, bool]] = deque(maxlen=MOST_MARKS)  # column, is a downbeat
         self._beat = 0.0
 
     def receive(self, columns: int) -> None:
@@ -54,17 +55,30 @@ class Timeline:
         else:
             self.head = max(self.head, min(ahead + PULL * (ear - ahead), float(self.received)))
 
-    def mark(self, lane: Lane, words: str = "", ahead_seconds: float = 0.0) -> None:
-        """Something lands `ahead_seconds` after what is heard now."""
-        self.marks.append(Mark(self.head + ahead_seconds * COLUMNS_PER_SECOND, lane, words))
+    def mark(self, mark: Mark) -> None:
+        """Something lands. A control that is turned on and on keeps its newest mark only."""
+        for index in range(len(self.marks) - 1, -1, -1):
+            other = self.marks[index]
+            if abs(mark.column - other.column) > GESTURE_COLUMNS:
+                break
+            if other.kind == mark.kind:
+                del self.marks[index]
+                break
+        self.marks.append(mark)
 
-    def pass_beat(self, beat: float, bpm: float, beats_per_bar: int) -> None:
-        """The beat at the play head now; beats passed since the last call leave their lines."""
-        if beat < self._beat or beat - self._beat > 2 * beats_per_bar:  # set anew: no lines between
-            self._beat = beat
-            return
-        for whole in range(math.floor(self._beat) + 1, math.floor(beat) + 1):
+    def column_of(self, seconds_ahead: float) -> float:
+        """The column that will be heard so many seconds from now."""
+        return self.head + seconds_ahead * COLUMNS_PER_SECOND
+
+    def pass_beat(self, beat: float, bpm: float, beats_per_bar: int) -> list[tuple[int, bool]]:
+        """The beat at the play head now: column of each beat since the last call, and whether it
+        was a downbeat.
+        """
+        before, self._beat = self._beat, beat
+        if beat < before or beat - before > 2 * beats_per_bar:  # set anew: nothing between
+            return []
+        passed = []
+        for whole in range(math.floor(before) + 1, math.floor(beat) + 1):
             since = (beat - whole) * 60.0 / max(bpm, 1.0)
-            column = self.head - since * COLUMNS_PER_SECOND
-            self.bars.append((column, whole % beats_per_bar == 0))
-        self._beat = beat
+            passed.append((round(self.column_of(-since)), whole % beats_per_bar == 0))
+        return passed

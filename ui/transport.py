@@ -25,6 +25,7 @@ TONES = {
     "alarm": theme.ALARM,
 }
 MOST_GUESS_SECONDS = 0.5  # how far past the last report the beat may be guessed
+SOURCE_LINES, DOWNBEAT_LINES = 84.0, 60.0  # widths of the window from which these have room
 CLOCKS = (("Own clock", "internal"), ("MIDI clock", "midi"), ("Link", "link"))
 
 
@@ -41,6 +42,7 @@ class BeatClock(QWidget):
         self._reported: tuple[float, float, float, bool] = (0.0, 120.0, 0.0, False)
         self._drawn: tuple[int, int] = (-1, -1)
         self.calm = False  # reduced motion: cells switch, they do not fade
+        self._size = 1.0  # of everything in it; larger while the stage is locked
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         theme.describe(self, "Beat clock", "Bar and beat of the music you hear now.")
@@ -83,7 +85,13 @@ class BeatClock(QWidget):
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Large figures and four cells."""
         line = self.fontMetrics().height()
-        return QSize(round(9.6 * line), round(2.0 * line))
+        return QSize(round(10.4 * line * self._size), round(2.0 * line * self._size))
+
+    def set_large(self, large: bool) -> None:
+        """Legible from further away."""
+        self._size = 1.6 if large else 1.0
+        self.updateGeometry()
+        self.update()
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         """The same."""
@@ -95,9 +103,9 @@ class BeatClock(QWidget):
         painter.fillRect(self.rect(), theme.colour(theme.GROUND))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         bar, beat = self.place
-        line = self.fontMetrics().height()
+        line = self.fontMetrics().height() * self._size
         told = f"{bar}.{beat}"
-        scale = 1.9 if len(told) < 6 else 9.5 / len(told)
+        scale = (1.9 if len(told) < 6 else 9.5 / len(told)) * self._size
         painter.setFont(theme.font(scale, bold=True))
         moving = self._reported[3]
         painter.setPen(theme.colour(theme.TEXT if moving else theme.QUIET))
@@ -140,7 +148,7 @@ class StateLamp(QWidget):
     def sizeHint(self) -> QSize:  # noqa: N802
         """Room for the longest state."""
         line = self.fontMetrics()
-        return QSize(line.horizontalAdvance("Loading 100 %") + 2 * line.height(), 40)
+        return QSize(line.horizontalAdvance("Loading 100 %") + round(1.1 * line.height()), 40)
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
         """The dot in the tone's colour, then the words."""
@@ -163,12 +171,17 @@ class Transport(QWidget):
     def __init__(self, stage: Stage, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._stage = stage
+        self._lines, self._locked = SOURCE_LINES, False
         self.lamp = StateLamp()
         self.beat_clock = BeatClock(clock=clock)
         self.play = QPushButton()
         self.play.setObjectName("icon")
         self.play.setCheckable(True)
         self.play.setIcon(icons.icon("play", on=theme.FRESH))
+        fixed = QSizePolicy.Policy.Fixed
+        self.play.setSizePolicy(fixed, fixed)
+        self.stop = QPushButton()
+        self.stop.setSizePolicy(fixed, fixed)
         theme.describe(
             self.play,
             "Play, pause",
@@ -178,7 +191,6 @@ class Transport(QWidget):
         )
         self.play.clicked.connect(lambda on: stage.send(m.Play() if on else m.Pause()))
         teach(self.play, "play", "Play, pause")
-        self.stop = QPushButton()
         self.stop.setObjectName("icon")
         self.stop.setIcon(icons.icon("stop"))
         theme.describe(self.stop, "Stop", "Fades out; Play then begins afresh at bar 1.", "instant")
@@ -228,10 +240,23 @@ class Transport(QWidget):
         stage.changed.connect(self.show_snapshot)
         stage.ticked.connect(self.beat_clock.advance)
 
-    def set_narrow(self, narrow: bool) -> None:
-        """Puts away what can be reached elsewhere: the clock's source is in the set-up too."""
-        self.source.setVisible(not narrow)
-        self.downbeat.setVisible(not narrow)
+    def set_width(self, lines: float) -> None:
+        """Puts away what can be reached elsewhere where the window is only so many lines wide."""
+        if lines != self._lines:
+            self._lines = lines
+            self._show_parts()
+
+    def set_locked(self, locked: bool) -> None:
+        """A locked stage shows the bar and beat large, and nothing that could stop the music."""
+        self._locked = locked
+        self.beat_clock.set_large(locked and self._lines >= DOWNBEAT_LINES)
+        self._show_parts()
+
+    def _show_parts(self) -> None:
+        self.source.setVisible(self._lines >= SOURCE_LINES and not self._locked)
+        self.downbeat.setVisible(self._lines >= DOWNBEAT_LINES and not self._locked)
+        for widget in (self.stop, self.tap_button, self.tempo):
+            widget.setVisible(not self._locked)
 
     def tap(self) -> None:
         """One tap; from the second on the tempo follows."""

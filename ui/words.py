@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lmdm.live.messages import Lane, Snapshot
+from lmdm.live.messages import Landed, Lane, Snapshot, Waiting
 
 Tone = Literal["quiet", "plain", "good", "warning", "alarm"]
 LANES: tuple[Lane, ...] = ("instant", "block", "scene")
+CLOCK_WORDS = {"midi": "MIDI clock", "link": "Ableton Link"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Phrase:
 def state(snapshot: Snapshot) -> Phrase:
     """What the instrument is doing, in a word or two."""
     if snapshot.status == "playing":
+        if snapshot.transport == "paused":
+            return Phrase("Paused", "quiet", "Play goes on from here.")
+        if snapshot.transport == "stopped":
+            return Phrase("Stopped", "quiet", "Play begins afresh at bar 1.")
         if snapshot.muted:
             return Phrase("Muted", "warning", "The music goes on, unheard. Unmute to hear it.")
         return Phrase("Playing", "good", "Music is being made and heard.")
@@ -45,18 +50,47 @@ def latencies(snapshot: Snapshot) -> tuple[Phrase, ...]:
     phrases = []
     for lane in LANES:
         measured = snapshot.latency.get(lane)
-        if measured is not None and measured.count > 0:
-            phrases.append(
-                Phrase(
-                    f"{lane} {measured.p50:.0f} ms",
-                    "plain",
-                    f"From a control of the {lane} lane to its sound: half within "
-                    f"{measured.p50:.0f} ms, 95 of 100 within {measured.p95:.0f} ms "
-                    f"(last {measured.count}).",
-                    lane,
-                )
+        if measured is None or not measured.count:
+            continue
+        spread = (
+            f"half within {measured.p50:.0f} ms, 95 of 100 within {measured.p95:.0f} ms "
+            f"(last {measured.count})."
+        )
+        if lane == "scene":  # it is meant to wait: what counts is how near the beat it lands
+            words, what = f"scene ±{measured.p50:.0f} ms", "How near its beat a change lands"
+        else:
+            words, what = (
+                f"{lane} {measured.p50:.0f} ms",
+                f"From a control of the {lane} lane to the ear",
             )
+        phrases.append(Phrase(words, "plain", f"{what}: {spread}", lane))
     return tuple(phrases)
+
+
+def landed(mark: Landed) -> str:
+    """A few words beside the mark of a change; none where the panel shows it anyway.
+
+    >>> landed(Landed("set_guidance", "2.2", 0, 0.0)), landed(Landed("note_on", "60 100", 0, 0.0))
+    ('guidance 2.2', '')
+    """
+    if mark.kind in ("note_on", "note_off", "sustain", "set_pitch_bend"):
+        return ""
+    if mark.kind in ("set_controls", "recall_scene"):
+        return mark.text
+    name = kind_words(mark.kind)
+    short = mark.kind not in ("set_prompts", "set_pad", "prime", "set_style_prompts")
+    return f"{name} {mark.text}".strip() if short and len(mark.text) < 16 else name
+
+
+def kind_words(kind: str) -> str:
+    """`set_blend_mode` to `blend mode`."""
+    return kind.removeprefix("set_").replace("_", " ")
+
+
+def waiting_words(waiting: Waiting) -> str:
+    """A change that waits: the scene's name, or what is changed."""
+    scene = waiting.kind in ("set_controls", "recall_scene", "recall_scene_number")
+    return waiting.text if scene and waiting.text else kind_words(waiting.kind)
 
 
 def engine(snapshot: Snapshot) -> Phrase:
@@ -88,28 +122,45 @@ def dropouts(snapshot: Snapshot) -> Phrase:
     return Phrase(f"{snapshot.underruns} {noun}", "warning", meaning)
 
 
+def governor(snapshot: Snapshot) -> Phrase:
+    """Whether quality is given up to keep in time, and why."""
+    meaning = "The governor gives up quality before the sound runs out."
+    if not snapshot.governor_on:
+        return Phrase("governor off", "quiet", "Nothing is given up; the sound may run out.")
+    if not snapshot.governor:
+        return Phrase("full quality", "quiet", meaning)
+    return Phrase(snapshot.governor, "warning", meaning)
+
+
 def status_line(snapshot: Snapshot) -> tuple[Phrase, ...]:
     """All phrases of the status line, most urgent first; those with nothing to say are left out."""
-    told = snapshot.text if snapshot.status == "playing" else ""
-    phrases = [Phrase(told)] if told else []
-    phrases += [*latencies(snapshot), engine(snapshot), lead(snapshot), dropouts(snapshot)]
+    phrases = [*latencies(snapshot), engine(snapshot), lead(snapshot), dropouts(snapshot)]
     if snapshot.restarts:
         times = "once" if snapshot.restarts == 1 else f"{snapshot.restarts} times"
         phrases.append(Phrase(f"restarted {times}", "warning", "The engine was started anew."))
-    if snapshot.governor:
-        phrases.append(Phrase(snapshot.governor, "warning", "What is given up to keep in time."))
+    phrases.append(governor(snapshot))
+    if snapshot.status == "playing" and snapshot.text not in ("", "playing"):
+        phrases.append(Phrase(snapshot.text, "quiet"))
     return tuple(phrases)
 
 
 def surroundings(snapshot: Snapshot) -> tuple[Phrase, ...]:
-    """Model, sound device and MIDI."""
-    device = snapshot.device or "no sound device"
+    """Clock, model, sound device and MIDI."""
+    phrases = []
+    if snapshot.clock_source != "internal":
+        words = snapshot.clock_text or CLOCK_WORDS.get(snapshot.clock_source, "")
+        phrases.append(Phrase(words, "quiet", "Who gives the tempo."))
+    phrases.append(Phrase(snapshot.model or "no model", "quiet", "The model that plays."))
+    if snapshot.device_lost:
+        words = f"{snapshot.device or 'device'} unplugged"
+        phrases.append(Phrase(words, "warning", "The music goes on, and comes back with it."))
+    else:
+        tone: Tone = "quiet" if snapshot.device else "warning"
+        where = f"Where the sound goes; {snapshot.device_ms:.0f} ms from here to the ear."
+        phrases.append(Phrase(snapshot.device or "no sound device", tone, where))
     midi = snapshot.midi or "no MIDI"
-    return (
-        Phrase(snapshot.model or "no model", "quiet", "The model that plays."),
-        Phrase(device, "quiet" if snapshot.device else "warning", "Where the sound goes."),
-        Phrase(midi, "quiet", "Where notes and controllers come from."),
-    )
+    phrases.append(Phrase(midi, "quiet", "Where notes and controllers come from."))
+    return tuple(phrases)
 
 
 def seconds_words(seconds: float) -> str:

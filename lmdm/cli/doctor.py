@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Looks, measures and prints; the exit status is 0 also if the verdict is bad."""
-    report = examine(options.model, options.threads)
+    report = examine(options.model, options.threads, options.precision)
     if options.json:
         print(json.dumps(report))
         return 0
@@ -45,13 +45,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def examine(model: str, threads: int) -> dict[str, Any]:
+def examine(model: str, threads: int, precision: str = "auto") -> dict[str, Any]:
     """Everything the verdict rests on."""
     machine = _machine()
     missing = [
         f"{package}: no {what}" for package, what in LIBRARIES.items() if find_spec(package) is None
     ]
-    engine, described = _engine(model, threads)
+    engine, described = _engine(model, threads, precision)
     report = {
         "machine": machine,
         "model": described,
@@ -70,7 +70,7 @@ def _machine() -> dict[str, Any]:
     return {"cores": cores, "system": system, "says": f"{system}, {cores} core(s)"}
 
 
-def _engine(name: str, threads: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def _engine(name: str, threads: int, precision: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The measured speed, and the model it was measured with."""
     try:
         import torch
@@ -80,7 +80,7 @@ def _engine(name: str, threads: int) -> tuple[dict[str, Any], dict[str, Any]]:
         from lmdm.live.engine import torch_threads
 
         torch.set_num_threads(torch_threads(threads))
-        model = load(name)
+        model = load(name, precision=precision)
     except InputError as problem:
         said = {"says": str(problem), "ready": False}
         return {"says": "not measured: no model", "real_time_factor": None}, said

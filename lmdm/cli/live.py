@@ -8,28 +8,54 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmdm.cli import options as shared
+from lmdm.live.controls import SETTERS, Controls
 
 if TYPE_CHECKING:
     from lmdm.cli.performance import Performance
+    from lmdm.live.messages import Message, Snapshot
     from ui.terminal import TerminalView
+
+    AtTheKeys = Callable[
+        [Callable[[Message], None], Callable[[], Snapshot]], AbstractContextManager[None]
+    ]
+
+GUIDE = """
+in the terminal:
+  space mute, p panic, q quit, enter play and pause, r record, + - guidance, [ ] prompt blend,
+  , . tempo, b tap, 1 to 9 scenes, n new scene, z c undo and redo, v loop the last bar;
+  up and down choose any control, left and right move it, l learns a knob for it;
+  : types any message, a to k play notes, ? lists the keys
+
+MIDI, until it is learnt otherwise:
+  notes play, channel 10 lets the drums in, CC 1 prompt blend, CC 7 level, CC 64 pedal,
+  CC 74 guidance, bend, program change recalls a scene, CC 120 panic, CC 123 all notes off;
+  devices are opened as they are plugged in, and "LMDM Live" is a port for other programs
+
+OSC: every message has an address, such as /lmdm/set_guidance 2.5; /lmdm/subscribe PORT has the
+  state sent there. More: docs/midi.md, docs/osc.md, docs/routing.md, docs/live.md
+
+examples:
+  lmdm live --prompt "felt piano" "church choir" --bpm 96
+  lmdm live --no-gui --clock midi --midi "Digitakt" --audio-device "Scarlett" --take tonight
+  lmdm live --no-gui --osc 9000 --osc-to 127.0.0.1:9001
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = GUIDE
     parser.add_argument("--no-gui", action="store_true", help="the terminal view, no window")
     parser.add_argument("--seconds", type=shared.duration, metavar="N", help="play so long")
-    parser.add_argument(
-        "--audio-device", metavar="NAME", help="output device: a name, part of one, or its number"
-    )
-    parser.add_argument(
-        "--midi", metavar="PORT", help="MIDI input: part of a port's name (default: a virtual port)"
-    )
     parser.add_argument("--take", type=Path, metavar="DIR", help="record a take into this folder")
     parser.add_argument(
         "--lead",
@@ -38,15 +64,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds of sound made ahead: more is safer, and costs no latency (1.5)",
     )
+    session = parser.add_argument_group("session").add_mutually_exclusive_group()
+    session.add_argument(
+        "--restore",
+        action="store_true",
+        help="go on where the last session ended (by itself only after one that broke off)",
+    )
+    session.add_argument("--fresh", action="store_true", help="start anew in any case")
+    devices = parser.add_argument_group("devices and ports")
+    devices.add_argument(
+        "--audio-device", metavar="NAME", help="output device: a name, part of one, or its number"
+    )
+    devices.add_argument("--input", metavar="NAME", help="live input device, as above")
+    devices.add_argument(
+        "--buffer",
+        type=shared.number(5, 1000),
+        metavar="MS",
+        help="milliseconds of sound kept ready for the device (90)",
+    )
+    devices.add_argument(
+        "--midi", metavar="PORT", help="MIDI input that must be there: part of a port's name"
+    )
+    devices.add_argument("--midi-out", metavar="PORT", help="where our MIDI clock goes")
+    devices.add_argument(
+        "--clock", choices=("internal", "midi", "link"), default="internal", help="whose tempo"
+    )
+    devices.add_argument("--clock-out", action="store_true", help="send MIDI clock")
+    devices.add_argument("--osc", metavar="[HOST:]PORT", help="listen to OSC; HOST is 127.0.0.1")
+    devices.add_argument("--osc-to", metavar="HOST:PORT", help="send the state there as OSC")
     shared.add_controls(parser)
     shared.add_model(parser)
+    parser.add_argument(
+        "--auto-player", action="store_true", help="let the bar generator play notes, as MIDI would"
+    )
     shared.add_json(parser)
+
+
+def _setup(options: argparse.Namespace) -> list[Message]:
+    """What the options about devices and ports ask of the performance once it is open."""
+    from lmdm.live import messages as m
+
+    asked: list[m.Message] = []
+    asked += [m.SelectInput(options.input)] if options.input else []
+    asked += [m.SelectMidiOutput(options.midi_out)] if options.midi_out else []
+    asked += [m.SetClockSource(options.clock)] if options.clock != "internal" else []
+    asked += [m.SetClockOut(True)] if options.clock_out else []
+    return asked
 
 
 def run(options: argparse.Namespace) -> int:
     """Plays until the window closes, the time is over, or Ctrl-C."""
     controls = shared.controls_from(options, {})
+    asked = controls != Controls()  # the musician says what is to be played: nothing is restored
     window, reason = _window(options.no_gui)
+
+    import platformdirs
 
     from lmdm.cli.performance import Performance, PerformanceSettings
 
@@ -56,18 +128,27 @@ def run(options: argparse.Namespace) -> int:
             controls=controls,
             lead=options.lead,
             threads=options.threads,
+            precision=options.precision,
             audio_device=options.audio_device,
             midi_port=options.midi,
             take=options.take,
+            home=platformdirs.user_state_path("lmdm"),
+            restore=True if options.restore else False if options.fresh or asked else None,
+            osc=shared.address(options.osc, "127.0.0.1", "--osc"),
+            osc_to=shared.address(options.osc_to, None, "--osc-to"),
+            **({} if options.buffer is None else {"buffer_ms": options.buffer}),
         )
     )
     performance.open()
     try:
+        for message in _setup(options):
+            performance.send(message)
         notices = [*([reason] if reason else []), *performance.notices]
+        auto = _auto_player(controls.seed, options.auto_player)
         if window:
-            _play_in_window(performance, notices, options.seconds)
+            performance = _play_in_window(performance, notices, options.seconds, auto)
         else:
-            _play_in_terminal(performance, notices, options.seconds)
+            _play_in_terminal(performance, notices, options.seconds, auto)
         performance.check()
     except KeyboardInterrupt:
         pass  # the musician ends; what was played is kept
@@ -98,21 +179,75 @@ def _window(no_gui: bool) -> tuple[bool, str]:
     return True, ""
 
 
-def _play_in_window(performance: Performance, notices: list[str], seconds: float | None) -> None:
+def _auto_player(seed: int, wanted: bool) -> AtTheKeys:
+    """What puts the bar generator at the keys of a performance, if it is wanted."""
+    from lmdm.cli.auto_player import playing
+
+    return partial(playing, seed=seed) if wanted else lambda _send, _snapshot: nullcontext()
+
+
+def _play_in_window(
+    performance: Performance, notices: list[str], seconds: float | None, auto: AtTheKeys
+) -> Performance:
+    """Plays until the window closes; the performance that played last (models can be changed)."""
+    from platformdirs import user_data_path
+
+    from lmdm.cli.desk import Desk
+    from lmdm.cli.desk.presets import Presets
     from ui import app
     from ui.hearing import Hearing
+    from ui.preferences import usual_file
 
     _say_all(notices)
     hearing = Hearing()
     performance.add_listener(hearing.hear)
-    app.run(performance.send, performance.snapshot, sound=hearing.take, seconds=seconds)
+
+    def reopen(model: str) -> Performance:
+        """Another performance with another model, that goes on as this one stood."""
+        desk.performance.close()
+        opened = _with_model(desk.performance, model)
+        opened.open()
+        opened.add_listener(hearing.hear)
+        return opened
+
+    folder = user_data_path("lmdm") / "presets"
+    desk = Desk(performance, Presets(folder), Path("takes"), reopen)
+    try:
+        with auto(desk.send, desk.snapshot):
+            app.run(
+                desk.send,
+                desk.snapshot,
+                sound=hearing.take,
+                seconds=seconds,
+                preferences=usual_file(),
+            )
+    finally:
+        desk.close()
+    return desk.performance
 
 
-def _play_in_terminal(performance: Performance, notices: list[str], seconds: float | None) -> None:
+def _with_model(performance: Performance, model: str) -> Performance:
+    """A performance set up as another is now, but for its model. It is not opened."""
+    from lmdm.cli.performance import Performance
+
+    snapshot = performance.snapshot()
+    values = {name: getattr(snapshot, name, None) for name in SETTERS if name != "style"}
+    controls = Controls.from_dict(
+        {name: value for name, value in values.items() if value is not None}, "the session"
+    )
+    settings = replace(
+        performance.settings, model=model, controls=controls, take=None, restore=False
+    )
+    return Performance(settings)
+
+
+def _play_in_terminal(
+    performance: Performance, notices: list[str], seconds: float | None, auto: AtTheKeys
+) -> None:
     from ui.terminal import TerminalView
 
     view = TerminalView(performance.send, performance.snapshot)
-    with view:
+    with view, auto(performance.send, performance.snapshot):
         _wait_playing(performance, view)
         _say_all(notices)
         end = None if seconds is None else time.monotonic() + seconds

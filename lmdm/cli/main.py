@@ -19,8 +19,12 @@ COMMANDS = {
     "render": "the same stream into a file, offline and exact",
     "doctor": "what this machine can do: devices, MIDI, model, speed, and a verdict",
     "bench": "figures beside their baselines",
+    "theory": "diffusion theory: verified, measured, trained on small examples",
     "models": "list and describe models",
     "train": "from folders of music to a model: encode, codec, finetune, arc-forcing, evaluate",
+    "image": "pictures: DecQ, representation autoencoders with detail queries",
+    "video": "offline video tools: long videos, token budgets, world memory, planned edits",
+    "safety": "forget an identity, find memorised prompts",
 }
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from audio_io.clock_input import ClockInput
 from audio_io.controllers import Source, Turn
-from audio_io.midi import MidiInputs, MidiOutput
+from audio_io.midi import VIRTUAL, MidiPorts
 from audio_io.midi_events import Clock, Continue, ControlChange, MidiEvent, NoteOn, SongPosition
 from audio_io.midi_events import Start as ClockStart
 from audio_io.midi_events import Stop as ClockStop
@@ -40,6 +40,7 @@ from lmdm.live.messages import (
     ImportMappings,
     Message,
     SelectMidiInput,
+    SelectMidiOutput,
     SetChannelRole,
     SetMapping,
     Snapshot,
@@ -52,16 +53,12 @@ FRESH_SECONDS = 1.0  # what was sent is believed before the snapshot for so long
 FEEDBACK_SECONDS = 0.05
 CLOCK_EVENTS = (Clock, ClockStart, ClockStop, Continue, SongPosition)
 CLOCK_SILENCE = 1.0  # s after which another device's clock is taken
-HANDLED = (
-    BeginLearn, CancelLearn, ForgetMapping, SetMapping, SetChannelRole, SelectMidiInput,
-    ExportMappings, ImportMappings,
-)  # fmt: skip
 
 
 class MidiDesk:
     """The MIDI devices of one performance.
 
-    Threads: `handle`, `observe` and `fields` may be called from any thread. RtMidi's threads put
+    Threads: `handle`, `observe` and `fields` may be called from any thread. The ports' thread puts
     events into a queue; a thread of our own turns them into messages and calls `send`, a flood
     being thinned out to the newest value of each control.
     """
@@ -71,11 +68,18 @@ class MidiDesk:
         send: Callable[[Message], None],
         look: Callable[[], Snapshot],
         port: str | None = None,
-        store: ProfileStore | None = None,
+        folder: Path | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Opens the ports (see `MidiInputs`). Raises InputError where there is no MIDI."""
+        """Opens the ports (see `MidiPorts`).
+
+        folder: where profiles are kept; None: nowhere. say: gets one line for the musician.
+
+        Raises:
+            InputError: there is no MIDI, or not the port.
+        """
         self._send, self._look = send, look
-        self._store = store or ProfileStore()
+        self._store = ProfileStore(folder)
         self._events: queue.SimpleQueue[tuple[str, MidiEvent | None]] = queue.SimpleQueue()
         self._lock = threading.RLock()
         self._maps: dict[str, MidiMap] = {}
@@ -86,15 +90,16 @@ class MidiDesk:
         self._sent: dict[str, tuple[Any, float]] = {}  # field of the snapshot -> value, when
         self._waiting: dict[object, Message] = {}  # of a flood: the newest of each control
         self._passed: dict[object, float] = {}  # when each control was sent last
-        self._lights: dict[str, tuple[MidiOutput, dict[Source, int]]] = {}
+        self._output = VIRTUAL
+        self._lights: dict[str, dict[Source, int]] = {}  # device -> what its lights show
         self._lit_at = 0.0
-        self.notices: list[str] = []  # what was wrong with a profile, one line each
+        self._say = say
         self.clock = ClockInput()
         self._clock_device, self._clock_at = "", float("-inf")
         self._closing = threading.Event()
-        self._inputs = MidiInputs(self._arrived, port, lambda device: self._put(device, None))
+        self._ports = MidiPorts(self._arrived, port, lambda device: self._put(device, None))
         if port is not None:
-            self._device = next(iter(self._inputs.devices), self._device)
+            self._device = next(iter(self._ports.devices), self._device)
         self._thread = threading.Thread(target=self._run, name="midi desk", daemon=True)
         self._thread.start()
 
@@ -107,7 +112,11 @@ class MidiDesk:
             InputError: a target, a source, a port or a file that is none.
         """
         if isinstance(message, SelectMidiInput):
-            self._inputs.select(message.port or None)
+            self._ports.select(message.port or None)
+            return True
+        if isinstance(message, SelectMidiOutput):
+            self._output = message.port or VIRTUAL
+            self._ports.open_output(self._output)
             return True
         with self._lock:
             profile = self._map(self._device).profile
@@ -141,8 +150,10 @@ class MidiDesk:
         with self._lock:
             device = self._map(self._device)
             return {
-                "midi": ", ".join(self._inputs.names),
-                "midi_inputs": self._inputs.ports,
+                "midi": ", ".join(self._ports.names),
+                "midi_out": self._ports.outputs.get(self._output, ""),
+                "midi_inputs": self._ports.sources,
+                "midi_outputs": self._ports.sinks,
                 "channel_roles": device.profile.roles,
                 "mappings": device.mappings(),
                 "learning": self._learning.target if self._learning else "",
@@ -152,12 +163,15 @@ class MidiDesk:
     def close(self) -> None:
         """Closes every port."""
         self._closing.set()
-        self._inputs.close()
         self._thread.join()
-        for output, _ in self._lights.values():
-            output.close()
+        self._ports.close()
 
-    # --- RtMidi's threads -----------------------------------------------------------------------
+    def send(self, event: MidiEvent) -> None:
+        """Sends an event, such as a clock's tick, to the output selected, or our virtual one."""
+        self._ports.open_output(self._output)
+        self._ports.send(event, self._output)
+
+    # --- the ports' thread -----------------------------------------------------------------------
 
     def _arrived(self, device: str, event: MidiEvent) -> None:
         if isinstance(event, CLOCK_EVENTS):
@@ -201,7 +215,7 @@ class MidiDesk:
             turns = device_map.turns(event)
             if turns:
                 self._device = device
-                self._last_controller = _said(turns[-1])
+                self._last_controller = _said([turn for turn in turns if turn.fine][-1])
                 if self._learn(turns, event.time):
                     return []
             return device_map.messages(event, turns, self._known)
@@ -240,7 +254,7 @@ class MidiDesk:
         try:
             self._send(message)
         except InputError as problem:  # a scene that is not there: the knob means nothing now
-            self.notices.append(str(problem))
+            self._say(str(problem))
 
     def _known(self, field: str) -> Any:
         """A field of the snapshot, with what has been sent since."""
@@ -258,7 +272,8 @@ class MidiDesk:
         if device not in self._maps:
             profile, problem = self._store.load(device)
             self._maps[device] = MidiMap(profile)
-            self.notices += [problem] if problem else []
+            if problem:
+                self._say(problem)
         return self._maps[device]
 
     def _keep(self, profile: Profile) -> None:
@@ -267,24 +282,21 @@ class MidiDesk:
         try:
             self._store.save(profile)
         except InputError as problem:  # it holds for this session at least
-            self.notices.append(str(problem))
+            self._say(str(problem))
 
     def _light(self) -> None:
         """Tells devices that want it where their controls stand."""
         for name, device in tuple(self._maps.items()):
             if not device.profile.feedback:
                 continue
-            if name not in self._lights:
-                with contextlib.suppress(InputError):
-                    self._lights[name] = (MidiOutput(name), {})
-            if name in self._lights:
-                output, shown = self._lights[name]
-                with self._lock:
-                    values = device.feedback(self._known)
-                for source, value in values.items():
-                    if shown.get(source) != value:
-                        shown[source] = value
-                        output.send(_lit(source, value))
+            self._ports.open_output(name)
+            shown = self._lights.setdefault(name, {})
+            with self._lock:
+                values = device.feedback(self._known)
+            for source, value in values.items():
+                if shown.get(source) != value:
+                    shown[source] = value
+                    self._ports.send(_lit(source, value), name)
 
 
 def _lit(source: Source, value: int) -> MidiEvent:

@@ -186,16 +186,14 @@ class ProfileStore:
     Threads: none; the owner locks.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """`folder`: where the files are; the user's configuration folder if None."""
-        if folder is None:
-            from platformdirs import user_config_path
-
-            folder = user_config_path("lmdm-live") / "midi"
+    def __init__(self, folder: Path | None) -> None:
+        """`folder`: where the files are; None keeps nothing."""
         self.folder = folder
 
-    def path(self, device: str) -> Path:
-        """The file of a device."""
+    def path(self, device: str) -> Path | None:
+        """The file of a device; None where nothing is kept."""
+        if self.folder is None:
+            return None
         name = re.sub(r"[^\w.-]+", "-", device.casefold()).strip("-.") or "virtual"
         return self.folder / f"{name[:80]}.toml"
 
@@ -205,7 +203,7 @@ class ProfileStore:
         A file that cannot be understood is left alone and the built-in profile is used.
         """
         path = self.path(device)
-        if not path.exists():
+        if path is None or not path.exists():
             return Profile(device), ""
         try:
             return replace(read_profile(path), device=device), ""
@@ -214,4 +212,6 @@ class ProfileStore:
 
     def save(self, profile: Profile) -> None:
         """Keeps the profile of a device."""
-        write_profile(self.path(profile.device), profile)
+        path = self.path(profile.device)
+        if path is not None:
+            write_profile(path, profile)

@@ -20,7 +20,9 @@ STRATEGIES = ("outpainting", "encoder-decoder", "block-causal")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the subcommands."""
-    actions = parser.add_subparsers(dest="action", metavar="list|info|fetch|convert", required=True)
+    actions = parser.add_subparsers(
+        dest="action", metavar="list|info|fetch|styles|convert", required=True
+    )
     listing = actions.add_parser("list", help="the known models")
     shared.add_json(listing)
     info = actions.add_parser("info", help="shapes, parameters and hash of one model")
@@ -36,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument("name", help="such as stabilityai/stable-audio-open-small")
     fetch.add_argument("--out", type=Path, metavar="DIR", help="where to (the model folder)")
     shared.add_json(fetch)
+    styles = actions.add_parser("styles", help="measures what SetStyle needs of a model folder")
+    styles.add_argument("model", nargs="?", default="starter")
+    shared.add_json(styles)
     convert = actions.add_parser(
         "convert", help="a checkpoint of stable-audio-tools or diffusers into our own form"
     )
@@ -58,8 +63,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the list or the description, fetches, or converts."""
-    actions = {"list": _list, "info": _info, "fetch": _fetch, "convert": _convert}
+    actions = {
+        "list": _list, "info": _info, "fetch": _fetch, "styles": _styles, "convert": _convert
+    }  # fmt: skip
     return actions[options.action](options)
+
+
+def _styles(options: argparse.Namespace) -> int:
+    """Writes the model's table of styles; see `lmdm.live.style`."""
+    from lmdm.checkpoints import load
+    from lmdm.live.scenes import write_text
+    from lmdm.live.style import FILE_NAME, PROMPTS, measured
+
+    model = load(options.model)
+    path = model.folder / FILE_NAME
+    from tqdm import tqdm
+
+    with tqdm(total=len(PROMPTS), desc="styles", disable=options.json) as bar:
+        table = measured(model, tell=lambda _: bar.update() and None)
+    write_text(path, json.dumps(table.to_dict(), indent=0))
+    report = {"file": str(path), "prompts": list(table.prompts)}
+    print(json.dumps(report) if options.json else f"{path}: {len(table.prompts)} prompts")
+    return 0
 
 
 def _list(options: argparse.Namespace) -> int:

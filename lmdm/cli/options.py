@@ -16,10 +16,33 @@ LONGEST_SECONDS = 24 * 3600.0
 def add_model(parser: argparse.ArgumentParser) -> None:
     """--model and --threads."""
     parser.add_argument(
-        "--model", default="starter", metavar="M", help="a known model or a model folder (starter)"
+        "--model",
+        default="starter",
+        metavar="M",
+        help="a known model, a checkpoint's folder or file, or owner/name of the hub (starter)",
     )
+    add_precision(parser)
     parser.add_argument(
         "--threads", type=whole(0, 256), default=0, metavar="N", help="torch threads (0: automatic)"
+    )
+
+
+def add_compute(parser: argparse.ArgumentParser) -> None:
+    """--device, --precision and --threads, for what brings its own network."""
+    parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda (cpu)")
+    add_precision(parser)
+    parser.add_argument(
+        "--threads", type=whole(0, 256), default=0, metavar="N", help="torch threads (0: automatic)"
+    )
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """--precision."""
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16", "int8"),
+        default="auto",
+        help="of the weights (auto: bfloat16 for a large model where that is faster)",
     )
 
 
@@ -139,6 +162,22 @@ def whole(low: int, high: int) -> Any:
         return value
 
     return parse
+
+
+def address(text: str | None, host: str | None, option: str) -> tuple[str, int] | None:
+    """The (host, port) of "host:port" or "port"; `host` is the default, None: it must be given.
+
+    Raises:
+        InputError: it is neither, naming `option`.
+    """
+    if text is None:
+        return None
+    named, colon, port = text.rpartition(":")
+    chosen = named if colon else host
+    if not chosen or not port.isdecimal() or not 0 < int(port) < 65536:
+        form = "HOST:PORT" if host is None else "PORT or HOST:PORT"
+        raise InputError(f"{option} needs {form}, not {text!r}")
+    return chosen, int(port)
 
 
 def duration(text: str) -> float:

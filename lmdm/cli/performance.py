@@ -1,46 +1,49 @@
-"""A performance: engine, output, MIDI and take, joined. What GUI, terminal and timer drive."""
+"""A performance: engine, output, MIDI and take, joined. What GUI, terminal, OSC and timer drive."""
 
 from __future__ import annotations
 
-import os
-import queue
-import sys
 import threading
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from audio_io.devices import sounddevice_module
+from audio_io.clock_output import Position
+from audio_io.device_keeper import DeviceKeeper
+from audio_io.devices import NO_PORTAUDIO
 from audio_io.meters import Meter
-from audio_io.midi import MidiInput
 from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
-from lmdm.cli.midi_map import message_of
-from lmdm.cli.take_recorder import TakeRecorder
+from lmdm.cli.clocks import Clocks
+from lmdm.cli.instant import Instant
+from lmdm.cli.keeper import Keeper
+from lmdm.cli.live_input import LiveInput
+from lmdm.cli.midi_desk import MidiDesk
+from lmdm.cli.osc_door import LOOPBACK, OscDoor
+from lmdm.cli.takes import Takes, versions
 from lmdm.errors import InputError
+from lmdm.live import messages as m
+from lmdm.live.autosave import Saved
 from lmdm.live.controls import Controls
-from lmdm.live.messages import (
-    AllNotesOff,
-    Message,
-    Mute,
-    Panic,
-    Quit,
-    SetGain,
-    SetLead,
-    Snapshot,
-    StartRecording,
-    StopRecording,
-)
+from lmdm.live.edits import Edits
+from lmdm.live.latency import LatencyMeter
+from lmdm.live.messages import Message, Snapshot
 from lmdm.live.player import SAMPLE_RATE, Player
 from lmdm.live.ring import AudioRing
+from lmdm.live.scenes import SceneBank
+from lmdm.live.sound_file import check_sound
 from lmdm.live.supervisor import Supervisor, failure
-from lmdm.live.take import Applied, Held, TakeHeader, check_no_take, new_take_folder
+from lmdm.live.take import Applied, TakeHeader, check_no_take
+from lmdm.live.tap import TapTempo
 
 RING_SECONDS = 12.0  # holds the deepest lead that SetLead allows
-BUFFER_MS = 170.0
+BUFFER_MS = 90.0
+CAPACITY_MS = 1000.0  # the longest buffer that SetBuffer can ask of the device's ring
 LOAD_TIMEOUT = 180.0
+BASS_HZ = 150.0  # what lies below is the bass that is muted
+TOLD_SECONDS = 10.0  # how long a line for the musician is shown
 
 
 @dataclass(frozen=True)
@@ -51,34 +54,41 @@ class PerformanceSettings:
     controls: Controls
     lead: float = 1.5  # seconds
     threads: int = 0
+    precision: str = "auto"
     audio_device: str | None = None  # None: the default, or none if there is none
     midi_port: str | None = None  # None: a virtual port
     take: Path | None = None  # None: no take, unless there is no device
     buffer_ms: float = BUFFER_MS
+    osc: tuple[str, int] | None = None  # host and port to listen on
+    osc_to: tuple[str, int] | None = None  # whom the state is sent to
+    home: Path | None = None  # where scenes and the session are kept; None: nowhere
+    rewinds: bool = True  # False: no commit horizon, to measure what it gains
+    restore: bool | None = None  # go on with the kept session; None: if it broke off
 
 
 class Performance:
     """Everything that plays.
 
     Threads: `open`, `wait_playing` and `close` belong to one thread. `send` and `snapshot` may be
-    called from any thread and return at once. A forwarding thread takes MIDI to `send`, so that
-    RtMidi's own thread never waits; a starting thread lets the sound begin when it is ready.
+    called from any thread and return at once. A starting thread lets the sound begin when it is
+    ready; MIDI, clocks and the keeper of the session have threads of their own.
     """
 
     def __init__(self, settings: PerformanceSettings) -> None:
         self.settings = settings
         self.notices: list[str] = []  # what is missing here, one line each
         self.quitting = threading.Event()
-        self._midi_events: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._history: list[Applied | Held] = []
-        self._history_lock = threading.Lock()
-        self._take: TakeRecorder | None = None
-        self._last_take = ""
-        self._gain_db, self._muted = 0.0, False
+        self._keeper = Keeper(settings.home)
+        self._takes = Takes(lambda: self.supervisor.settle())
+        self._edits, self._taps = Edits(), TapTempo()
+        self._desk: MidiDesk | None = None
+        self._latency = LatencyMeter()  # of the instant lane
+        self._transport: m.Transport = "playing"
         self._playing = threading.Event()
-        self._midi: MidiInput | None = None
         self._take_wanted = False
         self._problem: InputError | None = None
+        self._style = ""  # the file
+        self._told, self._told_until = "", 0.0  # the newest line for the musician
         self._silent_underruns = 0  # while the engine loaded: there was nothing to hear
         self._closed = False
 
@@ -94,57 +104,85 @@ class Performance:
         playout = self._open_playout()
         self._take_wanted = settings.take is not None or isinstance(playout, ClockPlayout)
         self._ring = AudioRing.create(round(RING_SECONDS * SAMPLE_RATE))
-        self._player = Player(self._ring, channels=playout.channels, on_hold=self._held)
+        self._player = Player(self._ring, channels=playout.channels, on_hold=self._takes.held)
         self._meter = Meter(SAMPLE_RATE)
         self._player.add_tap(lambda pcm, _: self._meter.process(pcm))
+        self._player.add_tap(self._takes.hear)
         self.output = Output(self._player.read, playout)
+        self.output.set_buffer_ms(settings.buffer_ms)
+        saved = self._saved()
+        self.controls = settings.controls if saved is None else saved.controls
+        self._live_input = LiveInput(self._heard_position, self._tell)
+        self.supervisor = Supervisor(
+            self._ring,
+            settings.model,
+            self.controls,
+            lead=settings.lead,
+            threads=settings.threads,
+            precision=settings.precision,
+            on_applied=self._takes.applied,
+            on_remark=self._takes.remarked,
+            on_notice=self._tell,
+            saved=saved,
+            rewinds=settings.rewinds,
+            input_ring=self._live_input.ring.name,
+            input_offset=lambda: self._live_input.offset,
+        )
+        self.output.listen_to(self._live_input.monitor)
+        self._instant = Instant(self.output, self._live_input)
+        self._devices = DeviceKeeper(self.output, self._tell)
+        self._clocks = Clocks(self.send, self._position)
+        self._osc = OscDoor(self.send, self.snapshot, self._tell)
         try:
             self._open_midi()
+            self._osc.open(settings.osc, settings.osc_to)
         except InputError:
+            if self._desk is not None:
+                self._desk.close()
+            self._clocks.close()
+            self._devices.close()
+            self._live_input.close()
             playout.close()
             self._ring.close()
             self._ring.unlink()
             raise
-        self.supervisor = Supervisor(
-            self._ring,
-            settings.model,
-            settings.controls,
-            lead=settings.lead,
-            threads=settings.threads,
-            on_applied=self._applied,
-            on_remark=self._remarked,
-        )
         self.supervisor.start()
         self.output.start()
-        threading.Thread(target=self._forward, name="midi forward", daemon=True).start()
         threading.Thread(target=self._begin, name="begin", daemon=True).start()
 
     def _open_playout(self) -> Playout:
-        wanted, buffer_ms = self.settings.audio_device, self.settings.buffer_ms
+        wanted = self.settings.audio_device
         try:
-            return open_playout(wanted, buffer_ms)
+            return open_playout(wanted, CAPACITY_MS)
         except InputError as problem:
-            if wanted is not None and _has_portaudio():
+            if wanted is not None and NO_PORTAUDIO not in str(problem):
                 raise
             self.notices.append(f"{problem}; playing to a file instead")
-            return ClockPlayout(SAMPLE_RATE, round(SAMPLE_RATE * buffer_ms / 1000.0))
+            return ClockPlayout(SAMPLE_RATE, round(SAMPLE_RATE * CAPACITY_MS / 1000.0))
 
     def _open_midi(self) -> None:
         try:
-            self._midi = MidiInput(self._midi_arrived, self.settings.midi_port)
+            home = self.settings.home
+            folder = home / "midi" if home is not None else None
+            port = self.settings.midi_port
+            self._desk = MidiDesk(self.send, self.snapshot, port, folder, self._tell)
+            self._clocks.use_midi(self._desk.clock, self._desk.send)
         except InputError as problem:
             if self.settings.midi_port is not None:
                 raise
             self.notices.append(str(problem))
 
-    def _midi_arrived(self, event: Any) -> None:
-        message = message_of(event)
-        if message is not None:
-            self._midi_events.put(message)
-
-    def _forward(self) -> None:
-        while (message := self._midi_events.get()) is not None:
-            self.send(message)
+    def _saved(self) -> Saved | None:
+        """The session to go on with, if there is one and that is wanted."""
+        found, wanted = self._keeper.found, self.settings.restore
+        self.notices += self._keeper.notices
+        if found is None or wanted is False or (wanted is None and found.ended):
+            return None
+        if found.model != self._model_path():
+            self.notices.append(f"{found.in_words()} was played with {found.model}: not restored")
+            return None
+        self.notices.append(f"going on with {found.in_words()}; --fresh starts anew")
+        return found
 
     def _begin(self) -> None:
         if not self.supervisor.wait_ready(LOAD_TIMEOUT) or self._closed:
@@ -152,8 +190,9 @@ class Performance:
         if self.supervisor.snapshot().status != "failed":
             try:
                 if self._take_wanted:
-                    self._start_take(new_take_folder(self.settings.take))
+                    self._takes.start(self.settings.take, self._header())
                 self._silent_underruns = self._output_underruns()
+                self._keeper.begin(self._to_keep)
                 self._player.begin()
             except InputError as problem:  # the disk refuses the take
                 self._problem = problem
@@ -183,114 +222,223 @@ class Performance:
         """Does what a control message asks.
 
         Raises:
-            InputError: a take cannot be recorded where it is asked for.
+            InputError: what is asked for is not there: a take's folder, a scene, a device, a port.
         """
-        if isinstance(message, (SetGain, Mute, Panic)):
-            self._instant(message)
-        if isinstance(message, Panic):
-            self.supervisor.send(AllNotesOff())
-        elif isinstance(message, Quit):
-            self.quitting.set()
-        elif isinstance(message, StartRecording):
-            self._stop_take()
-            self._start_take(new_take_folder(Path(message.folder) if message.folder else None))
-        elif isinstance(message, StopRecording):
-            self._stop_take()
-        elif message.lane == "block" or isinstance(message, SetLead):
-            self.supervisor.send(message, heard=self._heard_position())
+        if self._desk is not None:
+            self._desk.observe(message)
+            if self._desk.handle(message):
+                return
+        if self._now(message):
+            return
+        if isinstance(message, m.SetTempo):
+            self._clocks.set_bpm(message.bpm)
+        match message:
+            case m.SelectInput(device=device):
+                self._live_input.select(device)
+            case m.FadeOut(seconds=seconds):
+                self._fade_out(seconds)
+            case m.Play() | m.Pause() | m.Stop():
+                self._move(message)
+            case m.Tap():
+                self._tap()
+            case m.Quit():
+                self.quitting.set()
+            case m.StartRecording(folder=folder):
+                self._takes.start(Path(folder) if folder else None, self._header())
+            case m.StopRecording():
+                self._takes.stop()
+            case m.SelectOutput(device=device):
+                self._devices.select(device or None)
+            case m.SetBuffer(milliseconds=milliseconds):
+                self.output.set_buffer_ms(milliseconds)
+            case m.SetOsc(port=port, reply_host=host, reply_port=reply_port):
+                reply = (host, reply_port) if host else None
+                self._osc.open((LOOPBACK, port) if port else None, reply)
+            case m.LookAround():
+                self._devices.scan()
+            case m.SetClockSource(source=source):
+                self._clocks.select(source)
+            case m.SetClockOut(on=on):
+                self._clocks.send_out(on)
+            case m.UndoChange() | m.RedoChange():
+                self._edit(isinstance(message, m.UndoChange))
+            case m.SetBassMute(on=on):
+                self._now(m.SetHighPass(BASS_HZ if on else None))
+                self._to_engine(message)
+            case _ if not self._scene(message):
+                self._to_engine(message)
 
-    def _instant(self, message: Message) -> None:
-        if isinstance(message, SetGain):
-            self._gain_db = message.gain_db
-            self.output.set_gain_db(message.gain_db)
-        else:
-            self._muted = isinstance(message, Panic) or (isinstance(message, Mute) and message.on)
-            self.output.set_mute(self._muted)
-        buffered = round(self.output.stats().buffered_ms * SAMPLE_RATE / 1000.0)
-        self._applied(Applied(max(0, self._player.position - buffered), message))
+    def _to_engine(self, message: Message) -> None:
+        if isinstance(message, (m.Prime, m.SetStyle)) and message.file:
+            check_sound(Path(message.file))
+            message = replace(message, file=str(Path(message.file).resolve()))
+        if isinstance(message, m.SetStyle):
+            self._style = message.file
+        heard = self._heard_position()
+        if isinstance(message, m.SetClock) and message.heard is None:
+            message = replace(message, heard=heard)
+        if message.lane != "instant":
+            self._edits.note(self.supervisor.controls(), message, time.monotonic())
+        if message.lane != "instant" or isinstance(message, (m.SetLead, m.SetGovernor)):
+            self.supervisor.send(message, heard=heard)
+
+    def _now(self, message: Message) -> bool:
+        """Does what acts in the audio path; False if the message is about something else."""
+        if not self._instant.do(message):
+            return False
+        if isinstance(message, m.Panic):
+            self.supervisor.send(m.AllNotesOff())
+        stats = self.output.stats()
+        buffered = round(stats.buffered_ms * SAMPLE_RATE / 1000.0)
+        self._latency.add(round((stats.latency_ms - stats.buffered_ms) * SAMPLE_RATE / 1000.0))
+        self._takes.applied(Applied(max(0, self._player.position - buffered), message))
+        return True
+
+    def _fade_out(self, seconds: float) -> None:
+        def fade() -> None:
+            begun, first = time.monotonic(), self._instant.gain_db
+            while (share := (time.monotonic() - begun) / max(seconds, 1e-3)) < 1.0:
+                self.send(m.SetGain(max(-90.0, first - 60.0 * share)))
+                if self.quitting.wait(0.05):
+                    return
+            self.send(m.Mute(True))
+            self.send(m.SetGain(first))
+
+        threading.Thread(target=fade, name="fade out", daemon=True).start()
+
+    def _move(self, message: Message) -> None:
+        """Play, pause and stop."""
+        if isinstance(message, m.Play):
+            if self._transport == "stopped":
+                self._player.hush(self.supervisor.landed_at("set_beat"))
+            self._transport = "playing"
+            self._player.pause(False)
+            return
+        self._player.pause(True)
+        if isinstance(message, m.Stop) and self._transport != "stopped":
+            for change in (m.AllNotesOff(), m.ResetContext(), m.SetBeat(0.0)):
+                self.supervisor.send(change, heard=self._heard_position())
+        self._transport = "stopped" if isinstance(message, m.Stop) else "paused"
+
+    def _tap(self) -> None:
+        bpm = self._taps.tap(time.monotonic())
+        if bpm is not None:
+            heard = self._heard_position()
+            beat = max(0, round(self.supervisor.beat(heard)))
+            self._to_engine(m.SetClock(round(bpm, 2), float(beat), heard))
+
+    def _edit(self, undo: bool) -> None:
+        present = self.supervisor.controls()
+        change = self._edits.undo(present) if undo else self._edits.redo(present)
+        if change is not None:
+            self.supervisor.send(change, heard=self._heard_position())
+
+    def _scene(self, message: Message) -> bool:
+        """Does what a message about scenes asks; False if it is about something else."""
+        keeper, controls = self._keeper, self.supervisor.controls()
+        with keeper.lock:
+            match message:
+                case m.StoreScene(name=name):
+                    keeper.scenes.store(name, controls)
+                case m.DeleteScene(name=name):
+                    keeper.scenes.delete(name)
+                case m.SaveScenes(file=file):
+                    keeper.scenes.write(Path(file))
+                case m.LoadScenes(file=file):
+                    keeper.scenes = SceneBank.read(Path(file))
+                case m.RecallScene(name=name, boundary=boundary):
+                    change = keeper.scenes.recalled(name, boundary or controls.quantise)
+                case m.RecallSceneNumber(number=number, boundary=boundary):
+                    name = keeper.scenes.name_of(number)
+                    change = keeper.scenes.recalled(name, boundary or controls.quantise)
+                case _:
+                    return False
+        if isinstance(message, (m.RecallScene, m.RecallSceneNumber)):
+            self._to_engine(change)
+        elif not isinstance(message, m.SaveScenes):
+            keeper.keep_scenes()
+        return True
+
+    def _tell(self, text: str) -> None:
+        self._told, self._told_until = text, time.monotonic() + TOLD_SECONDS
+
+    def _newly_told(self) -> str:
+        return self._told if time.monotonic() < self._told_until else ""
+
+    # --- where the music is --------------------------------------------------------------------
 
     def _heard_position(self) -> int:
         """The stream position whose sound reaches the ear now."""
         late = round(self.output.stats().latency_ms * SAMPLE_RATE / 1000.0)
         return self._ring.read_total - late
 
-    # --- take ----------------------------------------------------------------------------------
+    def _position(self) -> Position:
+        base = self.supervisor.snapshot()
+        running = self._transport == "playing" and self._playing.is_set()
+        return Position(max(0.0, self.supervisor.beat(self._heard_position())), base.bpm, running)
 
-    def _start_take(self, folder: Path) -> None:
-        header = TakeHeader(
+    def _header(self) -> TakeHeader:
+        return TakeHeader(
             model=self._model_path(),
             model_sha256=self.supervisor.model_sha256,
-            controls=self.settings.controls,
+            controls=self.controls,
             block_frames=self.supervisor.block_frames,
             versions=versions(),
         )
-        with self._history_lock:
-            self._take = TakeRecorder(folder, header, self._history)
-        self._player.add_tap(self._take.hear)
-        self._last_take = str(folder)
 
     def _model_path(self) -> str:
         path = Path(self.settings.model)
         return str(path.resolve()) if path.is_dir() else self.settings.model
 
-    def _stop_take(self) -> None:
-        take = self._take
-        if take is None:
-            return
-        take.end()
-        self.supervisor.settle()  # what was heard up to there is in the log
-        with self._history_lock:
-            self._take = None
-        take.close()
-
-    def _applied(self, entry: Applied) -> None:
-        with self._history_lock:
-            self._history.append(entry)
-            take = self._take
-        if take is not None:
-            take.applied(entry)
-
-    def _held(self, position: int, samples: int) -> None:
-        with self._history_lock:
-            last = self._history[-1] if self._history else None
-            if isinstance(last, Held) and last.sample + last.samples == position:
-                self._history[-1] = Held(last.sample, last.samples + samples)
-            else:
-                self._history.append(Held(position, samples))
-            take = self._take
-        if take is not None:
-            take.held(position, samples)
-
-    def _remarked(self, position: int, text: str) -> None:
-        take = self._take
-        if take is not None:
-            take.remark(position, text)
+    def _to_keep(self, ended: bool) -> Saved | None:
+        remembered = self.supervisor.remembered()
+        if remembered is None:
+            return None
+        return Saved(
+            self._model_path(), self.supervisor.model_sha256, *remembered, time.time(), ended
+        )
 
     # --- looking -------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """Everything the musician is shown."""
-        base, stats, take = self.supervisor.snapshot(), self.output.stats(), self._take
+        base, stats = self.supervisor.snapshot(), self.output.stats()
         heard = max(0, self._heard_position())
-        behind = max(0, base.samples - heard) / SAMPLE_RATE
-        text = base.text
-        if take is not None and take.error is not None:
-            text = take.error
+        clocks, edits = self._clocks, self._edits
         return replace(
             base,
-            text=text,
+            text=self._takes.error or self._newly_told() or base.text,
             heard=heard,
-            heard_beat=max(0.0, base.beat - behind * base.bpm / 60.0),
+            heard_beat=max(0.0, self.supervisor.beat(heard)),
+            style=self._style,
+            horizon_ms=round(base.horizon_ms + stats.latency_ms, 1),
+            latency={**base.latency, "instant": self._latency.summary()},
             device_ms=round(stats.latency_ms, 1),
             underruns=self._output_underruns() - self._silent_underruns + self._player.starvations,
+            underrun_history=tuple(self.output.dropouts),
+            restored=self.supervisor.restored,
             limiter_db=-stats.gain_reduction_db,
             level_db=_decibels(self._meter.rms),
             peak_db=_decibels(self._meter.peak),
-            gain_db=self._gain_db,
-            muted=self._muted,
-            recording=str(take.folder) if take is not None else "",
+            transport=self._transport,
+            clock_source=clocks.source,
+            clock_out=clocks.out,
+            clock_text=clocks.text(),
+            scenes=self._keeper.scenes.names,
+            undoable=edits.undoable,
+            redoable=edits.redoable,
+            recording=self._takes.folder,
+            disk_seconds=self._takes.disk_seconds(),
             device=stats.device,
-            midi=self._midi.port_name if self._midi is not None else "",
+            device_rate=stats.rate,
+            device_lost=stats.device_lost,
+            buffer_ms=stats.buffer_ms,
+            outputs=tuple(d.name for d in self._devices.devices if d.output_channels > 0),
+            inputs=tuple(d.name for d in self._devices.devices if d.input_channels > 0),
+            osc=self._osc.text,
+            **self._instant.fields(),
+            **self._live_input.fields(),
+            **(self._desk.fields() if self._desk is not None else {}),
         )
 
     def _output_underruns(self) -> int:
@@ -304,11 +452,15 @@ class Performance:
     def close(self) -> dict[str, Any]:
         """Fades out and ends everything; returns the figures of the performance."""
         self._closed = True
-        if self._midi is not None:
-            self._midi.close()
-        self._midi_events.put(None)
-        self._stop_take()
+        self._takes.stop()
         last = self.snapshot()  # before the device is closed, which is no underrun
+        self._keeper.close()
+        self._osc.close()
+        self._clocks.close()
+        if self._desk is not None:
+            self._desk.close()
+        self._devices.close()
+        self._live_input.close()
         self.output.close()
         self.supervisor.stop()
         self._ring.close()
@@ -326,7 +478,7 @@ class Performance:
                 "controls": latency.count,
                 "device": last.device_ms,
             },
-            "take": self._last_take or None,
+            "take": self._takes.last or None,
             "restarts": last.restarts,
             "device": last.device,
             "midi": last.midi or None,
@@ -335,28 +487,6 @@ class Performance:
             "seed": last.seed,
             "notices": self.notices,
         }
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes the samples."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": ".".join(map(str, sys.version_info[:3])), "platform": sys.platform}
-    for name in ("lmdm-live", "torch", "numpy", "onnxruntime"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "from source"
-    found["cores"] = str(os.cpu_count())
-    return found
-
-
-def _has_portaudio() -> bool:
-    try:
-        sounddevice_module()
-    except InputError:
-        return False
-    return True
 
 
 def _decibels(amplitudes: tuple[float, ...]) -> tuple[float, float]:

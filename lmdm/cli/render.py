@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmdm.cli import long_form
 from lmdm.cli import options as shared
 from lmdm.errors import InputError
 from lmdm.live.clock import SAMPLE_RATE
@@ -44,9 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--midi", type=Path, metavar="FILE", help="notes and tempo to follow")
     parser.add_argument("--input", type=Path, metavar="FILE", help="sound to accompany")
     parser.add_argument("--prime", type=Path, metavar="FILE", help="sound to go on from")
-    parser.add_argument("--replay", type=Path, metavar="DIR", help="a take's folder, played again")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="DIR",
+        help="a take's folder, played again (with --steps in that quality)",
+    )
     shared.add_controls(parser)
     shared.add_model(parser)
+    long_form.add_arguments(parser)
     shared.add_json(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -77,22 +85,26 @@ def run(options: argparse.Namespace) -> int:
     from lmdm.live.session import Session
 
     torch.set_num_threads(torch_threads(options.threads))
-    model = load(plan.model)
+    model = load(plan.model, precision=options.precision)
     _check_asked(options, plan, model)
     controls = plan.controls
-    session = Session(model, controls)
-    if plan.prime is not None:
-        session.prime(_encoded(model, plan.prime, session.context_frames))
     begun = time.perf_counter()
-    pieces = _progress(_pieces(session, plan), plan.samples, options.quiet)
+    facts: dict[str, Any] = {}
+    if options.long or options.sections is not None:
+        pieces, facts = long_form.run(options, model, controls, plan.events, plan.samples)
+    else:
+        session = Session(model, controls)
+        if plan.prime is not None:
+            session.prime(_encoded(model, plan.prime, session.context_frames))
+        pieces = _progress(_pieces(session, plan), plan.samples, options.quiet)
     samples, peak = write_sound(options.out, pieces)
     seconds = time.perf_counter() - begun
-    _tell(options, model, controls, samples, peak, seconds)
+    _tell(options, model, controls, samples, peak, seconds, facts)
     return 0
 
 
 def _plan(options: argparse.Namespace) -> _Plan:
-    from lmdm.cli.sound_file import read_sound
+    from lmdm.live.sound_file import read_sound
 
     defaults: dict[str, Any] = {}
     events: tuple[tuple[int, Message], ...] = ()
@@ -119,10 +131,11 @@ def _plan(options: argparse.Namespace) -> _Plan:
 
 def _replay_plan(options: argparse.Namespace) -> _Plan:
     """The plan of a take; options that would make it another performance are refused."""
-    from lmdm.cli.sound_file import read_sound
+    from lmdm.live.sound_file import read_sound
     from lmdm.live.take import AUDIO_NAME, read_take
 
-    contrary = [name for name in (*_SOURCES, *_SETTINGS) if getattr(options, name) is not None]
+    fixed = [name for name in (*_SOURCES, *_SETTINGS) if name != "steps"]
+    contrary = [name for name in fixed if getattr(options, name) is not None]
     if contrary:
         flag = "--" + contrary[0].replace("_", "-")
         raise InputError(f"--replay plays a take as it was; leave out {flag}")
@@ -133,6 +146,8 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
     if options.seconds is not None:
         samples = min(samples, round(options.seconds * SAMPLE_RATE))
     take = take.with_samples(samples)
+    if options.steps is not None:
+        take = take.with_steps(options.steps)
     model = options.model if options.model != "starter" else take.header.model
     return _Plan(model, take.header.controls, (), samples, None, take)
 
@@ -192,7 +207,7 @@ def _progress(pieces: Iterable[np.ndarray], samples: int, quiet: bool) -> Iterat
         total=round(samples / SAMPLE_RATE, 1),
         unit="s",
         desc="rendering",
-        disable=quiet or not sys.stderr.isatty(),
+        disable=quiet or not (sys.stderr.isatty() or os.environ.get("LMDM_PROGRESS")),
         bar_format="{desc} {percentage:3.0f}% |{bar}| {n:.1f}/{total:.1f} s, {rate_fmt}",
     ) as bar:
         for piece in pieces:
@@ -207,6 +222,7 @@ def _tell(
     samples: int,
     peak: float,
     seconds: float,
+    facts: dict[str, Any],
 ) -> None:
     sound = samples / SAMPLE_RATE
     if options.json:
@@ -219,7 +235,7 @@ def _tell(
             "model": model.name,
             "model_sha256": model.sha256,
             "settings": controls.to_dict(),
-        }
+        } | facts
         print(json.dumps(report))
     else:
         print(f"{options.out}: {sound:.1f} s, real-time factor {seconds / sound:.2f}")

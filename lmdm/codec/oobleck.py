@@ -228,7 +228,12 @@ class Oobleck(nn.Module):
         return self.encoder(audio.to(self._dtype))
 
     def encode(self, audio: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """audio [B, 2, S] -> latents [B, C, S / frame]: the mean, or a sample with a generator."""
+        """audio [B, 2, S] -> latents [B, C, S / frame]: the mean, or a sample with a generator.
+
+        A codec of one channel hears the middle of two.
+        """
+        if self.config.encoder_inputs == 1 and audio.shape[1] == 2:
+            audio = audio.mean(dim=1, keepdim=True)
         return self.latents_of(self.encode_parameters(audio), generator)
 
     def latents_of(self, parameters: Tensor, generator: torch.Generator | None = None) -> Tensor:

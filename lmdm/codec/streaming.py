@@ -11,16 +11,20 @@ from torch import Tensor
 
 from lmdm.codec import synthesis
 from lmdm.codec.oobleck import Oobleck
+from lmdm.codec.packed import packed_decoder
 from lmdm.codec.spectral import DecoderState, SpectralCodec
 from lmdm.codec.streaming_oobleck import OobleckStreamingDecoder
 
 
 def streaming_decoder(
-    codec: SpectralCodec | Oobleck,
+    codec: SpectralCodec | Oobleck, dtype: torch.dtype = torch.float32
 ) -> StreamingDecoder | OobleckStreamingDecoder:
-    """The codec's own way to decode latents as they come."""
+    """The codec's own way to decode latents as they come.
+
+    dtype: in which Oobleck computes; the starter's codec knows float32 alone.
+    """
     if isinstance(codec, Oobleck):
-        return OobleckStreamingDecoder(codec)
+        return OobleckStreamingDecoder(codec, decoder=packed_decoder(codec, dtype))
     return StreamingDecoder(codec)
 
 

@@ -26,7 +26,7 @@ def decoder_steps(decoder: nn.Module, config: OobleckConfig) -> list[Step]:
     Sample o of a block's transposed convolution hears inputs (o + p - 2s + 1)/s to (o + p)/s, where
     s is the stride and p the padding; nearest upsampling hears samples o - s + 1 to o + s.
     """
-    first, *blocks, activation, convolution, limit = decoder.layers  # type: ignore[misc, union-attr]
+    first, *blocks, activation, convolution, limit = decoder.layers  # type: ignore[misc]
     steps = [Step(first, 3, 3)]
     for block, stride in zip(blocks, reversed(config.decoder_strides), strict=True):
         padding = -(-stride // 2)
@@ -38,7 +38,7 @@ def decoder_steps(decoder: nn.Module, config: OobleckConfig) -> list[Step]:
 
 def encoder_steps(encoder: nn.Module, config: OobleckConfig) -> list[Step]:
     """The encoder as a pipeline, a block a step."""
-    first, *blocks, activation, convolution = encoder.layers  # type: ignore[misc, union-attr]
+    first, *blocks, activation, convolution = encoder.layers  # type: ignore[misc]
     steps = [Step(first, 3, 3)]
     for block, stride in zip(blocks, config.encoder_strides, strict=True):
         padding = -(-stride // 2)
@@ -91,6 +91,8 @@ class OobleckStreamingDecoder:
         self.delay_samples = min(asked, lag)
         self._certain_only = self.delay_samples == lag
         self._fade = min(round(FADE_SECONDS * codec.sample_rate), self.delay_samples)
+        weights = (decoder or codec.decoder).state_dict().values()
+        self._dtype = next(each.dtype for each in weights if each.is_floating_point())
         self._silence = next(codec.parameters()).new_zeros(codec.config.decoder_outputs, 0)
         self.reset()
 
@@ -103,7 +105,8 @@ class OobleckStreamingDecoder:
         """latents [C, n] -> audio [2, m], float32."""
         state = self._state
         frames = state.frames + latents.shape[1]
-        found, steps = advance(self._steps, state.steps, self.codec.prepared(latents[None]))
+        prepared = self.codec.prepared(latents[None]).to(self._dtype)
+        found, steps = advance(self._steps, state.steps, prepared)
         sound = self._sound(found)
         certain = state.certain + sound.shape[1]
         if not self._certain_only:
@@ -134,7 +137,7 @@ class OobleckStreamingDecoder:
 
     def _sound(self, found: Tensor | None) -> Tensor:
         """[1, 2, n] -> [2, n]; nothing where nothing was found."""
-        return self._silence if found is None else found[0]
+        return self._silence if found is None else found[0].to(self._silence)
 
     def _finished(self, audio: Tensor) -> Tensor:
         audio = self.codec.finished(audio).float()

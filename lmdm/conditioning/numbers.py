@@ -36,14 +36,11 @@ class ConditionerConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ConditionerConfig:
         """Raises InputError on a key that no field has."""
-        for given, kind in (
-            (values, cls),
-            *((n, NumberConfig) for n in values["numbers"].values()),
-        ):
-            known = {field.name for field in fields(kind)}
-            unknown = sorted(set(given) - known)
-            if unknown:
-                raise InputError(f"conditioner config has unknown key {unknown[0]!r}")
+        unknown = set(values) - {field.name for field in fields(cls)}
+        for number in values["numbers"].values():
+            unknown |= set(number) - {field.name for field in fields(NumberConfig)}
+        if unknown:
+            raise InputError(f"conditioner config has unknown key {min(unknown)!r}")
         numbers = {name: NumberConfig(**each) for name, each in values["numbers"].items()}
         orders = (tuple(values.get(key, ())) for key in ("cross_attention", "global_condition"))
         return cls(numbers, *orders)

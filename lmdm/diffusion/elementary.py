@@ -18,11 +18,11 @@ Time = float | Tensor
 
 def _elementwise(function: Callable[..., Tensor]) -> Callable[..., Time]:
     def apply(*arguments: Time) -> Time:
-        if any(isinstance(each, Tensor) for each in arguments):
-            like = next(each for each in arguments if isinstance(each, Tensor))
-            same = {"dtype": like.dtype, "device": like.device}
-            return function(*(torch.as_tensor(each, **same) for each in arguments))
-        return float(function(*(torch.tensor(each, dtype=torch.float64) for each in arguments)))
+        like = next((each for each in arguments if isinstance(each, Tensor)), None)
+        dtype = torch.float64 if like is None else like.dtype
+        device = None if like is None else like.device
+        found = function(*(torch.as_tensor(x, dtype=dtype, device=device) for x in arguments))
+        return float(found) if like is None else found
 
     apply.__doc__ = f"{function.__name__}, elementwise."
     return apply

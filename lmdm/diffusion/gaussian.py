@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmdm.diffusion.elementary import Time, rows
+from lmdm.diffusion.elementary import Time, log, rows
 from lmdm.diffusion.prediction import Kind, Prediction, convert
 from lmdm.diffusion.sampling import sample
 from lmdm.diffusion.schedule import Schedule
@@ -57,10 +57,8 @@ class GaussianData:
     def log_density(self, x: Tensor, t: Time, schedule: Schedule) -> Tensor:
         """log p_t(x) in nats, summed over all dimensions but the first [B]."""
         mean, variance = self.marginal(t, schedule)
-        spread = torch.as_tensor(variance).to(x)
-        each = -0.5 * (
-            (x - rows(mean, x)) ** 2 / rows(variance, x) + torch.log(2 * math.pi * spread)
-        )
+        square = (x - rows(mean, x)) ** 2 / rows(variance, x)
+        each = -0.5 * (square + rows(log(2 * math.pi * variance), x))
         return each.flatten(1).sum(1)
 
     def denoiser(self, schedule: Schedule, kind: Kind = Kind.X0) -> GaussianDenoiser:

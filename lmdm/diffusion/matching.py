@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lmdm.diffusion.elementary import Time, finite, quotient, rows, sqrt
-from lmdm.diffusion.prediction import Denoiser, Kind, Prediction, SingularTimeError
+from lmdm.diffusion.prediction import Denoiser, Kind, Prediction, SingularTimeError, convert
 from lmdm.diffusion.schedule import Schedule
 
 
@@ -38,6 +39,37 @@ def matched_scale(t: Time, source: Schedule, target: Schedule) -> Time:
         sqrt(each.alpha(u) ** 2 + each.sigma(u) ** 2) for each, u in ((target, s), (source, t))
     ]
     return quotient(*norms)
+
+
+def carried(
+    x: Tensor,
+    value: Tensor,
+    t: Tensor,
+    source: tuple[Schedule, Kind],
+    target: tuple[Schedule, Kind],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(x, value, t) of a prediction on one path, as (x', value', t') on another.
+
+    x, value [B, ...], t [B]; source and target are paths with what is predicted on them.
+
+    Raises:
+        SingularTimeError: a conversion is impossible at one of the times.
+    """
+    (path, kind), (other, other_kind) = source, target
+    if path == other:
+        return x, convert(value, kind, other_kind, x, t, path), t
+    s = torch.as_tensor(matched_time(t, path, other))
+    y = x * rows(matched_scale(t, path, other), x)
+    noisy = torch.as_tensor(path.lambda_(t)) < 0
+    if bool(noisy.all()) or not bool(noisy.any()):
+        # of x0 and eps the one that x is not nearly the same as: less is lost by rounding
+        through = Kind.X0 if bool(noisy.all()) else Kind.EPS
+        inner = convert(value, kind, through, x, t, path)
+        return y, convert(inner, through, other_kind, y, s, other), s
+    halves = [carried(x[part], value[part], t[part], source, target) for part in (noisy, ~noisy)]
+    value = torch.empty_like(value)
+    value[noisy], value[~noisy] = halves[0][1], halves[1][1]
+    return y, value, s
 
 
 @dataclass(frozen=True)

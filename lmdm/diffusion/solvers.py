@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lmdm.diffusion.dynamics import diffusion, reverse_drift
 from lmdm.diffusion.elementary import combined
-from lmdm.diffusion.prediction import Denoiser, Prediction
+from lmdm.diffusion.prediction import Denoiser, Prediction, SingularTimeError
 from lmdm.diffusion.schedule import RectifiedFlow, Schedule
 
 
@@ -290,5 +290,14 @@ def _lambda_step(schedule: Schedule, t: float, s: float) -> float:
 
 
 def _level(schedule: Schedule, t: float) -> float:
-    """The noise level sigma/alpha."""
+    """The noise level sigma/alpha.
+
+    Raises:
+        SingularTimeError: alpha is 0 there.
+    """
+    if float(schedule.alpha(t)) == 0.0:
+        raise SingularTimeError(
+            f"the noise level of {type(schedule).__name__} is infinite at t = {t}; begin a little "
+            "earlier"
+        )
     return float(schedule.sigma(t)) / float(schedule.alpha(t))

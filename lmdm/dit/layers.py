@@ -104,6 +104,16 @@ def token_norm(config: DiTConfig) -> nn.Module:
     )
 
 
+def last_tokens(
+    query: Tensor, mask: Tensor | None, wanted: int | None
+) -> tuple[Tensor, Tensor | None]:
+    """The last `wanted` queries of [B, heads, N, head_dim], their rows of the mask; None: all."""
+    if wanted is None:
+        return query, mask
+    first = query.shape[2] - wanted
+    return query[:, :, first:], None if mask is None else mask[first:]
+
+
 def split_heads(tokens: Tensor, head_dim: int) -> Tensor:
     """[B, N, heads * head_dim] -> [B, heads, N, head_dim]."""
     batch, count, _ = tokens.shape
@@ -128,9 +138,17 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.to_out.weight)
 
     def forward(
-        self, hidden: Tensor, rotation: Rotation | None, mask: Tensor | None, past: Past | None
+        self,
+        hidden: Tensor,
+        rotation: Rotation | None,
+        mask: Tensor | None,
+        past: Past | None,
+        wanted: int | None = None,
     ) -> tuple[Tensor, KeysValues]:
-        """Attend to `past` keys, then to the tokens themselves; also returns fresh keys, values."""
+        """Attend to `past` keys, then to the tokens themselves; also returns fresh keys, values.
+
+        wanted: only so many tokens, the last, ask; None: all.
+        """
         query, key, value = (
             split_heads(part, self.head_dim) for part in self.to_qkv(hidden).chunk(3, dim=-1)
         )
@@ -140,6 +158,7 @@ class SelfAttention(nn.Module):
         fresh = (key, value)
         if past is not None:
             key, value = past.followed_by(key, value)
+        query, mask = last_tokens(query, mask, wanted)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.to_out(merge_heads(attended)), fresh
 
@@ -245,14 +264,20 @@ class TransformerLayer(nn.Module):
         past: Past | None,
         text: KeysValues | None,
         modulation: Tensor | None = None,
+        wanted: int | None = None,
     ) -> tuple[Tensor, KeysValues]:
         """hidden [B, n, dim] -> hidden and this layer's fresh self-attention keys and values.
 
-        modulation [B, 6 dim] is adaLN's, for layers that have it.
+        modulation [B, 6 dim] is adaLN's, for layers that have it. wanted: of the last tokens alone
+        hidden is wanted, [B, wanted, dim]; of the others keys and values do; None: of all.
         """
         if modulation is not None:
             return self._modulated(hidden, rotation, mask, past, text, modulation)
-        attended, fresh = self.self_attn(self.pre_norm(hidden), rotation, mask, past)
+        attended, fresh = self.self_attn(self.pre_norm(hidden), rotation, mask, past, wanted)
+        if wanted is not None:
+            hidden = hidden[:, hidden.shape[1] - wanted :]
+            if wanted == 0:
+                return hidden, fresh
         hidden = hidden + self.self_attn_scale(attended)
         hidden = self._read(hidden, text)
         return hidden + self.ff_scale(self.ff(self.ff_norm(hidden))), fresh

@@ -134,7 +134,7 @@ class DiT(nn.Module):
         text = self.to_cond_embed(text_tokens.to(self.preprocess_conv.weight.dtype))
         readers = [layer.cross_attn for layer in self.transformer.layers]
         unread = (text[:, :0], text[:, :0])  # of a layer that has no cross-attention
-        return [unread if each is None else each.keys_values(text) for each in readers]  # type: ignore[operator]
+        return [unread if each is None else each.keys_values(text) for each in readers]  # type: ignore[operator, union-attr]
 
     def rotation(self, positions: Tensor) -> Rotation:
         """The rotation of queries and keys that stand at RoPE positions [N] or [B, N].
@@ -156,12 +156,15 @@ class DiT(nn.Module):
         mask: Tensor | None = None,
         cache: KVCache | None = None,
         modulation: Tensor | None = None,
+        wanted: int | None = None,
     ) -> tuple[Tensor, list[KeysValues]]:
         """All layers over tokens [B, N, dim] at RoPE positions [N] or [B, N].
 
         positions: or, where the same are used often, the rotation by them (from `rotation`).
         mask: bool [N, M + N], True allows; M cached keys come first. modulation [B, 6 dim]: adaLN.
         Returns hidden [B, N, dim] and each layer's fresh keys (after QK-norm and RoPE) and values.
+        wanted: how many tokens, the last, hidden is wanted of; of the others, which the last layer
+        so need not finish, there are keys and values alone.
         """
         where = positions if isinstance(positions, Rotation) else self.rotation(positions)
         rotation = where if self.transformer.rotary_pos_emb is not None else None
@@ -169,7 +172,8 @@ class DiT(nn.Module):
         for index, layer in enumerate(self.transformer.layers):
             past = cache.layer(index) if cache is not None else None
             layer_text = text[index] if text is not None else None
-            hidden, keys_values = layer(hidden, rotation, mask, past, layer_text, modulation)
+            last = wanted if index == self.config.depth - 1 else None
+            hidden, keys_values = layer(hidden, rotation, mask, past, layer_text, modulation, last)
             fresh.append(keys_values)
         return hidden, fresh
 

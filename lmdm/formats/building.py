@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
@@ -48,7 +48,7 @@ def _refuse_other_type(key: str, value: Any, default: Any, place: str) -> None:
         raise InputError(f"{place}: {key} is {value}; it cannot be below 0")
 
 
-def built(cls: type[Any], config: Any, place: str, on_paper: bool = False) -> Any:
+def built(cls: Callable[[Any], Any], config: Any, place: str, on_paper: bool = False) -> Any:
     """The network, built without touching torch's global random state.
 
     on_paper: on the meta device, for weights that will take the place of its tensors.

@@ -13,7 +13,7 @@ from lmdm.codec.oobleck import OobleckConfig
 from lmdm.conditioning.numbers import ConditionerConfig, NumberConfig
 from lmdm.dit.config import DiTConfig
 from lmdm.errors import InputError
-from lmdm.formats.parts import Parts, Recipe, folded, rows, stream_of
+from lmdm.formats.parts import Parts, Recipe, as_it_is, folded, rows, stream_of
 from lmdm.formats.stable_audio import read_json
 from lmdm.formats.stable_audio_config import Section
 from lmdm.weights import read_header, refuse_pickle
@@ -228,7 +228,7 @@ def _dit_recipes(names: list[str], config: DiTConfig) -> dict[str, Recipe]:
                 (name, value), rows
             )
         elif not any(part in ours for part in (".attn1.to_k.", ".attn1.to_v.", ".attn2.to_v.")):
-            make = _column if name == "time_proj.weight" else Recipe(()).make
+            make = _column if name == "time_proj.weight" else as_it_is
             recipes[ours] = Recipe((name,), make)
     if config.rotary_dim:  # diffusers computes it; stable-audio-tools stores it
         recipes["transformer.rotary_pos_emb.inv_freq"] = Recipe((), _frequencies(config))

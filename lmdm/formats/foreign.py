@@ -15,7 +15,7 @@ from lmdm.conditioning.t5 import T5TextEncoder, seconds
 from lmdm.dit.model import DiT
 from lmdm.errors import InputError
 from lmdm.formats.building import built
-from lmdm.formats.model import Model
+from lmdm.formats.model import Codec, Model
 from lmdm.formats.parts import Parts, Recipe
 from lmdm.stream.config import StreamConfig
 from lmdm.weights import fill, read_tensors, sha256
@@ -72,7 +72,7 @@ def config_of(parts: Parts) -> dict[str, Any]:
     }
 
 
-def window_seconds(stream: StreamConfig, codec: Oobleck) -> float:
+def window_seconds(stream: StreamConfig, codec: Codec) -> float:
     """Seconds that context and block last."""
     frames = stream.context_frames + stream.block_frames
     return frames * codec.frame_samples / codec.sample_rate

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lmdm.codec.oobleck import Oobleck
@@ -35,4 +36,5 @@ class Model:
     sha256: str  # of the configuration and the weights
     conditioner: Conditioner | None = None  # None: the model hears no numbers
     global_condition: Tensor | None = None  # [G], the same in every block; None: the model has none
+    decoder_dtype: torch.dtype = torch.float32  # in which a stream's decoder computes
     unused: tuple[str, ...] = ()  # tensors of the checkpoint that matter in training alone

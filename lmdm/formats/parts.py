@@ -17,12 +17,17 @@ from lmdm.errors import InputError
 from lmdm.stream.config import StreamConfig
 
 
+def as_it_is(tensor: Tensor) -> Tensor:
+    """The tensor."""
+    return tensor
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How one tensor of ours is made of a checkpoint's tensors `names`."""
 
     names: tuple[str, ...]
-    make: Callable[..., Tensor] = field(default=lambda tensor: tensor)
+    make: Callable[..., Tensor] = as_it_is
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def folded(names: Mapping[str, str]) -> dict[str, Recipe]:
                     raise InputError(f"the tensor {given!r} has no {gain} beside it")
                 break
         else:
-            make = flat if name.endswith((".alpha", ".beta")) else Recipe(()).make
+            make = flat if name.endswith((".alpha", ".beta")) else as_it_is
             recipes[name] = Recipe((given,), make)
     return recipes
 
@@ -111,4 +116,5 @@ def stream_of(dit: DiTConfig, frames: int | None, distilled: bool) -> StreamConf
         steps=8 if distilled else 50,
         sampler="ping-pong" if distilled else "euler",
         absent_context="zeros" if dit.routed else "empty",
+        accompaniment=dit.routed and dit.local_channels == 1 + dit.latent_channels,
     )

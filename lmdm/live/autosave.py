@@ -18,6 +18,7 @@ import numpy as np
 from lmdm.errors import InputError
 from lmdm.live import wire
 from lmdm.live.controls import Controls
+from lmdm.live.messages import Message, PrimeWith, SetBeat, SetMeter
 from lmdm.live.scenes import write_text
 
 VERSION = 1
@@ -39,6 +40,15 @@ class Saved:
     def controls(self) -> Controls:
         """As the musician left them."""
         return Controls.from_dict(self.state["controls"])
+
+    def beginning(self) -> list[Message]:
+        """Controls that make a new session of the same settings go on from where it stood."""
+        clock = self.state["clock"]
+        return [
+            SetMeter(clock["beats_per_bar"], clock["bars_per_phrase"]),
+            SetBeat(max(0.0, float(self.state["beat"]))),
+            PrimeWith(wire.text_of(self.recent)),
+        ]
 
     def write(self, path: Path) -> None:
         """Writes the file whole or not at all. Raises InputError if that cannot be."""

@@ -24,14 +24,24 @@ from lmdm.errors import InputError
 from lmdm.live import wire
 from lmdm.live.controls import Controls
 from lmdm.live.governor import Governor
-from lmdm.live.messages import Message, SetEconomy, SetGovernor, SetLead, from_dict, to_dict
+from lmdm.live.messages import (
+    Message,
+    Quantised,
+    SetEconomy,
+    SetGovernor,
+    SetLead,
+    from_dict,
+    to_dict,
+)
 from lmdm.live.ring import AudioRing
 
 if TYPE_CHECKING:
     from lmdm.live.horizon import Placed
+    from lmdm.live.jam import Jam
     from lmdm.live.session import Block
 
 HEARTBEAT_SECONDS = 0.05
+JAM_SECONDS = 0.01  # the same while the live input is listened to
 WARM_UP_BLOCKS = 3
 SPARE_SECONDS = 0.15  # with so much sound to spare, a control stops the block being made ahead
 
@@ -50,6 +60,9 @@ class EngineSettings:
     lead: float = 1.5  # seconds generated ahead of what is heard
     threads: int = 0  # torch threads; 0: one on up to 2 cores, else half of them, at most 4
     device: str = "cpu"
+    precision: str = "auto"  # of the weights, see `lmdm.checkpoints.load`
+    rewinds: bool = True  # see `Horizon`
+    input_ring: str = ""  # name of the live input's ring; empty: none
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -100,14 +113,20 @@ class Engine:
         from lmdm.checkpoints import load
         from lmdm.live.hearing import heard_kinds
         from lmdm.live.horizon import Horizon
+        from lmdm.live.jam import InputTape, Jam
+        from lmdm.live.listening import Listening
         from lmdm.live.session import Session
 
         torch.set_num_threads(torch_threads(settings.threads))
         self._report("loading", progress=0.5, text=f"loading the model {settings.model}")
-        model = load(settings.model, device=settings.device)
+        model = load(settings.model, settings.device, settings.precision)
         self._ring = AudioRing.attach(settings.ring)
         self._session = Session(model, Controls.from_dict(settings.controls))
-        self._horizon = Horizon(self._session, self._ring, self._report_block)
+        self._horizon = Horizon(self._session, self._ring, self._report_block, settings.rewinds)
+        self._listening = Listening(model)
+        self._jam: Jam | None = None
+        if settings.input_ring:
+            self._jam = Jam(model, self._session, InputTape(AudioRing.attach(settings.input_ring)))
         self._report("loading", progress=0.8, text="warming up")
         self._warm_up()
         self._report(
@@ -148,13 +167,18 @@ class Engine:
                 self._session.apply(message)
         while not self._quit:
             controls = self._controls(self._requests())
+            if self._jam is not None:
+                self._jam.tape.listen()
+                sketched = self._jam.sketch(time.perf_counter())
+                controls += [(self._number, message) for message in sketched]
             if controls:
                 self._horizon.change(controls, time.perf_counter)
             elif self._due():
                 self._extend()
             else:
                 self._report("beat", **self._figures())
-                self._pipe.poll(HEARTBEAT_SECONDS)
+                jams = self._session.controls.jam_mode != "off"
+                self._pipe.poll(JAM_SECONDS if jams else HEARTBEAT_SECONDS)
         self._ring.close()
 
     def _requests(self) -> Iterator[dict[str, Any]]:
@@ -167,6 +191,8 @@ class Engine:
         for request in requests:
             if request["request"] == "quit":
                 self._quit = True
+            elif request["request"] == "input" and self._jam is not None:
+                self._jam.tape.offset = request["offset"]
             elif request["request"] == "control":
                 message = from_dict(request["message"])
                 self._number = request["number"]
@@ -175,8 +201,20 @@ class Engine:
                 elif isinstance(message, SetGovernor):
                     self._governor.on = message.on
                 else:
-                    controls.append((self._number, message))
+                    controls += self._heard(message)
         return controls
+
+    def _heard(self, message: Message) -> list[tuple[int, Message]]:
+        """The control, its file heard if it names one; none if that cannot be."""
+        inner = message.change if isinstance(message, Quantised) else message
+        try:
+            change = self._listening.heard(inner)
+        except InputError as problem:
+            self._report("notice", text=str(problem))
+            return []
+        if isinstance(message, Quantised):
+            change = Quantised(message.boundary, change)
+        return [(self._number, change)]
 
     def _go(self, request: Mapping[str, Any]) -> None:
         if request.get("state") is not None:
@@ -187,10 +225,21 @@ class Engine:
         self._horizon.forget()
         lead = int(self._lead * self._session.sample_rate)
         room = self._ring.writable >= 2 * self._session.block_samples
+        if self._jam is not None and not self._jam.ready():  # what it is to hear has not come
+            lead = min(lead, self._pressing())
         return self._horizon.ahead < lead and room
+
+    def _pressing(self) -> int:
+        """Samples ahead below which the next block must be made, whatever else there is to do."""
+        seconds = SPARE_SECONDS + 2 * self._horizon.generation
+        return int(seconds * self._session.sample_rate)
 
     def _extend(self) -> None:
         self._govern()
+        if self._jam is not None and not self._session.fed:
+            heard = self._jam.for_block(self._session.past)
+            if heard is not None:
+                self._session.apply(heard)
         begun = time.perf_counter()
         with contextlib.suppress(InterruptedByControl):
             self._horizon.extend(time.perf_counter, self._look_up)
@@ -207,8 +256,7 @@ class Engine:
 
     def _look_up(self) -> None:
         """Leaves a block that is not pressing when a control has come."""
-        spare = SPARE_SECONDS + 2 * self._horizon.generation
-        if self._horizon.ahead > spare * self._session.sample_rate and self._pipe.poll(0):
+        if self._horizon.ahead > self._pressing() and self._pipe.poll(0):
             raise InterruptedByControl
 
     def _report_block(
@@ -235,6 +283,7 @@ class Engine:
             "real_time_factor": round(median(self._factors), 4) if self._factors else 0.0,
             "lead": self._lead,
             "generation": horizon.generation,
+            "safe": horizon.safe,
             "horizon": max(0, horizon.first_change - self._ring.read_total),
             "waiting": [each.to_dict() for each in horizon.waiting()],
             "governor": self._governor.words(
@@ -242,5 +291,6 @@ class Engine:
             ),
             "governor_level": self._governor.level,
             "governor_on": self._governor.on,
+            "guard": self._jam.guard_db if self._jam is not None else 0.0,
             "undoable": self._session.history.depth(),
         }

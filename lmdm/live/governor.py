@@ -8,7 +8,9 @@ from __future__ import annotations
 
 MOST_ECONOMY = 3
 PRESSED_FACTOR = 0.9  # real-time factor above which the engine will fall behind
-LOW_SHARE = 0.4  # of the lead asked for: less is danger
+SLOW_FACTOR = 0.6  # above which a lead that is gone takes long to come back
+LOW_SHARE = 0.4  # of the lead asked for: less is danger, if it lasts
+LOW_SECONDS = 1.0  # a control takes back what lies ahead, which a quick engine soon makes anew
 EASY_FACTOR = 0.55  # what a block would take with one level less must be below
 FULL_SHARE = 0.8  # of the lead asked for: so much must be there again
 HOLD_SECONDS = 0.7  # between two steps up: the first must show its effect
@@ -37,6 +39,7 @@ class Governor:
         self._filled = False  # whether the lead was there once: before, nothing is in danger
         self._changed_at = float("-inf")
         self._eased_at: float | None = None
+        self._low_since: float | None = None
 
     def decide(self, now: float, factor: float, ahead: float, lead: float) -> int:
         """The level for the next block.
@@ -48,7 +51,9 @@ class Governor:
         if not self.on:
             self.level, self.reason = 0, ""
             return 0
-        pressed = self._pressed(factor, ahead, lead)
+        low = self._filled and ahead < LOW_SHARE * lead and factor > SLOW_FACTOR
+        self._low_since = (now if self._low_since is None else self._low_since) if low else None
+        pressed = self._pressed(now, factor, ahead)
         if pressed:
             self._eased_at = None
             if self.level < MOST_ECONOMY and now - self._changed_at >= HOLD_SECONDS:
@@ -64,10 +69,10 @@ class Governor:
                     self.reason = ""
         return self.level
 
-    def _pressed(self, factor: float, ahead: float, lead: float) -> str:
+    def _pressed(self, now: float, factor: float, ahead: float) -> str:
         if factor > PRESSED_FACTOR:
             return f"the engine needs {100 * factor:.0f} % of its time"
-        if self._filled and ahead < LOW_SHARE * lead:
+        if self._low_since is not None and now - self._low_since >= LOW_SECONDS:
             return f"only {1000 * ahead:.0f} ms of sound are ready"
         return ""
 

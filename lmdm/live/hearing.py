@@ -14,6 +14,7 @@ from lmdm.conditioning.loudness import level_of_db
 from lmdm.conditioning.notes import NoteFrames
 from lmdm.conditioning.text import blend
 from lmdm.live import messages as m
+from lmdm.live import style
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.glide import Weighted
@@ -46,6 +47,8 @@ def heard_kinds(model: Model) -> tuple[str, ...]:
     for each, control in HEARD_BY.items():
         if control in local or (control == "" and text):
             kinds.add(m.kind_of(each))
+    if not (model.folder / style.FILE_NAME).is_file():
+        kinds -= {m.kind_of(m.SetStyle), m.kind_of(m.SetStyleWeight)}
     return tuple(sorted(kinds))
 
 

@@ -83,11 +83,16 @@ class History:
         return max(0, len(self._bars) - 1)
 
     def before(self, frame: int, count: int) -> tuple[Tensor, Tensor]:
-        """Latents [C, n] and local features [L, n] of the `count` frames before `frame`."""
+        """Latents [C, n] and local features [L, n] of the `count` frames before `frame`.
+
+        n is smaller where less is there; without any frame both are empty.
+        """
         size = self._block_frames
         first = max(frame - count, self._dropped * size)
         held = range(first // size, -(-frame // size))
         pieces = [self._blocks[index - self._dropped] for index in held]
+        if not pieces:
+            return torch.zeros(0, 0), torch.zeros(0, 0)
         start = first - held.start * size if pieces else 0
         latents, local = (
             torch.cat([piece[kind] for piece in pieces], dim=1)[:, start : start + frame - first]

@@ -66,15 +66,20 @@ class Horizon:
     Threads: none; the engine's thread calls it.
     """
 
-    def __init__(self, session: Session, ring: AudioRing, report: Report) -> None:
+    def __init__(
+        self, session: Session, ring: AudioRing, report: Report, rewinds: bool = True
+    ) -> None:
         """`report(block, state, placed)` is called before a block's sound is in the ring.
 
-        state: the session's after the block; placed: controls that act in it.
+        state: the session's after the block; placed: controls that act in it. `rewinds`: False
+        lets controls wait until what was made ahead has played out, to measure the difference.
         """
+        self._rewinds = rewinds
         self._session = session
         self._ring = ring
         self._report = report
         self._ahead: deque[_Ahead] = deque()
+        self.safe = 0  # stream position before which nothing is taken back any more
         self._later: list[Placed] = []  # act in the next block
         self._seconds: deque[float] = deque(maxlen=RECENT)  # of making one block
 
@@ -130,7 +135,7 @@ class Horizon:
 
     def forget(self) -> None:
         """Lets go of blocks that have been read."""
-        read = self._ring.read_total
+        self.safe = read = self._ring.read_total
         while self._ahead and self._ahead[0].block.start + len(self._ahead[0].block.pcm) <= read:
             self._ahead.popleft()
 
@@ -139,7 +144,7 @@ class Horizon:
     def change(self, controls: Controls, clock: Clock) -> None:
         """Lets numbered controls act as soon as can be."""
         self.forget()
-        for attempt in range(TRIES):
+        for attempt in range(TRIES if self._rewinds else 0):
             late = 1.0 + attempt
             if self._change(controls, self._first_frame(late), clock):
                 return

@@ -72,6 +72,7 @@ class Ledger:
         self._told: int | None = None  # position up to which controls were told
         self._state: Mapping[str, Any] | None = None  # after the newest block that was read
         self._recent: deque[np.ndarray] = deque()
+        self.safe = 0  # stream position before which the engine takes nothing back any more
         self.delay_samples = 0
         self.context_frames = 0
 
@@ -95,10 +96,17 @@ class Ledger:
                 each.landed = True
             return new
 
-    def settle(self) -> None:
-        """Tells of what has been read."""
+    def settle(self, final: bool = False) -> bool:
+        """Tells of what has been read and is safe; whether that is all that has been read.
+
+        A report may come before it is known whether its sound was in time, so what was read is not
+        final until the engine says so. `final`: there is no engine any more that could say so.
+        """
         with self._lock:
-            read = self._ring.read_total
+            whole = self._ring.read_total
+            read = whole if final else min(whole, self.safe)
+            if read == 0:  # controls of the first block may touch what the codec's delay leaves out
+                return whole == 0
             for report in self._reports:
                 for index, each in enumerate(report.applied):
                     touched = each.sample - self.delay_samples
@@ -107,6 +115,7 @@ class Ledger:
             self._told = read
             while self._reports and self._reports[0].end <= read:
                 self._absorb(self._reports.popleft())
+            return read == whole
 
     def _absorb(self, report: Report) -> None:
         self._state = report.values["state"]
@@ -129,7 +138,7 @@ class Ledger:
         Reports of sound that never came into the ring are forgotten.
         """
         with self._lock:
-            self.settle()
+            self.settle(final=True)
             while self._reports and self._reports[-1].end > self._ring.written_total:
                 self._reports.pop()
             states = [each.values["state"] for each in self._reports]

@@ -58,6 +58,17 @@ class Looper:
         while self._samples - len(self._past[0]) >= MOST_SAMPLES + JOIN_SAMPLES:
             self._samples -= len(self._past.popleft())
 
+    def past(self, back: int, count: int) -> np.ndarray:
+        """Sound from `back` samples before now (negative) on [count, 2]; silence where unknown."""
+        pcm = np.zeros((count, 2), np.float32)
+        place = -self._samples
+        for piece in self._past:
+            low, high = max(place, back), min(place + len(piece), back + count)
+            if high > low:
+                pcm[low - back : high - back] = piece[low - place : high - place]
+            place += len(piece)
+        return pcm
+
     def rests(self, messages: Iterable[Message]) -> bool:
         """Whether it loops before and after these messages, so that nothing need be made."""
         return self.loop is not None and not any(map(_ends, messages))

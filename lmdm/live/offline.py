@@ -49,9 +49,6 @@ def replay(session: Session, take: Take, limit: Limit, latency: int) -> Iterator
     Every control acts where the log says, and where sound was missing the last bars loop as they
     did, so every sample agrees with `take.wav`. `take.samples` must be known.
     """
-    for applied in take.controls:
-        if applied.message.lane != "instant":
-            session.apply(applied.message, applied.sample)
     instant = [each for each in take.controls if each.message.lane == "instant"]
     start = take.start
     past = [each.message for each in instant if each.sample < start]
@@ -60,7 +57,7 @@ def replay(session: Session, take: Take, limit: Limit, latency: int) -> Iterator
         if each.sample >= start:
             mixdown.change(each)
     position, left = 0, take.samples or 0
-    for piece in _heard(session, take):
+    for piece in heard_pieces(session, take):
         inside = piece[max(0, start - position) :][:left]
         position += len(piece)
         left -= len(inside)
@@ -70,8 +67,11 @@ def replay(session: Session, take: Take, limit: Limit, latency: int) -> Iterator
     yield mixdown.flush()
 
 
-def _heard(session: Session, take: Take) -> Iterator[np.ndarray]:
-    """The stream's samples with the take's holds between them, without end."""
+def heard_pieces(session: Session, take: Take) -> Iterator[np.ndarray]:
+    """The stream's samples again [n, 2], with the take's holds between them, without end."""
+    for applied in take.controls:
+        if applied.message.lane != "instant":
+            session.apply(applied.message, applied.sample)
     hold = Hold(round(LOOP_SECONDS * SAMPLE_RATE))
     fresh = np.zeros((0, 2), np.float32)
     position = 0

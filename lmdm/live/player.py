@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lmdm.live.hold import Hold
+from lmdm.live.hold import JOIN_SAMPLES, Hold
 from lmdm.live.ring import AudioRing
 
 SAMPLE_RATE = 44100
 LOOP_SECONDS = 2.0
-PATIENCE_SECONDS = 0.08  # the output's own buffer lasts longer, so a short wait is not heard
+PATIENCE_SECONDS = 0.02  # the output's own buffer lasts longer, so a short wait is not heard
 FRESH_SECONDS = 0.1  # that much must be ready before the loop ends, so that it does not stutter
 
 Tap = Callable[[np.ndarray, int], None]
@@ -25,10 +25,14 @@ def ignore(*_: object) -> None:
 class Player:
     """Reads the ring for an output; fills what is missing.
 
+    While it is paused the output gets silence, and the stream stands still: neither positions nor
+    taps move. Pausing and going on fade in 20 ms, in what the output gets alone, so that a take has
+    no trace of them.
+
     Threads: one output thread calls `read`, and from it the taps: each `tap(pcm, position)` gets
     every piece of sound [n, 2] with its position, counted from the first sample given out, and
-    `on_hold(position, samples)` is told of every piece that was looped. `begin` and the properties
-    may be used from any thread.
+    `on_hold(position, samples)` is told of every piece that was looped. `begin`, `pause`, `hush`
+    and the properties may be used from any thread.
     """
 
     def __init__(
@@ -47,6 +51,9 @@ class Player:
         self._hold = Hold(round(LOOP_SECONDS * SAMPLE_RATE))
         self._taps: tuple[Tap, ...] = ()
         self._playing = False
+        self._paused = False
+        self._open = 1.0  # how far the fade of pausing is: 1 sounds, 0 is silence
+        self._hushed_until = 0
         self._dry_since: float | None = None
         self.position = 0  # samples given out
         self.starvations = 0  # times the fresh sound ran out and the loop was heard
@@ -64,10 +71,23 @@ class Player:
         """Lets the sound begin; before, there is silence that counts for nothing."""
         self._playing = True
 
+    def pause(self, on: bool) -> None:
+        """Stands still, or goes on."""
+        self._paused = on
+
+    def hush(self, until: int) -> None:
+        """Lets nothing be heard before a position that is still to come."""
+        self._hushed_until = until
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing moves: paused, and faded out."""
+        return self._paused and self._open == 0.0
+
     def read(self, count: int) -> np.ndarray:
         """Up to `count` samples [n, channels]; fewer, or none, while there is time to wait."""
         nothing = np.zeros((0, self._channels), np.float32)
-        if not self._playing:
+        if not self._playing or self.still:
             return np.zeros((count, self._channels), np.float32)
         if self.holding and self._ring.readable < FRESH_SECONDS * SAMPLE_RATE:
             return self._give(count, self._ring.read(0))
@@ -90,4 +110,17 @@ class Player:
         for tap in self._taps:
             tap(pcm, self.position)
         self.position += count
+        pcm = self._faded(pcm)
         return pcm if self._channels == 2 else pcm.mean(axis=1, keepdims=True)
+
+    def _faded(self, pcm: np.ndarray) -> np.ndarray:
+        """The sound as the output gets it, with the fades of pausing."""
+        silent = self._paused or self.position <= self._hushed_until
+        target = 0.0 if silent else 1.0
+        if self._open == target:
+            return pcm if target else np.zeros_like(pcm)
+        step = np.arange(1, len(pcm) + 1, dtype=np.float32) / JOIN_SAMPLES
+        ramp = self._open + (step if target > self._open else -step)
+        ramp = np.clip(ramp, 0.0, 1.0)
+        self._open = float(ramp[-1])
+        return pcm * ramp[:, None]

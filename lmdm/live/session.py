@@ -34,6 +34,8 @@ from lmdm.live.history import Bar, History, HistorySnapshot, bars_begun
 from lmdm.live.loop import Loop, Looper
 from lmdm.live.messages import Message
 from lmdm.live.notes import HeldNotes
+from lmdm.live.recollection import Recollection, RecollectionSnapshot
+from lmdm.live.sizes import Sizes
 from lmdm.live.take import Applied
 from lmdm.live.waiting import Waiting, resolved
 from lmdm.stream.block_stream import BlockConditions, BlockStream, StreamSnapshot
@@ -41,6 +43,7 @@ from lmdm.stream.block_stream import BlockConditions, BlockStream, StreamSnapsho
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
+LEAST_TRANSFORM = 0.05  # of the way from the input to noise
 NOTE_MEMORY_BEATS = 4.0  # in mode "auto" the notes are given for this long after the last sounded
 
 
@@ -74,9 +77,10 @@ class SessionSnapshot:
     state: Mapping[str, Any]
     history: HistorySnapshot
     looper: tuple[tuple[np.ndarray, ...], Loop | None]
+    recollection: RecollectionSnapshot
 
 
-class Session:
+class Session(Sizes):
     """Folds control messages into what the model is told, block by block.
 
     Threads: none; one owner calls it.
@@ -89,10 +93,9 @@ class Session:
                 f"the model {model.name} sounds at {model.codec.sample_rate} Hz; this program "
                 f"plays at {SAMPLE_RATE} Hz"
             )
-        self._model = model
-        self._config = model.stream_config
-        self.stream = BlockStream(model.dit, self._config, controls.seed)
-        self._decoder = streaming_decoder(model.codec)
+        super().__init__(model)
+        self.stream = BlockStream(model.dit, model.stream_config, controls.seed)
+        self._decoder: Any = streaming_decoder(model.codec, model.decoder_dtype)
         self._hearing = Hearing(model, self.tensor)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)
@@ -104,51 +107,16 @@ class Session:
         self.emitted = 0  # samples given out so far: the stream position of the next
         self._last_note_beat = -1e9
         self._surplus = 0  # samples of the decoder's next sound that are not ours
+        self._source: Tensor | None = None  # what the next block makes anew (generative delay)
         self._looper = Looper()
+        self._recollection = Recollection()
         self._pending: list[Applied] = []
         self.waiting: list[Waiting] = []
-
-    # --- sizes ----------------------------------------------------------------------------------
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples a second."""
-        return int(self._model.codec.sample_rate)
-
-    @property
-    def frame_samples(self) -> int:
-        """Samples a latent frame."""
-        return int(self._model.codec.frame_samples)
 
     @property
     def delay_samples(self) -> int:
         """How far the sound lags the latents: frame f first touches f * frame_samples less this."""
         return int(self._decoder.delay_samples)
-
-    @property
-    def latent_channels(self) -> int:
-        """Channels of a latent frame."""
-        return int(self._model.codec.latent_channels)
-
-    @property
-    def block_frames(self) -> int:
-        """Latent frames a block."""
-        return int(self._config.block_frames)
-
-    @property
-    def context_frames(self) -> int:
-        """Latent frames the model hears of what it played."""
-        return int(self._config.context_frames)
-
-    @property
-    def model_steps(self) -> int:
-        """Denoising steps a block where the musician asks for no number."""
-        return int(self._config.steps)
-
-    @property
-    def block_samples(self) -> int:
-        """Samples a block."""
-        return self.block_frames * self.frame_samples
 
     @property
     def position(self) -> int:
@@ -222,7 +190,7 @@ class Session:
                 context was dropped.
         """
         applied, waited = self._due()
-        parts = _by_frame(applied, self.position, self.frame_samples)
+        parts = turns.by_frame(applied, self.position, self.frame_samples)
         loop = self._looper.loop
         if loop is not None and self._looper.rests(each.message for each in applied):
             for _, messages in parts:
@@ -235,10 +203,13 @@ class Session:
             pcm, latents, remarks = self._decoded(latents, local, remarks)
             pcm = self._looper.turn(pcm, self.emitted, map(self._change, applied))
             self.history.add(latents, local, self._bars_begun())
+            middle = self.position + self.block_samples / 2
+            self._recollection.keep(self.controls, self.clock, middle, self.stream)
         block = Block(
             pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), waited, remarks
         )
         self._looper.remember(pcm)
+        self._source = None
         self.blocks += 1
         self.emitted += len(pcm)
         self.clock = self.clock.since(self.position)
@@ -266,8 +237,7 @@ class Session:
             before = self.stream.snapshot()
             if end <= given:
                 continue
-            known = max(first, given)
-            past = latents[:, :known] if latents is not None and known else None
+            past = latents[:, :first] if latents is not None and first else None
             latents = self._pass(first, local, past, before_step)
             if not _finite(latents):
                 break
@@ -297,12 +267,20 @@ class Session:
             global_condition=self._model.global_condition,
             guidance=controls.guidance,
         )
+        middle = self.position + self.block_samples / 2
+        remembered = self._recollection.for_block(controls, self.clock, middle, self)
         self.stream.block = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
         steps = economical(controls.steps or self.model_steps, controls.economy)
         return self.stream.next_block(
-            conditions, steps=steps, settled=known, before_step=before_step
+            conditions,
+            steps=steps,
+            settled=known,
+            before_step=before_step,
+            source=self._source,
+            strength=max(LEAST_TRANSFORM, controls.transform),
+            remembered=remembered,
         )
 
     def _decoded(
@@ -356,7 +334,24 @@ class Session:
         """An array where the stream computes."""
         return torch.from_numpy(np.array(values)).to(self.stream.device, self.stream.dtype)
 
-    # --- beginning from other sound -------------------------------------------------------------
+    # --- live input and beginning from other sound ----------------------------------------------
+
+    def hear(self, latents: Tensor) -> None:
+        """Live input [C, o]: the newest block of the context, or what this block makes anew."""
+        if self.controls.jam_mode == "delay":
+            self._source = latents
+        elif self.stream.context.frames >= self.block_frames:
+            self.stream.replace_newest(latents)
+
+    @property
+    def fed(self) -> bool:
+        """Whether live input for the next block waits to be heard."""
+        end = self.position + self.block_samples
+        return any(isinstance(p.message, m.HearInput) and p.sample < end for p in self._pending)
+
+    def past(self, position: int, count: int) -> np.ndarray:
+        """The stream's own sound at a position of the last 40 s [count, 2]; else silence."""
+        return self._looper.past(position - self.emitted, count)
 
     @torch.inference_mode()
     def prime(self, latents: Tensor) -> None:
@@ -388,6 +383,7 @@ class Session:
         self._decoder.reset()
         self.controls = replace(self.controls, freeze=None)
         self.history.forget_bars()
+        self._recollection.forget()
         latents, _ = self.history.before(self.history.frames, self.context_frames)
         if latents.shape[1]:
             self.stream.prime(latents, None)
@@ -411,6 +407,8 @@ class Session:
             "beat": self.clock.beat(self.position),
             "pending": [[each.sample, m.to_dict(each.message)] for each in self._pending],
             "waiting": [each.to_dict() for each in self.waiting],
+            "recalled": list(self._recollection.bars),
+            "remembered": self._recollection.remembered,
         }
 
     def _set_state(self, state: Mapping[str, Any]) -> None:
@@ -434,6 +432,7 @@ class Session:
             self.state(),
             self.history.snapshot(),
             self._looper.snapshot(),
+            self._recollection.snapshot(),
         )
 
     def restore(self, snapshot: SessionSnapshot) -> None:
@@ -443,6 +442,8 @@ class Session:
         self._decoder.restore(snapshot.decoder)
         self.history.restore(snapshot.history)
         self._looper.restore(snapshot.looper)
+        self._recollection.restore(snapshot.recollection)
+        self._source = None
 
     def rewind(
         self, snapshot: SessionSnapshot, applied: list[Applied], waiting: list[Waiting]
@@ -456,16 +457,6 @@ class Session:
         wait = waiting + self.waiting
         self.restore(snapshot)
         self._pending, self.waiting = pending, wait
-
-
-def _by_frame(
-    applied: list[Applied], position: int, frame_samples: int
-) -> list[tuple[int, list[Applied]]]:
-    """Controls of a block by the frame they stand in; frame 0 is always there."""
-    parts: dict[int, list[Applied]] = {0: []}
-    for each in applied:
-        parts.setdefault(max(0, (each.sample - position) // frame_samples), []).append(each)
-    return sorted(parts.items())
 
 
 def _position(applied: Applied) -> int:

@@ -9,30 +9,26 @@ player's hold loops the last bars.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from dataclasses import dataclass, fields, replace
+from multiprocessing.connection import wait
 from typing import Any
 
 import numpy as np
 
 from lmdm.errors import InputError
-from lmdm.live import engine as engine_module
 from lmdm.live import waiting, wire
+from lmdm.live.autosave import Saved
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.engine import EngineSettings
-from lmdm.live.latency import LatencyMeter
+from lmdm.live.engine_process import EngineProcess
+from lmdm.live.landings import Landings
 from lmdm.live.ledger import Ledger, Report
 from lmdm.live.messages import (
-    LANES,
-    Landed,
-    Latency,
     Message,
     Quit,
     Resume,
@@ -40,9 +36,6 @@ from lmdm.live.messages import (
     Snapshot,
     Status,
     UndoBars,
-    Waiting,
-    in_words,
-    kind_of,
     to_dict,
 )
 from lmdm.live.player import ignore
@@ -57,7 +50,8 @@ LOAD_SECONDS = 120.0
 FILL_SECONDS = 3.0  # an engine that has not filled the lead by then begins all the same
 MOST_RESTARTS = 5  # within RESTART_WINDOW seconds; then the session is given up
 RESTART_WINDOW = 30.0
-MARKERS = 64  # newest controls whose place in the sound is shown
+SETTLE_SECONDS = 1.0
+OFFSET_SAMPLES = 44  # the live input's place is told anew when it has moved by a millisecond
 MOST_IN_FLIGHT = 200  # controls sent and not yet read by the engine; more wait here, coalesced
 
 
@@ -65,17 +59,6 @@ MOST_IN_FLIGHT = 200  # controls sent and not yet read by the engine; more wait 
 _SHOWN = {each.name for each in fields(Controls)} & {each.name for each in fields(Snapshot)} - {
     "steps", "bpm", "style"
 }  # fmt: skip
-
-
-@dataclass
-class _Engine:
-    """One spawned engine process and this end of its pipe."""
-
-    process: SpawnProcess
-    pipe: Connection
-    ready: bool = False
-    last_beat: float = field(default_factory=time.monotonic)
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,27 +85,50 @@ class Supervisor:
         lead: float = 1.5,
         threads: int = 0,
         device: str = "cpu",
+        precision: str = "auto",
         standby: bool = True,
+        saved: Saved | None = None,
+        rewinds: bool = True,
+        input_ring: str = "",
+        input_offset: Callable[[], int | None] = lambda: None,
         on_applied: Callable[[Applied], None] = ignore,
         on_remark: Callable[[int, str], None] = ignore,
+        on_notice: Callable[[str], None] = ignore,
     ) -> None:
+        """saved: a session to go on with, if the model is the same.
+
+        input_ring: the live input's ring; input_offset() is the stream position of its sample 0.
+        """
+        self._input_offset = input_offset
+        self._offset_told: int | None = None
         self._ring = ring
-        self._settings = EngineSettings(model, ring.name, controls.to_dict(), lead, threads, device)
+        self._saved = saved
+        self.restored = ""  # what was gone on with, in words
+        self._settings = EngineSettings(
+            model,
+            ring.name,
+            controls.to_dict(),
+            lead,
+            threads,
+            device,
+            precision,
+            rewinds,
+            input_ring,
+        )
         self._standby_wanted = standby
         self._on_applied = on_applied
+        self._on_notice = on_notice
         self._on_remark = on_remark
-        self._context = multiprocessing.get_context("spawn")
         self._lock = threading.Lock()
-        self._engine: _Engine | None = None
-        self._standby: _Engine | None = None
+        self._engine: EngineProcess | None = None
+        self._standby: EngineProcess | None = None
         self._outbox: deque[_Sent] = deque()  # not yet sent
         self._in_flight: deque[_Sent] = deque()  # sent, not yet in a block
         self._unread = 0  # how many of those the engine has not read
         self._number = 0
         self._ledger = Ledger(ring, self._final, on_remark)
         self._restarts: list[float] = []
-        self._latencies: dict[str, LatencyMeter] = {}  # by lane, and by kind
-        self._landed: deque[Landed] = deque(maxlen=MARKERS)
+        self._landings = Landings()
         self._waiting: list[waiting.Waiting] = []
         self._clock: MusicalClock | None = None  # as the newest block left it
         self._snapshot = Snapshot(text="starting the engine")
@@ -176,33 +182,34 @@ class Supervisor:
                 heard=heard,
                 steps=controls.steps or self._model_steps,
                 style_text=", ".join(text for text, _ in controls.style),
-                latency={lane: self._summary(lane) for lane in ("block", "scene")},
-                control_latency={
-                    kind: self._summary(kind) for kind in self._latencies if kind not in LANES
-                },
-                landed=tuple(self._landed),
-                waiting=self._waits(heard),
+                latency=self._landings.lanes(),
+                control_latency=self._landings.kinds(),
+                landed=self._landings.markers(),
+                waiting=waiting.shown(self._waiting, self.beat(heard)),
             )
-
-    def _summary(self, name: str) -> Latency:
-        meter = self._latencies.get(name)
-        return meter.summary() if meter is not None else Latency()
-
-    def _waits(self, heard: int) -> tuple[Waiting, ...]:
-        beat = self.beat(heard)
-        waits = [
-            Waiting(kind_of(type(w.change)), in_words(w.change), w.boundary, w.beat - beat)
-            for w in self._waiting
-            if w.beat > beat
-        ]
-        return tuple(sorted(waits, key=lambda each: each.beats))
 
     def beat(self, sample: int) -> float:
         """The musical position of a stream position near what is heard."""
         return self._clock.beat(sample) if self._clock is not None else 0.0
 
+    def controls(self) -> Controls:
+        """As the musician has set them, acting or about to."""
+        with self._lock:
+            return self._controls
+
+    def landed_at(self, kind: str) -> int:
+        """Stream position at which the newest control of a kind acts; 0 if there was none."""
+        with self._lock:
+            return self._landings.last_at(kind)
+
     def settle(self) -> None:
-        """Tells `on_applied` of every control that has been heard by now."""
+        """Tells `on_applied` of every control that has been heard by now.
+
+        Waits for the engine's word that it is final, a few hundredths of a second.
+        """
+        heard, end = self._ring.read_total, time.monotonic() + SETTLE_SECONDS
+        while self._engine is not None and self._ledger.safe < heard and time.monotonic() < end:
+            time.sleep(0.005)
         self._ledger.settle()
 
     def remembered(self) -> tuple[Mapping[str, Any], np.ndarray] | None:
@@ -228,25 +235,16 @@ class Supervisor:
             self._thread.join(2.0)
         for each in (self._engine, self._standby):
             if each is not None:
-                self._end(each)
+                each.end(0.5)
                 each.pipe.close()
         self._engine = self._standby = None
-        self.settle()
+        self._ledger.settle(final=True)
         self._tell("stopped", "stopped")
 
     # --- the watcher thread ---------------------------------------------------------------------
 
-    def _spawn(self) -> _Engine:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=engine_module.run,
-            args=(theirs, self._settings.to_dict()),
-            name="lmdm-engine",
-            daemon=True,
-        )
-        process.start()
-        theirs.close()
-        return _Engine(process, ours)
+    def _spawn(self) -> EngineProcess:
+        return EngineProcess(self._settings)
 
     def _watch(self) -> None:
         while not self._stopping and self._engine is not None:
@@ -255,13 +253,14 @@ class Supervisor:
             for each in engines:
                 self._listen(each)
             self._land()
-            self.settle()
+            self._ledger.settle()
             with self._lock:
                 self._pump()
+                self._tell_offset()
             self._check_standby()
             self._check_engine()
 
-    def _listen(self, engine: _Engine) -> None:
+    def _listen(self, engine: EngineProcess) -> None:
         try:
             while engine.pipe.poll(0):
                 values = wire.receive(engine.pipe)
@@ -270,7 +269,7 @@ class Supervisor:
         except (EOFError, OSError):
             pass  # it is dead; _check_engine sees that
 
-    def _hear(self, engine: _Engine, values: dict[str, Any]) -> None:
+    def _hear(self, engine: EngineProcess, values: dict[str, Any]) -> None:
         event = values["event"]
         playing = engine is self._engine
         if event == "ready":
@@ -282,6 +281,8 @@ class Supervisor:
             self._tell("failed" if self.mistake else "restarting", str(values["text"]))
         elif event == "loading" and playing and not self._went:
             self._tell("loading", str(values["text"]), progress=float(values["progress"]))
+        elif event == "notice" and playing:
+            self._on_notice(str(values["text"]))
         elif event == "beat":
             self._hear_figures(values)
             if self._went:
@@ -291,7 +292,7 @@ class Supervisor:
             self._hear_figures(values)
             self._hear_block(values, engine)
 
-    def _go(self, engine: _Engine) -> None:
+    def _go(self, engine: EngineProcess) -> None:
         """Lets a loaded engine play, from the last known state if there is one."""
         self.model_name, self.model_sha256 = engine.facts["model"], engine.facts["sha256"]
         self.block_frames, self._model_steps = engine.facts["block_frames"], engine.facts["steps"]
@@ -304,6 +305,8 @@ class Supervisor:
             request |= {"state": place.state, "recent": recent, "skip": place.skip}
         with self._lock:
             try:
+                if place is None:
+                    self._restore(engine)
                 wire.send(engine.pipe, request)
             except OSError:
                 return
@@ -312,6 +315,17 @@ class Supervisor:
             self._in_flight.clear()
             self._unread = 0
             self._pump()
+
+    def _restore(self, engine: EngineProcess) -> None:
+        """Has the engine begin where a kept session stood, by controls, which a take keeps."""
+        saved, self._saved = self._saved, None
+        if saved is None or saved.model_sha256 != engine.facts["sha256"]:
+            return
+        self.restored = saved.in_words()
+        for message in saved.beginning():
+            self._number += 1
+            request = {"request": "control", "number": self._number, "message": to_dict(message)}
+            wire.send(engine.pipe, request)
 
     def _pump(self) -> None:
         """Sends what waits, as far as the engine keeps up. Call with the lock held."""
@@ -332,9 +346,22 @@ class Supervisor:
             self._in_flight.append(self._outbox.popleft())
             self._unread += 1
 
+    def _tell_offset(self) -> None:
+        """Tells the engine where the live input lies. Call with the lock held."""
+        engine, offset = self._engine, self._input_offset()
+        if engine is None or not engine.ready:
+            self._offset_told = None
+        elif offset is not None and (
+            self._offset_told is None or abs(offset - self._offset_told) > OFFSET_SAMPLES
+        ):
+            with contextlib.suppress(OSError):
+                wire.send(engine.pipe, {"request": "input", "offset": offset})
+                self._offset_told = offset
+
     def _hear_figures(self, values: Mapping[str, Any]) -> None:
         with self._lock:
             self._unread = sum(each.number > values["number"] for each in self._in_flight)
+            self._ledger.safe = int(values["safe"])
             self._waiting = [waiting.Waiting.from_dict(each) for each in values["waiting"]]
             self._snapshot = replace(
                 self._snapshot,
@@ -344,13 +371,14 @@ class Supervisor:
                 horizon_ms=round(1000.0 * values["horizon"] / SAMPLE_RATE, 1),
                 committed=self._ring.read_total + int(values["horizon"]),
                 undoable_bars=int(values["undoable"]),
+                feedback_guard_db=round(float(values["guard"]), 1),
                 governor=str(values["governor"]),
                 governor_level=int(values["governor_level"]),
                 governor_on=bool(values["governor_on"]),
                 model=self.model_name,
             )
 
-    def _hear_block(self, values: Mapping[str, Any], engine: _Engine) -> None:
+    def _hear_block(self, values: Mapping[str, Any], engine: EngineProcess) -> None:
         state = values["state"]
         with self._lock:
             notes = state["notes"]
@@ -365,6 +393,8 @@ class Supervisor:
                 held=tuple(sorted(held)),
                 sustain=bool(notes["pedal"]),
                 scene=str(state["scene"]),
+                recalled=tuple(state["recalled"]),
+                remembered=int(state["remembered"]),
                 bpm=float(state["bpm"]),
                 beat=float(state["beat"]),
                 beats_per_bar=self._clock.beats_per_bar,
@@ -386,24 +416,11 @@ class Supervisor:
                 while self._in_flight and self._in_flight[0].number <= report.values["number"]:
                     sent = self._in_flight.popleft()
                     if sent.number in placed:
-                        self._measure(sent.message, placed[sent.number] - sent.heard)
+                        self._landings.landed(sent.message, sent.heard, placed[sent.number])
                 for index in report.waited:
                     each = report.applied[index]
-                    off = self._clock.beat(each.sample) % 1.0 if self._clock is not None else 0.0
-                    beats = min(off, 1.0 - off)
-                    self._meter("scene").add(round(beats * 60.0 * SAMPLE_RATE / self._snapshot.bpm))
-
-    def _measure(self, message: Message, samples: int) -> None:
-        kind = kind_of(type(message))
-        if message.lane == "block":
-            self._meter("block").add(samples)
-        self._meter(kind).add(samples)
-        latency = round(1000.0 * samples / SAMPLE_RATE, 1)
-        at = self._ring.read_total + samples
-        self._landed.append(Landed(kind, in_words(message), at, latency))
-
-    def _meter(self, name: str) -> LatencyMeter:
-        return self._latencies.setdefault(name, LatencyMeter())
+                    if self._clock is not None:
+                        self._landings.quantised(each.message, each.sample, self._clock)
 
     def _final(self, applied: Applied, report: Report, waited: bool) -> None:
         """A control has been heard."""
@@ -436,7 +453,7 @@ class Supervisor:
         if not engine.process.is_alive():
             self._listen(engine)  # its last words
             self._land()
-            self._replace(f"the engine ended ({_ending(engine.process.exitcode)})")
+            self._replace(f"the engine ended ({engine.ending()})")
         elif silent > limit:
             self._replace(f"the engine gave no sign of life for {silent:.1f} s")
 
@@ -444,7 +461,7 @@ class Supervisor:
         """Puts the standby, or a new engine, in the place of the playing one."""
         old = self._engine
         assert old is not None
-        self._end(old)
+        old.end(0.5 if self._stopping else 0.0)
         self._listen(old)  # its last words: without them the ring would be ahead of the state
         old.pipe.close()
         self._land()
@@ -467,21 +484,9 @@ class Supervisor:
         if self._engine.ready:
             self._go(self._engine)
 
-    def _end(self, engine: _Engine) -> None:
-        with contextlib.suppress(OSError):
-            wire.send(engine.pipe, {"request": "quit"})
-        engine.process.join(0.5 if self._stopping else 0.0)
-        if engine.process.is_alive():
-            engine.process.kill()
-            engine.process.join(1.0)
-
     def _tell(self, status: Status, text: str, progress: float = 1.0) -> None:
         with self._lock:
             self._snapshot = replace(self._snapshot, status=status, text=text, progress=progress)
-
-
-def _ending(code: int | None) -> str:
-    return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
 def failure(supervisor: Supervisor) -> Exception:

@@ -21,12 +21,13 @@ from pathlib import Path
 
 from lmdm.errors import InputError
 from lmdm.live.controls import Controls
-from lmdm.live.messages import Message, from_dict, to_dict
+from lmdm.live.messages import Message, SetEconomy, SetSteps, from_dict, to_dict
 
 LOG_NAME = "log.jsonl"
 AUDIO_NAME = "take.wav"
 LOG_VERSION = 1
 _LONGEST_LINE = 1 << 20
+_QUALITY = (SetSteps, SetEconomy)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ class Take:
     def with_samples(self, samples: int) -> Take:
         """The same take, `samples` long."""
         return replace(self, samples=samples)
+
+    def with_steps(self, steps: int) -> Take:
+        """The same performance in another quality: so many steps a block, and nothing given up."""
+        kept = [each for each in self.controls if not isinstance(each.message, _QUALITY)]
+        controls = replace(self.header.controls, steps=steps, economy=0)
+        return replace(self, header=replace(self.header, controls=controls), controls=tuple(kept))
 
 
 class TakeLog:

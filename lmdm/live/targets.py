@@ -106,6 +106,7 @@ RANGES: dict[str, Range] = {
     "set_dry": Range("dry"),
     "set_wet": Range("wet"),
     "set_feedback": Range("feedback", 0.0, 0.95),
+    "set_transform": Range("transform"),
     "set_delay": Range("delay_beats", 0.25, 32.0, "ratio"),
     "set_future_visibility": Range("future_visibility", -8.0, 8.0),
     "set_buffer": Range("buffer_ms", 20.0, 500.0, "ratio"),
@@ -236,7 +237,7 @@ def target_of(name: str) -> Target:
     for shape, known in shapes.items():
         if kind in known:
             target = Target(name, shape, kind, argument)
-            target.message(1.0, {}.get)  # an argument out of its range is told now
+            target.message(1.0, lambda _: None)  # an argument out of its range is told now
             return target
     raise InputError(f"no control {kind!r} for a knob; there are {', '.join(target_kinds())}")
 

@@ -69,12 +69,16 @@ def _event(session: Session, each: Applied) -> None:
     elif isinstance(message, m.Resume):
         session.start_again(message.seed)
     elif isinstance(message, m.PrimeWith):
-        latents = wire.array_of(message.latents, session.latent_channels)
-        session.stream.prime(session.tensor(latents))
+        given = wire.array_of(message.latents, session.latent_channels)
+        session.stream.prime(session.tensor(given))
+    elif isinstance(message, m.HearInput):
+        session.hear(session.tensor(wire.array_of(message.latents, session.latent_channels)))
     elif isinstance(message, m.PrimeFromBars):
         bar = session.clock.beats_per_bar * 60.0 * SAMPLE_RATE / session.clock.bpm(each.sample)
         frames = min(round(message.bars * bar / session.frame_samples), session.context_frames)
-        session.stream.prime(*session.history.before(session.history.frames, frames))
+        latents, local = session.history.before(session.history.frames, frames)
+        if latents.shape[1] >= session.block_frames:
+            session.stream.prime(latents, local)
     elif isinstance(message, m.UndoBars):
         _undo(session, each.sample, message.bars)
 
@@ -91,3 +95,13 @@ def _undo(session: Session, sample: int, bars: int) -> None:
     session.controls = replace(bar.controls, **kept)
     session.clock = session.clock.with_both(bar.controls.bpm, bar.beat, sample)
     session.glide = Glide()
+
+
+def by_frame(
+    applied: list[Applied], position: int, frame_samples: int
+) -> list[tuple[int, list[Applied]]]:
+    """Controls of a block by the frame they stand in; frame 0 is always there."""
+    parts: dict[int, list[Applied]] = {0: []}
+    for each in applied:
+        parts.setdefault(max(0, (each.sample - position) // frame_samples), []).append(each)
+    return sorted(parts.items())

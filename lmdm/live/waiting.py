@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lmdm.live import messages as m
 from lmdm.live.clock import MusicalClock
-from lmdm.live.messages import Message, from_dict, to_dict
+from lmdm.live.messages import Message, from_dict, in_words, kind_of, to_dict
 from lmdm.live.take import Applied
 
 
@@ -51,3 +52,13 @@ def resolved(
 def nearest_frame(sample: int, frame: int, first: int) -> int:
     """The frame boundary nearest to a position (frames are `frame` samples), not before `first`."""
     return max(first, (sample + frame // 2) // frame * frame)
+
+
+def shown(waiting: Iterable[Waiting], beat: float) -> tuple[m.Waiting, ...]:
+    """As a snapshot tells of them, soonest first; `beat` is the musical position heard now."""
+    told = [
+        m.Waiting(kind_of(type(w.change)), in_words(w.change), w.boundary, w.beat - beat)
+        for w in waiting
+        if w.beat > beat
+    ]
+    return tuple(sorted(told, key=lambda each: each.beats))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from lmdm.diffusion.grid import logsnr_timesteps
+from lmdm.diffusion.path import interpolate
 from lmdm.diffusion.samplers import NEEDS_NULL, Velocities, sample
 from lmdm.dit.config import DiTConfig
 from lmdm.dit.layers import KeysValues
@@ -19,6 +21,7 @@ from lmdm.dit.packed import packed
 from lmdm.errors import InputError
 from lmdm.stream.config import StreamConfig
 from lmdm.stream.context import BlockConditions, Context
+from lmdm.stream.memory import Remembered, newest_block, recalled
 from lmdm.stream.prefix import settled_network
 from lmdm.stream.strategies import (
     BlockCausalNetwork,
@@ -90,15 +93,21 @@ class BlockStream:
         self,
         conditions: BlockConditions,
         steps: int | None = None,
+        timesteps: Sequence[float] | None = None,
         settled: Tensor | None = None,
         before_step: Callable[[], None] | None = None,
-        timesteps: Sequence[float] | None = None,
+        source: Tensor | None = None,
+        strength: float = 1.0,
+        remembered: Remembered | None = None,
     ) -> Tensor:
         """The next block of latents [C, o]; it becomes the newest part of the context.
 
         steps overrides the configured number of denoising steps for this block; timesteps, falling
         from 1 to 0, the whole grid.
         settled: its first frames [C, f], f < o, where they are known already.
+        source: latents [C, o] to be made anew, from time `strength` on instead of from noise (the
+        grid is scaled by it; 1 leaves nothing of them).
+        remembered: frames of long ago that the block hears in place of its oldest context.
         before_step is called before every pass of the network; what it raises ends the block, and
         the stream must then be restored from a snapshot.
 
@@ -109,8 +118,12 @@ class BlockStream:
             steps = self.config.steps if steps is None else steps
             low, high = self.config.logsnr_min, self.config.logsnr_max
             timesteps = logsnr_timesteps(steps, low, high).tolist()
+        if source is not None:
+            timesteps = [strength * t for t in timesteps]
         with torch.no_grad() if self.gradients == "none" else nullcontext():
-            latents, context = self._generate(conditions, timesteps, settled, before_step)
+            latents, context = self._generate(
+                conditions, timesteps, settled, before_step, source, remembered
+            )
         self.context = context if self.gradients == "all" else context.detached()
         self.block += 1
         return latents
@@ -121,6 +134,8 @@ class BlockStream:
         timesteps: Sequence[float],
         settled: Tensor | None,
         before_step: Callable[[], None] | None,
+        source: Tensor | None,
+        remembered: Remembered | None,
     ) -> tuple[Tensor, Context]:
         """The block [C, o] and the context that ends with it."""
         config, guidance, generator = self.config, conditions.guidance, self._generator
@@ -129,7 +144,9 @@ class BlockStream:
             rows = self._rows(conditions)
             generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
             x = self._noise(config.block_frames)[None]
-            network = self._network(rows)
+            if source is not None:
+                x = interpolate(source[None], x, timesteps[0])
+            network = self._network(rows, remembered)
             steered = network if settled is None else settled_network(network, settled)
             if before_step is not None:
                 steered = _announced(steered, before_step)
@@ -146,10 +163,11 @@ class BlockStream:
             context = Context(context.latents, context.local, network.cache)
         return latents, context.extended(latents, rows.local[0], config.context_frames)
 
-    def _network(self, rows: Rows) -> Network:
+    def _network(self, rows: Rows, remembered: Remembered | None) -> Network:
         dit, config, context = self.dit, self.config, self.context
         if config.strategy == "block-causal":
-            return BlockCausalNetwork(dit, config, context, rows)
+            recall = partial(recalled, dit, remembered=remembered)
+            return BlockCausalNetwork(dit, config, context, rows, recall)
         if config.strategy == "encoder-decoder":
             return encoder_decoder_network(dit, config, context, rows)[0]
         return outpainting_network(dit, config, context, rows, self._noise(context.frames))
@@ -170,7 +188,7 @@ class BlockStream:
         local = torch.zeros(count, *shape, device=self.device, dtype=self.dtype)
         if conditions.local is not None:
             _check("local conditions", conditions.local, shape)
-            local[0] = conditions.local
+        local[0] = self._silence(shape[1]) if conditions.local is None else conditions.local
         global_condition = conditions.global_condition
         if global_condition is not None:
             _check("global condition", global_condition, (wanted.global_dim,))
@@ -213,7 +231,7 @@ class BlockStream:
         whole = min(latents.shape[1], self.config.context_frames)
         whole -= whole % self.config.block_frames
         if local is None:
-            local = latents.new_zeros(self.dit.config.local_channels, latents.shape[1])
+            local = self._silence(latents.shape[1])
         _check("local conditions", local, (self.dit.config.local_channels, latents.shape[1]))
         start = latents.shape[1] - whole
         self.context = self._present(
@@ -222,6 +240,23 @@ class BlockStream:
                 local[:, start:].to(self.device, self.dtype),
             )
         )
+
+    def to_remember(self) -> Remembered | None:
+        """Keys and values of the newest block that has been encoded; that is the one before last.
+
+        None where the stream keeps none.
+        """
+        cache = self.context.cache
+        return None if cache is None else newest_block(self.dit, self.config, cache)
+
+    def replace_newest(self, latents: Tensor) -> None:
+        """Other latents [C, o] in place of the newest block, which no cache has seen yet."""
+        block = self.config.block_frames
+        _check("latents", latents, (self.dit.config.latent_channels, block))
+        if self.context.frames < block:
+            raise InputError("there is no block yet whose latents could be replaced")
+        joined = torch.cat([self.context.latents[:, :-block], latents], dim=1)
+        self.context = replace(self.context, latents=joined)
 
     def drop_context(self, frames: int) -> None:
         """Forget the oldest frames, rounded up to whole blocks; at most all there are."""
@@ -246,10 +281,19 @@ class BlockStream:
             )
         )
 
+    def _silence(self, frames: int) -> Tensor:
+        """Local conditions [L, frames] where none are given."""
+        shape = (self.dit.config.local_channels, frames)
+        local = torch.zeros(shape, device=self.device, dtype=self.dtype)
+        if self.config.accompaniment:
+            local[0] = 1.0  # an accompaniment that is silent is given all the same
+        return local
+
     def _present(self, context: Context) -> Context:
         """What the network is to see where there is less than a whole context."""
         if self.config.absent_context == "zeros":
-            return context.padded(self.config.context_frames)
+            missing = self.config.context_frames - context.frames
+            return context.padded(self._silence(missing))
         return context
 
     def snapshot(self) -> StreamSnapshot:

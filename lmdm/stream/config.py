@@ -20,6 +20,8 @@ class StreamConfig:
     window_blocks: how many blocks a target sees behind it; times block_frames it is the context.
     absent_context: what a target sees where no music has been: "empty", nothing; "zeros", silent
     frames marked as given, as LMDM's own fine-tunes are trained.
+    accompaniment: the local channels are an accompaniment's mask and latents (dossier §5, jamming).
+    Where there is none, silence is given: latents 0, mask 1, as in training.
     guided: keep the null row at guidance 1 as well. Without it the null row comes when guidance
     leaves 1, for which the context is encoded anew.
     """
@@ -33,6 +35,7 @@ class StreamConfig:
     logsnr_min: float = -6.0
     logsnr_max: float = 2.0
     absent_context: str = "empty"
+    accompaniment: bool = False
     guided: bool = False
 
     def __post_init__(self) -> None:

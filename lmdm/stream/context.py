@@ -44,10 +44,12 @@ class Context:
         start = max(0, self.frames - frames)
         return Context(self.latents[:, start:], self.local[:, start:])
 
-    def padded(self, frames: int) -> Context:
-        """Silent frames before the oldest, so that there are `frames`."""
-        missing = frames - self.frames
-        return Context(F.pad(self.latents, (missing, 0)), F.pad(self.local, (missing, 0)))
+    def padded(self, local: Tensor) -> Context:
+        """Silent frames before the oldest, as many as their local conditions [L, n]."""
+        missing = local.shape[1]
+        return Context(
+            F.pad(self.latents, (missing, 0)), torch.cat([local.to(self.local), self.local], dim=1)
+        )
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def encode_context(
     )
     if mask is not None:
         mask = mask.to(tokens.device)
-    _, fresh = dit.transform(tokens, positions, rows.text, mask)
+    _, fresh = dit.transform(tokens, positions, rows.text, mask, wanted=0)
     return KVCache.of(fresh)
 
 
@@ -155,14 +155,22 @@ class BlockCausalNetwork:
     [target | global] against the finished `cache`.
     """
 
-    def __init__(self, dit: DiT, config: StreamConfig, context: Context, rows: Rows) -> None:
+    def __init__(
+        self,
+        dit: DiT,
+        config: StreamConfig,
+        context: Context,
+        rows: Rows,
+        recall: Callable[[KVCache], KVCache] = lambda cache: cache,
+    ) -> None:
+        """`recall` lets the target hear another past than the one that is kept."""
         self._dit, self._config, self._rows = dit, config, rows
-        self._context = context
+        self._context, self._recall = context, recall
         self._cached: Network | None = None
         self.cache: KVCache
         if context.cache is None:
             self.cache = bootstrap(dit, config, context, rows)
-            self._cached = cached_network(dit, config, self.cache, rows)
+            self._cached = cached_network(dit, config, recall(self.cache), rows)
 
     def __call__(self, x: Tensor, t: float) -> Velocities:
         """Velocities at noisy target x [1, C, o] and time t."""
@@ -185,10 +193,10 @@ class BlockCausalNetwork:
         mask[:block, kept.context + block :] = False  # context never sees target or timestep
         mask = mask.to(x.device)
         mask[:, : kept.context] &= kept.slots_allowed()
-        hidden, fresh = dit.transform(tokens, positions, rows.text, mask, kept)
+        hidden, fresh = dit.transform(tokens, positions, rows.text, mask, kept, wanted=block + 1)
         self.cache = kept.after(fresh, block)
-        self._cached = cached_network(dit, config, self.cache, rows)
-        return velocities(dit, hidden[:, block : 2 * block], x, t)
+        self._cached = cached_network(dit, config, self._recall(self.cache), rows)
+        return velocities(dit, hidden[:, :block], x, t)
 
 
 def outpainting_network(

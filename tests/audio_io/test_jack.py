@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-import rtmidi
 
 from audio_io.device_keeper import DeviceKeeper
 from audio_io.devices import choose_device
 from audio_io.hosted import list_devices
 from audio_io.input import Input, InputStats
-from audio_io.midi import MidiInput
+from audio_io.midi import MidiPorts
 from audio_io.midi_events import ControlChange, MidiEvent, NoteOff, NoteOn
-from audio_io.midi_ports import list_ports
 from audio_io.output import Audio, Output, OutputStats
 from audio_io.playout import open_playout
 from lmdm.errors import InputError
-from tests.audio_io.jack import RATE, JackServer
+from tests.audio_io.jack import RATE, JackServer, Keys
 
 pytestmark = pytest.mark.jack
 
@@ -263,41 +262,108 @@ def test_the_buffer_can_be_changed_while_playing(jack: JackServer) -> None:
         output.close()
 
 
+class Heard:
+    """Events that arrived, and devices that were lost."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, MidiEvent]] = []
+        self.lost: list[str] = []
+
+    @property
+    def time(self) -> float:
+        """When the last event arrived."""
+        return self.events[-1][1].time
+
+    def take(self, device: str, event: MidiEvent) -> None:
+        self.events.append((device, event))
+
+
 def test_midi_over_jack(jack: JackServer) -> None:
     """Virtual port, port by name, and its return after it vanished."""
-    events: list[MidiEvent] = []
-    virtual = MidiInput(events.append, api="jack")
-    sender = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="keys")
-    sender.open_virtual_port("out")
-    source = jack.wait_for("keys:out")[0]
-    jack.connect(source, jack.wait_for("LMDM Live:in")[0])
-    assert _sent(sender, events, [0x90, 60, 100]) == NoteOn(events[-1].time, 0, 60, 100)
-    assert _sent(sender, events, [0x80, 60, 0]) == NoteOff(events[-1].time, 0, 60)
-    assert all(0 <= time.perf_counter() - event.time < 10 for event in events)
-    virtual.close()
-
-    assert any(port.name == "keys:out" for port in list_ports("jack"))
-    named = MidiInput(events.append, port="KEYS", api="jack")
-    assert _sent(sender, events, [0xB1, 7, 99]) == ControlChange(events[-1].time, 1, 7, 99)
-    sender.delete()
-    _until(lambda: not named.connected)
-    again = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="keys")
-    again.open_virtual_port("out")
-    returned = time.perf_counter()
-    _until(lambda: named.connected)
-    assert time.perf_counter() - returned < 2.0
-    assert _sent(again, events, [0x92, 1, 2]) == NoteOn(events[-1].time, 2, 1, 2)
-    named.close()
-    again.delete()
+    heard = Heard()
+    sender = Keys(jack)
+    ports = MidiPorts(heard.take, wanted="KEYS", lost=heard.lost.append)
+    try:
+        assert _sent(sender, heard, [0xB1, 7, 99]) == ControlChange(heard.time, 1, 7, 99)
+        assert heard.events[-1][0] == "keys:out"
+        assert 0 <= time.perf_counter() - heard.time < 10
+        ports.select(None)
+        _until(lambda: "keys:out" not in ports.names)
+        jack.connect("keys:out", jack.wait_for("LMDM Live:in")[0])
+        assert _sent(sender, heard, [0x90, 60, 100]) == NoteOn(heard.time, 0, 60, 100)
+        assert _sent(sender, heard, [0x80, 60, 0]) == NoteOff(heard.time, 0, 60)
+        assert heard.events[-1][0] == "virtual"
+        ports.select("keys")
+        heard.lost.clear()
+        sender.delete()
+        _until(lambda: "keys:out" in heard.lost)
+        sender = Keys(jack)
+        returned = time.perf_counter()
+        _until(lambda: "keys:out" in ports.names)
+        assert time.perf_counter() - returned < 2.0
+        assert _sent(sender, heard, [0x92, 1, 2]) == NoteOn(heard.time, 2, 1, 2)
+        with pytest.raises(InputError, match="no MIDI input port 'theremin': choose one of keys"):
+            ports.select("theremin")
+        assert _sent(sender, heard, [0x92, 1, 0]) == NoteOff(heard.time, 2, 1)
+    finally:
+        ports.close()
+        sender.delete()
     with pytest.raises(InputError, match=r"no MIDI input port .theremin.: choose one of"):
-        MidiInput(events.append, port="theremin", api="jack")
+        MidiPorts(heard.take, wanted="theremin")
 
 
-def _sent(sender: rtmidi.MidiOut, events: list[MidiEvent], message: list[int]) -> MidiEvent:
-    before = len(events)
+def test_midi_goes_out(jack: JackServer) -> None:
+    """To a virtual port, and to a port by name that comes only later."""
+    ports = MidiPorts(Heard().take)
+    ports.open_output("drum")
+    ports.open_output()
+    dump = [subprocess.Popen(["jack_midi_dump", "-r", name], stdout=subprocess.PIPE, text=True)
+            for name in ("drum machine", "recorder")]  # fmt: skip
+    try:
+        _until(lambda: "drum machine" in ports.outputs.get("drum", ""))
+        jack.connect(jack.wait_for("LMDM Live out:out")[0], jack.wait_for("recorder:in")[0])
+        for _ in range(3):
+            ports.send(NoteOn(0.0, 3, 60, 5), "drum")
+            ports.send(NoteOn(0.0, 4, 60, 5))
+            time.sleep(0.2)
+    finally:
+        ports.close()
+        said = [_ended(process) for process in dump]
+    assert "93 3c 05" in said[0]
+    assert "94 3c 05" in said[1]
+
+
+def _ended(process: subprocess.Popen[str]) -> str:
+    process.terminate()
+    return process.communicate(timeout=10)[0]
+
+
+def test_midi_survives_the_server(jack: JackServer) -> None:
+    """Everything is there again when the server is; nothing has to be restarted."""
+    heard = Heard()
+    ports = MidiPorts(heard.take, lost=heard.lost.append)
+    try:
+        jack.wait_for("LMDM Live:in")
+        jack.kill()
+        _until(lambda: heard.lost == ["virtual"])
+        jack.start()
+        returned = time.monotonic()
+        jack.wait_for("LMDM Live:in")
+        assert time.monotonic() - returned < 4.0
+        sender = Keys(jack)
+        jack.connect(jack.wait_for("keys:out")[0], jack.wait_for("LMDM Live:in")[0])
+        time.sleep(0.1)
+        assert _sent(sender, heard, [0x90, 60, 100]) == NoteOn(heard.time, 0, 60, 100)
+        sender.delete()
+    finally:
+        ports.close()
+
+
+def _sent(sender: Keys, heard: Heard, message: list[int]) -> MidiEvent:
+    before = len(heard.events)
     sender.send_message(message)
-    _until(lambda: len(events) > before)
-    return events[-1]
+    _until(lambda: len(heard.events) > before)
+    return heard.events[-1][1]
 
 
 def _plays(output: Output) -> None:
@@ -311,23 +377,3 @@ def _until(condition: Callable[[], bool]) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("it did not happen within five seconds")
-
-
-def test_midi_survives_the_server(jack: JackServer) -> None:
-    """A virtual port is there again when the server is; nothing has to be restarted."""
-    events: list[MidiEvent] = []
-    virtual = MidiInput(events.append, api="jack")
-    try:
-        jack.wait_for("LMDM Live:in")
-        jack.kill()
-        time.sleep(1.5)
-        jack.start()
-        jack.wait_for("LMDM Live:in")
-        sender = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="keys")
-        sender.open_virtual_port("out")
-        jack.connect(jack.wait_for("keys:out")[0], jack.wait_for("LMDM Live:in")[0])
-        time.sleep(0.1)
-        assert _sent(sender, events, [0x90, 60, 100]) == NoteOn(events[-1].time, 0, 60, 100)
-        sender.delete()
-    finally:
-        virtual.close()

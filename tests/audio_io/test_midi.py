@@ -5,25 +5,33 @@ from __future__ import annotations
 import pytest
 
 from audio_io import midi_ports
-from audio_io.midi import MidiInput
-from audio_io.midi_ports import list_ports
-from lmdm.errors import InputError
+from audio_io.midi_ports import MidiPort, available_apis, device_name, is_hardware, list_ports
 
 
-def test_nothing_running_is_one_sentence(
+def test_nothing_running_is_nothing_printed(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """And the drivers, which like to print, are not even tried."""
+    """The drivers, which like to print, are not even tried."""
     monkeypatch.setattr(midi_ports, "may_work", lambda api: False)
     assert list_ports() == []
-    with pytest.raises(InputError, match=r"no MIDI input: this machine has no .* running"):
-        MidiInput(print)
+    assert available_apis() == []
     assert capfd.readouterr() == ("", "")
 
 
-def test_unknown_api_is_named() -> None:
-    with pytest.raises(InputError, match="no MIDI API 'oss': choose one of coremidi"):
-        MidiInput(print, api="oss")
+@pytest.mark.parametrize(
+    ("port", "hardware", "device"),
+    [
+        (MidiPort("alsa", "nanoKONTROL2:nanoKONTROL2 MIDI 1 20:0"), True, "nanoKONTROL2 MIDI 1"),
+        (MidiPort("alsa", "Midi Through:Midi Through Port-0 14:0"), False, "Midi Through Port-0"),
+        (MidiPort("alsa", "FLUID Synth:synth 128:0"), False, "FLUID Synth:synth"),
+        (MidiPort("jack", "system:midi_capture_1"), True, "system:midi_capture_1"),
+        (MidiPort("jack", "keys:out"), False, "keys:out"),
+        (MidiPort("coremidi", "LPD8"), True, "LPD8"),
+    ],
+)
+def test_devices_are_told_from_programs(port: MidiPort, hardware: bool, device: str) -> None:
+    assert is_hardware(port) == hardware
+    assert device_name(port) == device
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,25 @@ def test_no_clock_is_told_and_changes_nothing() -> None:
     line.there = False
     assert follower.due(4.0) == []
     assert "no clock for 3 s" in follower.text(4.0)
+
+
+def test_sound_that_was_missing_is_caught_up_with() -> None:
+    """What is heard slips by 80 ms: one correction, and only once the last one has settled."""
+    line = Line()
+    follower, sent = ClockFollower(line), []
+    for number in range(100):
+        line.now = number * 0.05
+        slipped = 0.16 if line.now > 0.5 and not sent[1:] else 0.0
+        sent += follower.due(line.now, line.truth(line.now) - slipped)
+    assert [type(message) for message in sent] == [SetClock, SetClock]
+    assert sent[1].beat == pytest.approx(2.0 * 1.7, abs=0.11)
+
+
+def test_noise_in_what_is_heard_is_no_slip() -> None:
+    line = Line()
+    follower, sent = ClockFollower(line), []
+    for number in range(200):
+        line.now = number * 0.05
+        noise = 0.06 * (-1) ** number if number % 5 else 0.0
+        sent += follower.due(line.now, line.truth(line.now) + noise)
+    assert len(sent) == 1

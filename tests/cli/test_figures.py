@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lmdm.cli.bench import STRATEGIES
+from lmdm.cli.bench.engine import STRATEGIES
 from lmdm.cli.main import main
 
 

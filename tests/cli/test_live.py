@@ -48,7 +48,7 @@ def _no_device(tmp_path, monkeypatch):
         raise InputError("this machine has no audio output device")
 
     monkeypatch.setattr("lmdm.cli.performance.open_playout", none)
-    monkeypatch.setattr("audio_io.midi_ports.available_apis", list)
+    monkeypatch.setattr("audio_io.midi.available_apis", list)
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from audio_io import midi_events as midi
 from lmdm.cli import midi_desk
 from lmdm.cli.midi_desk import MidiDesk
-from lmdm.cli.midi_profile import ProfileStore
+from lmdm.cli.midi_profile import ProfileStore, write_profile
 from lmdm.errors import InputError
 from lmdm.live.messages import (
     BeginLearn,
@@ -30,13 +30,20 @@ from lmdm.live.messages import (
 )
 
 
-class FakeInputs:
-    """Stands for `MidiInputs`; the test calls `sink` and `lost`."""
+class FakePorts:
+    """Stands for `MidiPorts`; the test calls `sink` and `lost`."""
 
-    names, ports, devices = ("virtual",), ("keys",), ("virtual",)
+    names, sources, sinks, devices = ("virtual",), ("keys",), (), ("virtual",)
 
     def __init__(self, sink, wanted, lost):
         self.sink, self.lost = sink, lost
+        self.outputs, self.lit = {}, []
+
+    def open_output(self, name):
+        self.outputs[name] = name
+
+    def send(self, event, output):
+        self.lit.append((output, event))
 
     def close(self):
         pass
@@ -44,10 +51,11 @@ class FakeInputs:
 
 class Stage:
     def __init__(self, monkeypatch, folder):
-        monkeypatch.setattr(midi_desk, "MidiInputs", FakeInputs)
+        monkeypatch.setattr(midi_desk, "MidiPorts", FakePorts)
         self.sent, self.snapshot = [], Snapshot(density=0.5)
         self.store = ProfileStore(folder)
-        self.desk = MidiDesk(self.take, lambda: self.snapshot, store=self.store)
+        self.said = []
+        self.desk = MidiDesk(self.take, lambda: self.snapshot, folder=folder, say=self.said.append)
 
     def take(self, message):
         if isinstance(message, RecallSceneNumber):
@@ -58,7 +66,7 @@ class Stage:
 
     def play(self, *events, device="keys"):
         for event in events:
-            self.desk._inputs.sink(device, replace(event, time=time.perf_counter()))
+            self.desk._ports.sink(device, replace(event, time=time.perf_counter()))
 
     def wait(self, true):
         end = time.monotonic() + 10.0
@@ -151,7 +159,7 @@ def test_roles_and_profiles_belong_to_the_device(stage):
 
 def test_a_lost_device_lifts_its_keys(stage):
     stage.play(note(60))
-    stage.desk._inputs.lost("keys")
+    stage.desk._ports.lost("keys")
     stage.wait(lambda: NoteOff(60) in stage.messages())
 
 
@@ -167,6 +175,21 @@ def test_export_import_forget(stage, tmp_path):
     assert stage.desk.fields()["mappings"][-1].source == "cc:1:20"
 
 
+def test_a_device_that_wants_it_shows_where_its_controls_stand(stage):
+    stage.play(control(90, 0))
+    stage.wait(lambda: stage.desk.fields()["last_controller"])
+    profile = stage.store.load("keys")[0]
+    path = stage.store.folder / "lit.toml"
+    write_profile(path, replace(profile, feedback=True, mappings=()))
+    stage.desk.handle(ImportMappings(str(path)))
+    stage.desk.handle(SetMapping("cc:2:20", "set_density"))
+    stage.wait(lambda: ("keys", midi.ControlChange(0.0, 1, 20, 64)) in stage.desk._ports.lit)
+    stage.desk.observe(SetDensity(1.0))
+    stage.wait(lambda: ("keys", midi.ControlChange(0.0, 1, 20, 127)) in stage.desk._ports.lit)
+    time.sleep(0.1)
+    assert len(stage.desk._ports.lit) == 2
+
+
 def test_mistakes_are_told_and_harm_nothing(stage):
     for message in (BeginLearn("warp"), SetMapping("cc:99:1", "mute"), ForgetMapping("warp")):
         with pytest.raises(InputError):
@@ -176,13 +199,13 @@ def test_mistakes_are_told_and_harm_nothing(stage):
     assert stage.desk.fields()["learning"] == ""
     stage.play(midi.ProgramChange(0.0, 0, 9), note(60))
     stage.wait(lambda: stage.sent)
-    assert stage.desk.notices == ["there is no scene 9"]
+    assert stage.said == ["there is no scene 9"]
     assert not stage.desk.handle(SetDensity(0.5))
 
 
 def test_one_clock_is_followed_at_a_time(stage):
     for number in range(48):
         at = number * 0.5 / 24
-        stage.desk._inputs.sink("keys", midi.Clock(at))
-        stage.desk._inputs.sink("drums", midi.Clock(at + 0.003))
+        stage.desk._ports.sink("keys", midi.Clock(at))
+        stage.desk._ports.sink("drums", midi.Clock(at + 0.003))
     assert stage.desk.clock.bpm == pytest.approx(120.0)

@@ -260,3 +260,20 @@ def test_sde_from_the_very_end_of_a_straight_path_is_refused(schedule: Schedule)
     assert torch.isfinite(sample(denoiser, schedule, [1.0, 0.9], Euler(), x)).all()
     with pytest.raises(SingularTimeError, match="begin a little earlier"):
         sample(denoiser, schedule, [1.0, 0.9], Euler(1.0), x, noise=lambda like: like)
+
+
+@pytest.mark.parametrize("schedule", [RectifiedFlow(), Cosine()])
+def test_walks_may_begin_where_there_is_nothing_but_noise(schedule: Schedule) -> None:
+    """At alpha = 0 lambda is -inf; with v every solver but EDM's leaves from there, and arrives."""
+    times = grid.uniform_t(schedule, 200)
+    denoiser = DATA.denoiser(schedule, Kind.V)
+    x = random(200, 1, seed=1)
+    exact = DATA.flow(x, 1.0, 0.0, schedule)
+    for solver in (Euler(), Heun(), DDIM(), DPMpp2M()):
+        assert (sample(denoiser, schedule, times, solver, x) - exact).abs().max() < 0.05, solver
+    for solver in (DDIM(eta=1.0), DDPM(), PingPong()):
+        noise = lambda like: random(*like.shape, seed=2)  # noqa: E731
+        end = sample(denoiser, schedule, times, solver, x, noise=noise)
+        assert torch.isfinite(end).all(), solver
+    with pytest.raises(SingularTimeError, match="begin a little earlier"):
+        sample(denoiser, schedule, times, EDMHeun(), x)

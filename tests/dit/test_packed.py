@@ -7,6 +7,7 @@ import torch
 
 from lmdm.dit.model import DiT
 from lmdm.dit.packed import packable, packed
+from lmdm.dit.quantized import QuantizedLinear, quantizable
 from lmdm.stream.block_stream import BlockConditions, BlockStream
 from lmdm.stream.config import StreamConfig
 from tests.laws.network import LOCAL, TEXT, random, small_dit
@@ -60,7 +61,28 @@ def test_packing_draws_no_random_numbers() -> None:
     assert torch.equal(torch.get_rng_state(), expected)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.skipif(not packable(small_dit().bfloat16()), reason="this CPU computes no bfloat16")
+@pytest.mark.parametrize("frames", [1, 3, 40])
+def test_packed_bfloat16_is_as_near_as_plain_bfloat16(frames: int) -> None:
+    exact = velocity(single_precision(), frames)
+    half = small_dit().bfloat16()
+    plain, twin = (velocity(each, frames).float() for each in (half, packed(half, tokens=8)))
+    off = [float((each - exact).square().mean().sqrt()) for each in (plain, twin)]
+    assert off[1] <= 1.5 * off[0] < 0.1 * float(exact.square().mean().sqrt())
+
+
+@pytest.mark.skipif(not quantizable(), reason="this torch multiplies no 8-bit matrices")
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("frames", [1, 40])
+def test_eight_bits_are_near(frames: int, half: bool) -> None:
+    dit = small_dit().to(torch.bfloat16 if half else torch.float32)
+    exact = velocity(single_precision(), frames)
+    near = velocity(packed(dit, 8, QuantizedLinear), frames).float()
+    share = (near - exact).square().mean().sqrt() / exact.square().mean().sqrt()
+    assert 0.0 < share < 0.1
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 def test_other_precisions_stay_as_they_are(dtype: torch.dtype) -> None:
     dit = small_dit().to(dtype)
     assert packed(dit, tokens=8) is dit

@@ -16,29 +16,13 @@ from lmdm.diffusion.samplers import sample
 from lmdm.errors import InputError
 from lmdm.stream.context import Context
 from lmdm.stream.strategies import Rows, base_outpainting_network
+from tests.formats.golden.checkpoint import DESCRIBED, HERE, Tensors, tensors_of, write
 from tests.formats.golden.weights import drawn
 
-HERE = Path(__file__).parent / "golden"
 GOLDEN = load_file(HERE / "stable_audio.safetensors")
-DESCRIBED = json.loads((HERE / "stable_audio.json").read_text())
 MODELS = tuple(DESCRIBED)
 VALUES = [-3.0, 0.0, 11.5, 256.0, 300.0]
 EXACT = 1e-5
-
-Tensors = dict[str, torch.Tensor]
-
-
-def tensors_of(name: str) -> Tensors:
-    shapes = DESCRIBED[name]["shapes"]
-    return {key: torch.from_numpy(drawn(key, tuple(shape))) for key, shape in shapes.items()}
-
-
-def write(folder: Path, config: dict[str, Any], tensors: Tensors) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "model_config.json").write_text(json.dumps(config))
-    packed = {key: value.contiguous() for key, value in tensors.items()}
-    save_file(packed, folder / "model.safetensors")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +177,7 @@ def test_fine_tunes_bring_their_context_stem(extra: int, local: int, tmp_path: P
     assert torch.equal(model.dit.to_input_add_embed.weight, stem)
     assert model.stream_config.strategy == "encoder-decoder"
     assert model.stream_config.absent_context == "zeros"
+    assert model.stream_config.accompaniment == (local == 9)
 
 
 def test_a_base_model_plays_by_outpainting(models: dict[str, checkpoints.Model]) -> None:

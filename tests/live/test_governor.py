@@ -33,11 +33,18 @@ def test_a_slow_machine_gives_up_before_the_sound_runs_out():
     assert governor.words(4) == "2 steps instead of 4: the engine needs 98 % of its time"
 
 
-def test_a_starved_lead_is_noticed_though_blocks_are_quick():
+def test_a_lead_that_does_not_come_back_is_noticed():
     governor = Governor()
     run(governor, lambda level: 0.3, 5.0)
-    assert governor.decide(100.0, 0.3, 0.2, 1.5) == 1
+    assert governor.decide(100.0, 0.8, 0.2, 1.5) == 0
+    assert governor.decide(101.5, 0.8, 0.2, 1.5) == 1
     assert "200 ms" in governor.reason
+
+
+def test_sound_taken_back_by_controls_is_no_danger_to_a_quick_engine():
+    governor = Governor()
+    run(governor, lambda level: 0.3, 5.0)
+    assert [governor.decide(100.0 + n, 0.3, 0.1, 1.5) for n in range(10)] == [0] * 10
 
 
 def test_a_lead_that_was_never_there_is_no_danger():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from lmdm.live.messages import (
     Message,
     NoteOff,
     NoteOn,
+    PrimeFromBars,
     ResetContext,
     Resume,
     SetBeat,
@@ -29,6 +31,7 @@ from lmdm.live.messages import (
     SetSteps,
     SetTempo,
     Sustain,
+    UndoBars,
 )
 from lmdm.live.session import Session, UnsoundError
 
@@ -188,6 +191,30 @@ def test_blocks_that_are_not_finite_are_made_again_without_context(model, monkey
     )
     with pytest.raises(UnsoundError, match="not finite"):
         session.next_block()
+
+
+@pytest.mark.parametrize("message", [UndoBars(1), UndoBars(3), PrimeFromBars(2)], ids=str)
+@pytest.mark.parametrize("blocks", [0, 1, 3, 12, 30])
+def test_going_back_is_possible_at_any_time(model, message, blocks):
+    """At the very beginning as well, and twice over."""
+    session = Session(model, replace(PROMPTS, bpm=300.0))
+    if blocks:
+        sound(session, blocks)
+    for _ in range(2):
+        session.apply(message)
+        assert np.isfinite(sound(session, 3)).all()
+
+
+def test_undone_music_goes_on_from_the_beginning_of_its_bar(model):
+    session = Session(model, replace(PROMPTS, bpm=300.0))
+    sound(session, 12)  # 2.2 s: two bars and three quarters of the third
+    session.apply(SetChord((0, 4, 7)))
+    sound(session, 1)
+    session.apply(UndoBars(1))
+    at = session.position
+    sound(session, 1)
+    assert session.clock.beat(at) == pytest.approx(4.0)
+    assert session.controls.chord is None
 
 
 def test_primed_music_starts_at_sample_0_after_the_given_sound(model):

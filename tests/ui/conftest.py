@@ -64,7 +64,7 @@ def dressed(qapp):
 def panel(qtbot, dressed):
     made = Panel()
     made.stage = Stage(made.control, lambda: made.snapshot, clock=lambda: made.now)
-    made.window = MainWindow(made.stage)
+    made.window = MainWindow(made.stage, clock=lambda: made.now)
     qtbot.addWidget(made.window)
     made.window.show()
     made.show(status="playing", prompts=PROMPTS, heard=44100)

@@ -61,8 +61,8 @@ def test_letters_play_chords(panel, qtbot):
 
 
 def test_letters_play_whatever_control_has_the_focus(panel, qtbot):
-    panel.window.macros.guidance.setFocus()
-    qtbot.keyClick(panel.window.macros.guidance, Qt.Key.Key_W)
+    panel.window.macros.shape.guidance.setFocus()
+    qtbot.keyClick(panel.window.macros.shape.guidance, Qt.Key.Key_W)
     assert panel.took() == [NoteOn(61), NoteOff(61)]
 
 

@@ -12,7 +12,7 @@ from PyQt6.QtGui import QColor
 
 from ui import theme
 from ui.hearing import Hearing
-from ui.sound_view import heat_table
+from ui.sound_picture import heat_table
 from ui.spectrogram import (
     HIGHEST_HZ,
     HOP,
@@ -22,7 +22,6 @@ from ui.spectrogram import (
     WaveformColumns,
 )
 from ui.status_line import fitted
-from ui.tap import PAUSE_SECONDS, TapTempo
 from ui.words import seconds_words
 
 
@@ -66,21 +65,6 @@ def test_hearing_gives_each_sample_once_and_never_grows():
     for index in range(100):
         hearing.hear(np.full((2, 2), index, np.float32), index)
     assert len(hearing.take()) == 8
-
-
-@given(st.floats(30.0, 300.0))
-def test_even_taps_give_their_tempo(bpm):
-    tap = TapTempo()
-    found = [tap.tap(index * 60.0 / bpm) for index in range(6)]
-    assert found[0] is None
-    assert found[-1] == pytest.approx(bpm, abs=0.051)
-
-
-def test_a_pause_begins_a_new_count_and_one_hasty_tap_does_no_harm():
-    tap = TapTempo()
-    times = [0.0, 0.5, 1.0, 1.5, 1.7, 2.5, 3.0]
-    assert [tap.tap(time) for time in times][-1] == 120.0
-    assert tap.tap(3.0 + PAUSE_SECONDS + 0.1) is None
 
 
 def test_seconds_are_told_like_a_clock():

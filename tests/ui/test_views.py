@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
-from PyQt6.QtCore import QEvent, QObject, Qt
-from PyQt6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QLineEdit, QWidget
+from dataclasses import replace
 
-from lmdm.live.messages import InputError, Latency, SetGuidance
+import numpy as np
+import pytest
+from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QLineEdit,
+    QScrollBar,
+    QWidget,
+)
+
+from lmdm.errors import InputError
+from lmdm.live.messages import Landed, Latency, SetGuidance, Snapshot
 from ui.hearing import Hearing
 from ui.main_window import MainWindow
 from ui.stage import Stage
@@ -16,12 +27,12 @@ def test_values_are_shown(panel):
     panel.show(guidance=4.4, steps=11, bpm=81.0, drums=False, notes_mode="follow", seed=99,
                gain_db=-6.0, loudness_db=-20.0, chord=(0, 4), sustain=True)  # fmt: skip
     window = panel.window
-    assert window.macros.guidance.number == 4.4
-    assert window.macros.steps.number == 11
-    assert window.macros.loudness.number == -20.0
-    assert window.macros.drums.value is False
-    assert window.macros.notes.value == "follow"
-    assert window.macros.seed.value() == 99
+    assert window.macros.shape.guidance.number == 4.4
+    assert window.macros.chance.steps.number == 11
+    assert window.macros.shape.loudness.number == -20.0
+    assert window.macros.shape.drums.value is False
+    assert window.macros.shape.notes.value == "follow"
+    assert window.macros.chance.seed.value() == 99
     assert window.transport.tempo.value() == 81.0
     assert window.output.gain.number == -6.0
     assert window.output.reading.text() == "−6.0 dB"
@@ -33,7 +44,7 @@ def test_values_are_shown(panel):
 
 def test_a_value_beyond_the_dial_is_still_told(panel):
     panel.show(steps=40)
-    assert panel.window.macros.steps.number == 40
+    assert panel.window.macros.chance.steps.number == 40
     assert panel.took() == []
 
 
@@ -44,7 +55,7 @@ def test_prompts_and_their_shares_are_shown(panel):
     assert [pad.share.text() for pad in pads] == ["25 %", "75 %", "0 %"]
     panel.show(prompts=(("a", 1.0), ("b", 3.0)), blend=0.4)
     assert [pad.share.text() for pad in panel.window.prompts.pads] == ["60 %", "40 %"]
-    assert panel.window.blend.point == (0.4, 0.5)
+    assert panel.window.blend.point == pytest.approx((0.4, 0.5))
 
 
 def test_heard_notes_are_marked(panel):
@@ -109,22 +120,22 @@ def test_meters_hold_clip_until_clicked(panel, qtbot):
 def test_recording_time_counts_what_was_heard(panel):
     panel.show(recording="takes/1", heard=44100)
     panel.show(heard=44100 * 76)
-    assert panel.window.safety.record.text() == "■ 1:15"
+    assert panel.window.safety.record.text() == "1:15"
     panel.show(recording="")
-    assert panel.window.safety.record.text() == "● Record"
+    assert panel.window.safety.record.text() == "Record"
 
 
 def test_the_banner_comes_and_goes_with_the_engines_trouble(panel):
     banner = panel.window.banner
     assert banner.text == ""
     panel.show(status="restarting", text="a new engine is starting")
-    assert banner.text == "a new engine is starting"
+    assert banner.text == "A new engine is starting"
     banner.dismiss.click()
     panel.show(underruns=3)
     assert banner.text == ""  # dismissed is dismissed
     panel.show(status="playing", text="")
     panel.show(status="failed", text="the weights are damaged")
-    assert banner.text == "the weights are damaged"
+    assert banner.text == "The weights are damaged"
     panel.show(status="playing", text="")
     assert banner.text == ""
 
@@ -133,7 +144,7 @@ def test_the_banner_counts_what_repeats_and_keeps_it_until_dismissed(panel):
     panel.fault = InputError("guidance cannot be set now")
     for _ in range(3):
         panel.stage.send(SetGuidance(2.0))
-    assert panel.window.banner.text == "guidance cannot be set now (×3)"
+    assert panel.window.banner.text == "Guidance cannot be set now (×3)"
     panel.fault = None
     panel.show(underruns=1)
     assert panel.window.banner.text
@@ -141,22 +152,31 @@ def test_the_banner_counts_what_repeats_and_keeps_it_until_dismissed(panel):
     assert panel.window.banner.text == ""
 
 
+def sends_nothing(window: MainWindow, widget: QWidget) -> bool:
+    """Whether a control acts on the panel only, and so has no lane."""
+    row = window.key_row
+    own = (window.lock, window.menu_button, row.octave_up, row.octave_down, row.softer, row.louder)
+    places = (window.banner, window.tour, window.help, window.learn_card)
+    return (
+        widget in own
+        or widget.objectName() == "tab"
+        or any(place.isAncestorOf(widget) for place in places)
+    )
+
+
 def test_every_control_has_a_name_a_tooltip_and_its_lane(panel):
     kinds = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QLineEdit)
     found = 0
     for widget in panel.window.findChildren(QWidget):
-        inner = isinstance(widget.parent(), QAbstractSpinBox)
+        inner = isinstance(widget.parent(), QAbstractSpinBox) or isinstance(widget, QScrollBar)
         if not isinstance(widget, kinds) or inner:
             continue
         found += 1
         assert widget.accessibleName(), widget
         assert widget.toolTip(), widget.accessibleName()
-        own = (panel.window.banner.dismiss, panel.window.key_row.octave_up,
-               panel.window.key_row.octave_down, panel.window.key_row.softer,
-               panel.window.key_row.louder)  # fmt: skip
-        if widget not in own:  # these send nothing
+        if not sends_nothing(panel.window, widget):
             assert "Lane:" in widget.toolTip(), widget.accessibleName()
-    assert found > 40
+    assert found > 80
 
 
 def test_focus_goes_round_from_top_to_bottom(panel):
@@ -177,7 +197,7 @@ def test_focus_goes_round_from_top_to_bottom(panel):
         window.prompts.pads[0].weight,
         window.prompts.pads[1].text,
         window.blend,
-        window.macros.guidance,
+        window.macros.shape.guidance,
         window.output.gain,
         window.key_row.sustain,
         window.keys,
@@ -215,20 +235,36 @@ def test_nothing_is_repainted_while_nothing_changes(panel, qapp):
     assert paints.count > 0
 
 
-def test_sound_scrolls_and_marks_what_was_changed(qtbot, qapp):
-    hearing = Hearing()
-    stage = Stage(lambda message: None, lambda: None)
+def listening(qtbot) -> tuple[Hearing, Stage, MainWindow, list[Snapshot]]:
+    """A window that hears, and the list whose last snapshot it is shown."""
+    hearing, shown = Hearing(), [Snapshot(status="playing", heard=44100)]
+    stage = Stage(lambda message: None, lambda: shown[-1])
     window = MainWindow(stage, hearing.take)
     qtbot.addWidget(window)
     window.show()
     stage.tick()
+    return hearing, stage, window, shown
+
+
+def test_sound_is_drawn(qtbot):
+    hearing, stage, window, _ = listening(qtbot)
     before = window.sound.grab().toImage()
     noise = np.random.default_rng(0).standard_normal((44100, 2)).astype(np.float32) * 0.3
     hearing.hear(noise, 0)
-    stage.send(SetGuidance(2.0))
-    stage.tick()
-    assert len(window.sound.marks) == 1
+    for _ in range(3):  # the sound is asked for every third frame
+        stage.tick()
     assert window.sound.grab().toImage() != before
+
+
+def test_changes_are_marked_where_they_landed_and_once(qtbot):
+    _, stage, window, shown = listening(qtbot)
+    landed = (Landed("set_guidance", "2", 44100 + 22050, 310.0),)
+    for heard in (44100, 48000):  # the engine tells the newest landings again and again
+        shown.append(replace(shown[-1], heard=heard, landed=landed))
+        stage.tick()
+    (mark,) = window.sound.timeline.marks
+    assert (mark.lane, mark.words) == ("block", "guidance 2")
+    assert mark.column - window.sound.timeline.head == pytest.approx(30, abs=1)  # half a second
 
 
 def test_every_view_paints_at_small_and_large_sizes(panel, qapp):

@@ -25,7 +25,7 @@ from training.checkpoint import State, bare, under, whole_weights
 from training.data.examples import Examples, ExampleSource, joined
 from training.data.pieces import open_pieces
 from training.data.shards import read_manifest
-from training.engine import OptimizerConfig, Rows, generator_of, row_noise, seed_of
+from training.engine import Rows, generator_of, row_noise, seed_of
 from training.run import Run, open_config
 
 
@@ -123,10 +123,10 @@ class ArcForcingTrainer:
             engine.checkpointed_layers(generator)
             engine.checkpointed_layers(discriminator)
         average = copy.deepcopy(generator.dit).eval() if config.ema else None
-        self.generator, players = engine.prepare(
-            accelerator, config.engine, generator, {"generator": (config.optimizer, generator)}
-        )
-        plans: dict[str, tuple[OptimizerConfig, nn.Module]] = {
+        plans: dict[str, tuple[engine.OptimizerConfig, nn.Module]]
+        plans = {"generator": (config.optimizer, generator)}
+        self.generator, players = engine.prepare(accelerator, config.engine, generator, plans)
+        plans = {
             "discriminator": (judge.optimizer, discriminator),
             "warmup": (judge.warmup, discriminator.backbone),
         }

@@ -39,7 +39,7 @@ class SetupDialog(QDialog):
         column.setContentsMargins(16, 12, 16, 12)
         column.addWidget(self.tabs)
         line = self.fontMetrics().height()
-        self.resize(QSize(round(40 * line), round(29 * line)))
+        self.resize(QSize(round(40 * line), round(33 * line)))
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 (Qt's name)
         """Devices and models are looked for again, and shown as they are now."""

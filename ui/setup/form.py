@@ -23,7 +23,9 @@ class Form(QWidget):
         label = QLabel(name)
         label.setObjectName("quiet")
         label.setBuddy(control)
-        self._grid.addWidget(label, self._row, 0, Qt.AlignmentFlag.AlignRight)
+        tall = isinstance(control, QLabel)  # its words may take several lines
+        place = Qt.AlignmentFlag.AlignTop if tall else Qt.AlignmentFlag.AlignVCenter
+        self._grid.addWidget(label, self._row, 0, Qt.AlignmentFlag.AlignRight | place)
         self._grid.addWidget(control, self._row, 1)
         self._row += 1
 

@@ -14,7 +14,7 @@ from ui.stage import Stage
 
 CHANNELS = 16
 COLUMNS = 4
-ROLE_WORDS = {"melody": "Melody", "chords": "Chords", "drums": "Drums gate", "off": "Off"}
+ROLE_WORDS = {"melody": "Melody", "chords": "Chords", "drums": "Drums", "off": "Off"}
 
 
 class MidiPage(Form):
@@ -24,11 +24,14 @@ class MidiPage(Form):
         super().__init__()
         self._stage = stage
         self.input: Picker[str] = Picker(
-            "MIDI input", "Your keyboard or controller. It may be unplugged and comes back.", ()
+            "MIDI input",
+            "Your keyboard or controller. It may be unplugged and comes back.",
+            (),
+            "instant",
         )
         self.input.chosen.connect(lambda port: stage.send(m.SelectMidiInput(port)))
         self.output: Picker[str] = Picker(
-            "MIDI output", "Where clock and the controller's lights are sent.", ()
+            "MIDI output", "Where clock and the controller's lights are sent.", (), "instant"
         )
         self.output.chosen.connect(lambda port: stage.send(m.SelectMidiOutput(port)))
         self.add("Input", self.input)
@@ -45,10 +48,12 @@ class MidiPage(Form):
                 f"Channel {channel}",
                 "What notes on this channel do: play, set the harmony, let drums in, or nothing.",
                 tuple((ROLE_WORDS[each], each) for each in m.CHANNEL_ROLES),
+                "instant",
             )
             role.chosen.connect(
                 lambda chosen, channel=channel: stage.send(m.SetChannelRole(channel, chosen))
             )
+            role.setMinimumContentsLength(3)
             self.roles.append(role)
             row, column = divmod(channel - 1, COLUMNS)
             number = QLabel(str(channel))

@@ -61,6 +61,8 @@ def in_words(message: Message) -> str:
     >>> in_words(NoteOn(60)), in_words(SetPrompts((("choir", 1.0),)))
     ('60 100', 'choir 1')
     """
+    if getattr(message, "scene", ""):
+        return str(message.scene)  # type: ignore[attr-defined]
     words = " ".join(_words(getattr(message, each.name)) for each in fields(message))
     return words if len(words) <= 60 else words[:59] + "…"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lmdm.cli import options as shared
+from lmdm.cli.bench.timing import milliseconds, peak_memory_mb
 
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
@@ -22,10 +22,8 @@ STEPS = (1, 2, 4, 8)
 WARM_UP = 2  # turns that are not counted
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the subcommands."""
-    figures = parser.add_subparsers(dest="figure", metavar="engine", required=True)
-    engine = figures.add_parser("engine", help="generation and decoding, by strategy and steps")
+def add_arguments(engine: argparse.ArgumentParser) -> None:
+    """Declares the options."""
     shared.add_model(engine)
     engine.add_argument(
         "--steps",
@@ -53,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
     threads = torch_threads(options.threads)
     torch.set_num_threads(threads)
-    model = load(options.model)
+    model = load(options.model, precision=options.precision)
     report = measure(model, options.steps, options.blocks, options.guidance)
     report["threads"] = threads
     if options.json:
@@ -73,16 +71,17 @@ def measure(model: Model, steps: list[int], blocks: int, guidance: float) -> dic
     """
     config = model.stream_config
     block_ms = 1000.0 * config.block_frames * model.codec.frame_samples / model.codec.sample_rate
-    streams = {strategy: _stream(model, strategy, guidance) for strategy in STRATEGIES}
+    able = STRATEGIES if model.dit.config.routed else STRATEGIES[:1]
+    streams = {strategy: _stream(model, strategy, guidance) for strategy in able}
     decode = _decoding(model)
     times: dict[tuple[str, int], list[float]] = {}
     decode_times: list[float] = []
     for turn in range(WARM_UP + blocks):
         heard = turn >= WARM_UP
         for (strategy, stream), count in product(streams.items(), steps):
-            taken = _milliseconds(partial(stream, count))
+            taken = milliseconds(partial(stream, count))
             times.setdefault((strategy, count), []).extend([taken] * heard)
-        decode_times.extend([_milliseconds(decode)] * heard)
+        decode_times.extend([milliseconds(decode)] * heard)
     decode_ms = median(decode_times)
     rows = [
         {
@@ -119,10 +118,12 @@ def _stream(model: Model, strategy: str, guidance: float) -> Callable[[int], obj
     stream = BlockStream(model.dit, config, seed=0)
     noise = torch.Generator().manual_seed(0)
     text = model.text_encoder.dim if model.text_encoder is not None else 0
+    tokens = getattr(model.text_encoder, "tokens", 1)
     local = model.conditioning.channels if model.conditioning is not None else 0
     conditions = BlockConditions(
-        text_tokens=torch.randn(1, text, generator=noise) if text else None,
+        text_tokens=torch.randn(tokens, text, generator=noise) if text else None,
         local=torch.zeros(local, config.block_frames) if local else None,
+        global_condition=model.global_condition,
         guidance=guidance,
     )
     channels = model.codec.latent_channels
@@ -139,32 +140,15 @@ def _decoding(model: Model) -> Callable[[], object]:
     """A function that decodes one more block."""
     import torch
 
-    from lmdm.codec.streaming import StreamingDecoder
+    from lmdm.codec.streaming import streaming_decoder
 
-    decoder = StreamingDecoder(model.codec)
+    decoder = streaming_decoder(model.codec, model.decoder_dtype)
     latents = torch.randn(
         model.codec.latent_channels,
         model.stream_config.block_frames,
         generator=torch.Generator().manual_seed(0),
     )
     return lambda: decoder.decode(latents)
-
-
-def _milliseconds(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return 1000.0 * (time.perf_counter() - begun)
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in MiB; 0 where that is unknown."""
-    try:
-        import resource
-        import sys
-    except ImportError:  # Windows
-        return 0.0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024.0 * 1024.0) if sys.platform == "darwin" else peak / 1024.0
 
 
 def _print(report: dict[str, Any]) -> None:

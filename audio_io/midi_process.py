@@ -1,0 +1,246 @@
+"""The process that owns the MIDI ports: RtMidi lives and dies here, never in the main process.
+
+Two reasons. A JACK server that dies takes RtMidi's clients along, with a segmentation fault when
+they are closed; here that costs a process, which the main one starts again. And events are stamped
+in a process that does nothing else, so that a clock's ticks do not wait for the interpreter lock.
+
+To the main process go events, `EVENT` (device, time, bytes), and JSON states; from it come JSON
+commands: `select` (an input by name), `open` (an output by name), `send` (bytes to an output).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import threading
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+from audio_io.device_process import settle
+from audio_io.midi_ports import (
+    CLIENT_NAME,
+    NO_MIDI,
+    MidiPort,
+    PortList,
+    available_apis,
+    device_name,
+    find_port,
+    is_hardware,
+    jack_died,
+    open_client,
+    rtmidi_module,
+)
+
+SCAN_SECONDS = 0.4  # between two looks for what was plugged or pulled
+EVENT = struct.Struct("<Bd")  # number of the input, perf_counter seconds; the MIDI bytes follow
+MOST_INPUTS = 100  # an event's first byte is below that of a JSON text, 123
+SERVER_DIED = 3  # exit status
+_DIRECTIONS: tuple[Any, Any] = ("input", "output")
+OUTPUT_CLIENT, DEVICE_CLIENT = f"{CLIENT_NAME} out", f"{CLIENT_NAME} device"
+VIRTUAL_IN, VIRTUAL_OUT = f"{CLIENT_NAME}:in", f"{OUTPUT_CLIENT}:out"
+
+
+def serve(pipe: Connection, wanted: str | None, outputs: tuple[str, ...]) -> None:
+    """Process: opens our virtual port, the devices there are, the input wanted and the outputs."""
+    settle()
+    ports = _Ports(pipe, wanted, outputs)
+    ports.say(problem=ports.complaint())
+    while True:
+        deadline = time.monotonic() + SCAN_SECONDS
+        while (left := deadline - time.monotonic()) > 0.0:
+            try:
+                if pipe.poll(left):
+                    ports.obey(json.loads(pipe.recv_bytes()))
+            except (EOFError, OSError):  # the main process is gone
+                os._exit(0)
+        ports.scan()
+
+
+class _Input:
+    """One open input: a number for the wire, the port, and what it is called."""
+
+    def __init__(self, number: int, client: Any, port: MidiPort, device: str) -> None:
+        self.number, self.client, self.port, self.device = number, client, port, device
+
+
+class _Ports:
+    """Everything that is open.
+
+    Threads: one owner; RtMidi's threads write events into the pipe, which a lock keeps whole.
+    """
+
+    def __init__(self, pipe: Connection, wanted: str | None, outputs: tuple[str, ...]) -> None:
+        self._pipe, self._lock = pipe, threading.Lock()
+        self._wanted, self._wanted_outputs = wanted, list(outputs)
+        self._lists: dict[tuple[str, str], PortList] = {}
+        self._numbers = 0
+        self._inputs: dict[str, _Input] = {}  # "virtual" or the port's name
+        self._outputs: dict[str, tuple[Any, str]] = {}  # name asked for -> client, port
+        self._sources: list[MidiPort] = []  # that could be listened to
+        self._sinks: list[MidiPort] = []  # that could be sent to
+        self._said: dict[str, Any] = {}
+        self._look()
+        self._reconcile()
+
+    def complaint(self) -> str:
+        """Why the port wanted is not open; empty if it is, or if none was wanted."""
+        if self._wanted is None:
+            nothing = not self._inputs and not available_apis()
+            return NO_MIDI if nothing else ""
+        if any(self._is_wanted(each.port.name) for each in self._inputs.values()):
+            return ""
+        if not available_apis():
+            return NO_MIDI
+        names = "; ".join(port.name for port in self._sources)
+        return (
+            f"no MIDI input port {self._wanted!r}: "
+            f"choose one of {names or 'none (no port is there)'}"
+        )
+
+    def obey(self, command: dict[str, Any]) -> None:
+        """Does what the main process asks."""
+        match command:
+            case {"send": name, "bytes": message}:
+                client, _ = self._outputs.get(name, (None, ""))
+                if client is not None:
+                    with contextlib.suppress(rtmidi_module().RtMidiError):
+                        client.send_message(message)
+            case {"select": name}:
+                former, self._wanted = self._wanted, name or None
+                self._look()
+                if name and find_port(name, [port.name for port in self._sources]) is None:
+                    problem, self._wanted = self.complaint(), former
+                    self.say(problem)
+                else:
+                    self._reconcile()
+                    self.say(self.complaint())
+            case {"open": name}:
+                if name not in self._wanted_outputs:
+                    self._wanted_outputs.append(name)
+                self._reconcile()
+                self.say()
+
+    def scan(self) -> None:
+        """Looks for what was plugged and pulled."""
+        self._look()
+        self._reconcile()
+        self.say()
+
+    def say(self, problem: str | None = None) -> None:
+        """Tells the main process how things are, if they are not as before, or it has asked."""
+        state = {
+            "inputs": [[e.number, e.port.name, e.device] for e in self._inputs.values()],
+            "outputs": {name: port for name, (_, port) in self._outputs.items()},
+            "sources": [port.name for port in self._sources],
+            "sinks": [port.name for port in self._sinks],
+        }
+        if state != self._said or problem is not None:
+            self._said = state
+            self._write(json.dumps(state | ({} if problem is None else {"problem": problem})))
+
+    def _write(self, message: str | bytes) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            self._pipe.send_bytes(message.encode() if isinstance(message, str) else message)
+
+    def _look(self) -> None:
+        if jack_died.is_set():
+            os._exit(SERVER_DIED)  # before anything touches a client of the dead server
+        self._sources, self._sinks = [], []
+        for api in available_apis():
+            listers = [self._lists.setdefault((api, d), PortList(api, d)) for d in _DIRECTIONS]
+            sources, sinks = (lister.names() for lister in listers)
+            self._sources += [MidiPort(api, n) for n in sources if not n.startswith(CLIENT_NAME)]
+            self._sinks += [MidiPort(api, n) for n in sinks if not n.startswith(CLIENT_NAME)]
+
+    def _is_wanted(self, name: str) -> bool:
+        return self._wanted is not None and find_port(self._wanted, [name]) is not None
+
+    def _reconcile(self) -> None:
+        """Opens what is there and wanted, closes what left or is wanted no more."""
+        present = {port.name: port for port in self._sources}
+        chosen = find_port(self._wanted, list(present)) if self._wanted is not None else None
+        named = list(present)[chosen] if chosen is not None else ""
+        keep = {n for n, port in present.items() if n == named or is_hardware(port)}
+        for name in [n for n in self._inputs if n != "virtual" and n not in keep]:
+            _shut(self._inputs.pop(name).client)
+        for name in sorted(keep - self._inputs.keys()):
+            self._open_input(name, present[name])
+        if "virtual" not in self._inputs:
+            for api in available_apis():
+                if api != "winmm" and self._open_input("virtual", MidiPort(api, "")):
+                    break
+        self._reconcile_outputs()
+
+    def _reconcile_outputs(self) -> None:
+        present = [port.name for port in self._sinks]
+        for name, (client, port) in list(self._outputs.items()):
+            if port != VIRTUAL_OUT and port not in present:
+                _shut(client)
+                del self._outputs[name]
+        for name in self._wanted_outputs:
+            if name not in self._outputs:
+                self._open_output(name)
+
+    def _open_input(self, name: str, port: MidiPort) -> bool:
+        client_name = CLIENT_NAME if name == "virtual" else DEVICE_CLIENT
+        client = open_client(port.api, "input", client_name)
+        if client is None:
+            return False
+        try:
+            if name == "virtual":
+                client.open_virtual_port("in")
+                port = MidiPort(port.api, VIRTUAL_IN)
+            else:
+                client.open_port(client.get_ports().index(port.name), "in")
+        except (rtmidi_module().RtMidiError, ValueError):
+            client.delete()
+            return False
+        number = self._numbers = (self._numbers + 1) % MOST_INPUTS
+        device = "virtual" if name == "virtual" else device_name(port)
+        self._inputs[name] = _Input(number, client, port, device)
+        self.say()  # who it is, before what it says
+        client.ignore_types(sysex=True, timing=False, active_sense=True)
+        client.set_callback(
+            lambda message, _: self._write(
+                EVENT.pack(number, time.perf_counter()) + bytes(message[0])
+            )
+        )
+        return True
+
+    def _open_output(self, name: str) -> None:
+        """An output by (part of a) name; the empty name is a virtual port."""
+        if not name:
+            for api in available_apis():
+                client = open_client(api, "output", OUTPUT_CLIENT) if api != "winmm" else None
+                if client is not None:
+                    client.open_virtual_port("out")
+                    self._outputs[name] = (client, VIRTUAL_OUT)
+                    return
+            return
+        index = find_port(name, [port.name for port in self._sinks])
+        index = self._by_device(name) if index is None else index
+        if index is None:
+            return
+        port = self._sinks[index]
+        client = open_client(port.api, "output", DEVICE_CLIENT)
+        if client is None:
+            return
+        try:
+            client.open_port(client.get_ports().index(port.name), "out")
+        except (rtmidi_module().RtMidiError, ValueError):
+            client.delete()
+            return
+        self._outputs[name] = (client, port.name)
+
+    def _by_device(self, name: str) -> int | None:
+        names = [device_name(port) for port in self._sinks]
+        return names.index(name) if name in names else None
+
+
+def _shut(client: Any) -> None:
+    with contextlib.suppress(rtmidi_module().RtMidiError):
+        client.close_port()
+        client.delete()

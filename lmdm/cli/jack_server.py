@@ -1,0 +1,63 @@
+"""A JACK server of our own with a dummy driver: real callbacks and cables without hardware."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from types import TracebackType
+
+from lmdm.errors import InputError
+
+
+class JackServer:
+    """`jackd -d dummy` under a name of its own, which this process and its children use.
+
+    A context manager. Threads: none.
+    """
+
+    def __init__(self, rate: int = 48000, period: int = 256) -> None:
+        """Raises InputError where JACK is not installed."""
+        if shutil.which("jackd") is None or shutil.which("jack_connect") is None:
+            raise InputError("this needs JACK: install jackd2 (Debian: apt install jackd2)")
+        self.name = f"lmdmbench{os.getpid()}"
+        self._command = ["jackd", "-n", self.name, "-d", "dummy", "-r", str(rate), "-p"]
+        self._command += [str(period), "-C", "2", "-P", "2"]
+        self._before = os.environ.get("JACK_DEFAULT_SERVER")
+
+    def __enter__(self) -> JackServer:
+        os.environ["JACK_DEFAULT_SERVER"] = self.name
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(self._command, stdout=quiet, stderr=quiet)
+        self.ports("system:playback_1")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.wait(10.0)
+        if self._before is None:
+            os.environ.pop("JACK_DEFAULT_SERVER", None)
+        else:
+            os.environ["JACK_DEFAULT_SERVER"] = self._before
+
+    def ports(self, part: str, count: int = 1, patience: float = 20.0) -> list[str]:
+        """The ports whose names contain `part`, once there are `count` of them."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            listed = subprocess.run(["jack_lsp"], capture_output=True, text=True, check=False)
+            found = sorted(name for name in listed.stdout.split("\n") if part in name)
+            if len(found) >= count:
+                return found
+            time.sleep(0.1)
+        raise RuntimeError(f"JACK shows no port {part!r}")
+
+    def connect(self, source: str, destination: str, on: bool = True) -> None:
+        """Plugs a cable, or pulls it."""
+        tool = "jack_connect" if on else "jack_disconnect"
+        subprocess.run([tool, source, destination], capture_output=True, check=False)

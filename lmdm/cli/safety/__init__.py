@@ -1,0 +1,26 @@
+"""`lmdm safety`: forgetting an identity, finding memorised prompts."""
+
+from __future__ import annotations
+
+import argparse
+
+from lmdm.cli.safety import memorization, piu
+
+TOOLS = {
+    "piu": (piu, "forget an identity of an identity-conditioned model, and prove it"),
+    "memorization": (memorization, "find prompts that a model replays from its training set"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the tools."""
+    tools = parser.add_subparsers(dest="tool", metavar="|".join(TOOLS), required=True)
+    for name, (module, summary) in TOOLS.items():
+        tool = tools.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        module.add_arguments(tool)
+        tool.set_defaults(run_tool=module.run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs one tool's action."""
+    return int(options.run_tool(options))

@@ -1,0 +1,120 @@
+"""Takes of a performance: begun and ended at any time, the log reaching back to its beginning."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from lmdm.cli.take_recorder import TakeRecorder
+from lmdm.live.take import Applied, Held, TakeHeader, new_take_folder
+
+BYTES_A_SECOND = 44100 * 2 * 3 * 1.01  # 24 bits, stereo, and the log
+
+
+class Takes:
+    """Everything that happened, and the take that is recorded now.
+
+    Threads: the output thread calls `hear` and `held`, the supervisor's `applied` and `remarked`;
+    the rest may be called from any thread.
+    """
+
+    def __init__(self, settle: Callable[[], None]) -> None:
+        """`settle` has every control told to `applied` that was heard by now."""
+        self._settle = settle
+        self._history: list[Applied | Held] = []
+        self._lock = threading.Lock()
+        self._take: TakeRecorder | None = None
+        self.last = ""  # the folder of the newest take
+
+    @property
+    def folder(self) -> str:
+        """Of the take that is recorded now; empty when none."""
+        take = self._take
+        return str(take.folder) if take is not None else ""
+
+    @property
+    def error(self) -> str:
+        """Why recording stopped; empty when it did not."""
+        take = self._take
+        return (take.error or "") if take is not None else ""
+
+    def start(self, folder: Path | None, header: TakeHeader) -> None:
+        """Ends the present take and begins one. Raises InputError if the folder cannot be used."""
+        self.stop()
+        made = new_take_folder(folder)
+        with self._lock:
+            self._take = TakeRecorder(made, header, self._history)
+        self.last = str(made)
+
+    def stop(self) -> None:
+        """Ends the present take, if there is one."""
+        take = self._take
+        if take is None:
+            return
+        take.end()
+        self._settle()  # what was heard up to there is in the log
+        with self._lock:
+            self._take = None
+        take.close()
+
+    def hear(self, pcm: np.ndarray, position: int) -> None:
+        """A piece of the stream [n, 2]."""
+        take = self._take
+        if take is not None:
+            take.hear(pcm, position)
+
+    def applied(self, entry: Applied) -> None:
+        """A control that took effect."""
+        with self._lock:
+            self._history.append(entry)
+            take = self._take
+        if take is not None:
+            take.applied(entry)
+
+    def held(self, position: int, samples: int) -> None:
+        """The last bars looped from `position` on for `samples`."""
+        with self._lock:
+            last = self._history[-1] if self._history else None
+            if isinstance(last, Held) and last.sample + last.samples == position:
+                self._history[-1] = Held(last.sample, last.samples + samples)
+            else:
+                self._history.append(Held(position, samples))
+            take = self._take
+        if take is not None:
+            take.held(position, samples)
+
+    def remarked(self, position: int, text: str) -> None:
+        """Something worth telling in the log."""
+        take = self._take
+        if take is not None:
+            take.remark(position, text)
+
+    def disk_seconds(self) -> float | None:
+        """How long the disk lasts; None while nothing is recorded, or where that is unknown."""
+        take = self._take
+        if take is None:
+            return None
+        try:
+            return shutil.disk_usage(take.folder).free / BYTES_A_SECOND
+        except OSError:
+            return None
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes the samples."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": ".".join(map(str, sys.version_info[:3])), "platform": sys.platform}
+    for name in ("lmdm-live", "torch", "numpy", "onnxruntime"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "from source"
+    found["cores"] = str(os.cpu_count())
+    return found

@@ -1,0 +1,164 @@
+"""What the video commands share: options, progress, the report, the training loop's command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmdm.cli import options as shared
+from lmdm.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """--seed."""
+    parser.add_argument("--seed", type=shared.whole(0, 2**31 - 1), default=0, metavar="S")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """--device, --dtype: of a diffusers pipeline."""
+    parser.add_argument("--device", default="cpu", metavar="D", help="of a real model (cpu)")
+    parser.add_argument(
+        "--dtype", default="float32", choices=("float32", "bfloat16", "float16"),
+        help="of a real model's weights (float32)",
+    )  # fmt: skip
+
+
+def add_report(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """--report, --json, --quiet."""
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", default=None if default is None else Path(default),
+        help=f"JSON report ({default or 'beside the output'})",
+    )  # fmt: skip
+    shared.add_json(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def report_path(options: argparse.Namespace) -> Path:
+    """Where the report goes: --report, or beside --out as OUT.report.json."""
+    path: Path = options.report or options.out.with_suffix(".report.json")
+    if path.suffix.lower() != ".json":
+        raise InputError(f"the report {path} must end in .json")
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {path.parent} does not exist; make it first")
+    return path
+
+
+def check_folder(path: Path) -> Path:
+    """Makes a folder for outputs; raises InputError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise InputError(f"the folder {path} cannot be made: {problem.strerror}") from None
+    return path
+
+
+def read_json(path: Path, what: str) -> Any:
+    """A JSON file of the user's.
+
+    Raises:
+        InputError: it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise InputError(f"the {what} {path} cannot be read: {problem.strerror}") from None
+    except ValueError as problem:
+        raise InputError(f"the {what} {path} is not JSON: {problem}") from None
+
+
+def tell(options: argparse.Namespace, report: Mapping[str, Any], lines: Iterable[str]) -> None:
+    """Prints one JSON object, or lines for people."""
+    if options.json:
+        print(json.dumps(report, default=str))
+    else:
+        print("\n".join(lines))
+
+
+def warn(message: str) -> None:
+    """One line on the error stream, for what is done but perhaps not as wished."""
+    print(f"lmdm: {message}", file=sys.stderr)
+
+
+def progress(total: int, what: str, quiet: bool, start: int = 0) -> Any:
+    """A progress bar on the terminal; silent elsewhere."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total, initial=start, desc=what, disable=quiet or not sys.stderr.isatty(),
+    )  # fmt: skip
+
+
+def one_thread_a_core(threads: int = 0) -> None:
+    """Sets torch's threads as the other commands do."""
+    import torch
+
+    from lmdm.live.engine import torch_threads
+
+    torch.set_num_threads(torch_threads(threads))
+
+
+def add_training(parser: argparse.ArgumentParser, steps: int) -> None:
+    """--out, --steps, --rate, --seconds and the rest of a training command."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model's folder")
+    parser.add_argument("--steps", type=shared.whole(1, 10**7), default=steps, metavar="N")
+    parser.add_argument("--rate", type=shared.number(0, 1), default=2e-3, metavar="R")
+    parser.add_argument(
+        "--seconds", type=shared.duration, metavar="S",
+        help="stop after so long; the same command goes on from there",
+    )  # fmt: skip
+    add_seed(parser)
+    shared.add_json(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def train(
+    options: argparse.Namespace,
+    network: nn.Module,
+    loss_of: Callable[[nn.Module, int], Tensor],
+    finish: Callable[[], dict[str, Any]],
+    name: str = "",
+) -> int:
+    """Fits a network in DIR, going on from what is there; `finish` saves it and gives figures.
+
+    name: of one of several networks that are trained in the same folder.
+    """
+    from lmdm.video.fitting import FitConfig, fit
+    from lmdm.video.report import write_report
+
+    folder = check_folder(options.out)
+    config = FitConfig(steps=options.steps, rate=options.rate)
+    begun, losses, done = time.perf_counter(), [], 0
+    walk: Iterator[tuple[int, float]] = fit(
+        network, loss_of, config, folder / f"{name or 'network'}.training.safetensors"
+    )
+    with progress(options.steps, "training", options.quiet) as bar:
+        for done, loss in walk:
+            losses.append(loss)
+            bar.update(done - bar.n)
+            bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}")
+            out_of_time = (
+                options.seconds is not None and time.perf_counter() - begun > options.seconds
+            )
+            if out_of_time and done < options.steps:
+                walk.close()  # type: ignore[attr-defined]
+                tell(options, {"steps": done, "finished": False}, [f"{done} steps; to be gone on"])
+                return 0
+    recent = losses[-50:]
+    report = {
+        "steps": options.steps,
+        "finished": True,
+        "loss": sum(recent) / len(recent) if recent else None,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "seconds": round(time.perf_counter() - begun, 1),
+    } | finish()
+    write_report(folder / (f"{name}.report.json" if name else "report.json"), report)
+    tell(options, report, [f"{folder}: {report['parameters']} parameters, {options.steps} steps"])
+    return 0

@@ -1,0 +1,1 @@
+"""Uniform-state discrete diffusion ("Uniform Diffusion Models Revisited", arXiv 2605.22765)."""

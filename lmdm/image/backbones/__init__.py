@@ -1,0 +1,1 @@
+"""Frozen vision backbones, all behind one protocol; `registry.load` finds one by name or path."""

@@ -1,0 +1,62 @@
+"""Configuration as data: JSON that maps to frozen dataclasses, unknown keys refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lmdm.errors import InputError
+from lmdm.weights import write_beside
+
+Config = TypeVar("Config")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; raises InputError if there is none."""
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing") from None
+    except (OSError, ValueError) as problem:
+        raise InputError(f"{path} cannot be read as JSON: {problem}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no JSON object")
+    return values
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes an object beside `path` and renames it."""
+    document = json.dumps(values, indent=2) + "\n"
+    write_beside(path, lambda part: part.write_text(document))
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes what a killed process had half written beside its files (see `write_beside`)."""
+    for part in folder.rglob("*.part"):
+        part.unlink(missing_ok=True)
+
+
+def from_dict(kind: type[Config], values: Mapping[str, Any], place: str) -> Config:
+    """A frozen dataclass from plain values; lists become tuples.
+
+    Raises:
+        InputError: a key is unknown or missing, or a value is of the wrong type.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise InputError(f"{place} has unknown key {unknown[0]!r}; known: {', '.join(fields)}")
+    try:
+        return kind(
+            **{
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in values.items()
+            }
+        )
+    except (TypeError, ValueError) as problem:
+        if isinstance(problem, InputError):
+            raise
+        raise InputError(f"{place}: {problem}") from None

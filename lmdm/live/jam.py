@@ -1,0 +1,167 @@
+"""Live input in the engine: what was played, placed in the stream's time, for the model to hear.
+
+Sample n of the input's ring was played to stream position n + offset, latencies taken out. For a
+block at position P the jam mode asks for another stretch of it:
+
+    context   what was played up to P + t_f, as the newest block of the model's context
+    delay     what was played from P - D on, to be made anew (generative delay)
+    sketch    nothing: its pitches become notes, its level loudness, as it comes
+
+The model has no accompaniment channels, so in `context` it hears the input as if it had played it
+itself; with t_f (future visibility) in whole beats it is in time. All that the model hears becomes
+a control message, so a take holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from lmdm.live import wire
+from lmdm.live.messages import HearInput, Message, NoteOff, NoteOn, SetLoudness
+from lmdm.live.pitch import WINDOW, level_db, pitches
+from lmdm.live.ring import AudioRing
+
+if TYPE_CHECKING:
+    from lmdm.checkpoints import Model
+    from lmdm.live.session import Session
+
+MEMORY_SECONDS = 40.0  # the longest delay, and some
+HISTORY_FRAMES = 16  # of sound before what is encoded, for the encoder
+HEARD_DB = -55.0  # RMS below which the input is silence, and the model's own music stays
+GUARD_DB = -12.0  # RMS that input and feedback together may have in the delay
+SKETCH_SECONDS = 0.05
+LOUDNESS_STEP_DB = 2.0
+
+
+class InputTape:
+    """The newest of the live input, by stream position.
+
+    Threads: none; the engine's thread calls it.
+    """
+
+    def __init__(self, ring: AudioRing, rate: int = 44100) -> None:
+        self._ring = ring
+        self._samples = np.zeros((0, 2), np.float32)
+        self._most = round(MEMORY_SECONDS * rate)
+        self._end = ring.read_total  # ring position of the end of `_samples`
+        self.offset: int | None = None  # stream position of the ring's sample 0
+
+    def listen(self) -> None:
+        """Takes in what has come."""
+        waiting = self._ring.readable
+        if waiting:
+            pcm = self._ring.read(waiting)
+            self._samples = np.concatenate([self._samples, pcm])[-self._most :]
+            self._end += len(pcm)
+
+    @property
+    def end(self) -> int:
+        """Stream position up to which the input is known; far in the past without one."""
+        return -(2**62) if self.offset is None else self._end + self.offset
+
+    def at(self, position: int, count: int) -> np.ndarray:
+        """What was played at a stream position [count, 2]; silence where nothing is known."""
+        pcm = np.zeros((count, 2), np.float32)
+        if self.offset is None:
+            return pcm
+        first = position - (self.end - len(self._samples))
+        low, high = max(0, first), min(len(self._samples), first + count)
+        if high > low:
+            pcm[low - first : high - first] = self._samples[low:high]
+        return pcm
+
+    def newest(self, count: int) -> np.ndarray:
+        """The last `count` samples [m, 2], m <= count."""
+        return self._samples[-count:]
+
+
+class Jam:
+    """Turns the live input into control messages.
+
+    Threads: none; the engine's thread calls it.
+    """
+
+    def __init__(self, model: Model, session: Session, tape: InputTape) -> None:
+        self._model, self._session, self.tape = model, session, tape
+        self._held: tuple[int, ...] = ()
+        self._heard: tuple[int, ...] = ()  # pitches of the look before
+        self._level: float | None = None
+        self._sketched_at = float("-inf")
+        self.guard_db = 0.0  # what the feedback guard took off last
+
+    def _span(self, position: int) -> tuple[int, int] | None:
+        """First and end position of the input that a block at `position` asks for."""
+        session, controls = self._session, self._session.controls
+        beat = 60.0 * session.sample_rate / session.clock.bpm(position)
+        if controls.jam_mode == "context":
+            end = position + round(controls.future_visibility * beat)
+            return end - session.block_samples, end
+        if controls.jam_mode == "delay":
+            first = position - round(controls.delay_beats * beat)
+            return first, first + session.block_samples
+        return None
+
+    def ready(self) -> bool:
+        """Whether the input that the next block asks for has come."""
+        span = self._span(self._session.position)
+        return span is None or self.tape.offset is None or span[1] <= self.tape.end
+
+    def for_block(self, past: Callable[[int, int], np.ndarray]) -> Message | None:
+        """What the next block hears of the input; None if nothing.
+
+        past(position, count): the stream's own sound [count, 2], for the feedback.
+        """
+        session, controls = self._session, self._session.controls
+        span = self._span(session.position)
+        if span is None or self.tape.offset is None:
+            return None
+        history = HISTORY_FRAMES * session.frame_samples
+        pcm = self.tape.at(span[0] - history, history + session.block_samples)
+        if controls.jam_mode == "delay" and controls.feedback > 0.0:
+            own = past(span[0] - history, len(pcm))
+            pcm = self._guarded(pcm + np.float32(controls.feedback) * own)
+        if level_db(pcm[history:]) < HEARD_DB:
+            return None
+        with torch.inference_mode():
+            latents = self._model.codec.encode(torch.from_numpy(pcm.T.copy())[None])
+        block = latents[0, :, -session.block_frames :]
+        return HearInput(wire.text_of(block.float().cpu().numpy()))
+
+    def _guarded(self, pcm: np.ndarray) -> np.ndarray:
+        """The sound, not louder than the guard allows: what goes round cannot grow for ever."""
+        over = level_db(pcm) - GUARD_DB
+        self.guard_db = -max(0.0, over)
+        return pcm * np.float32(10.0 ** (self.guard_db / 20.0)) if over > 0.0 else pcm
+
+    def sketch(self, now: float) -> list[Message]:
+        """Notes and loudness that the newest input asks for; `now` in seconds of any clock.
+
+        A pitch must be there at two looks in a row to begin, and be gone at two to end.
+        """
+        wanted = self._session.controls.jam_mode == "sketch" and self.tape.offset is not None
+        if not wanted:
+            lifted: list[Message] = [NoteOff(pitch) for pitch in self._held]
+            self._held, self._heard, self._level = (), (), None
+            return lifted
+        if now - self._sketched_at < SKETCH_SECONDS:
+            return []
+        self._sketched_at = now
+        pcm = self.tape.newest(WINDOW)
+        sounding, level = pitches(pcm), level_db(pcm)
+        stable = {p for p in sounding if p in self._heard}
+        gone = {p for p in self._held if p not in sounding and p not in self._heard}
+        begun = sorted(stable - set(self._held))
+        velocity = int(np.clip(127 + 2 * level, 1, 127))
+        asked: list[Message] = [NoteOff(pitch) for pitch in sorted(gone)]
+        asked += [NoteOn(pitch, velocity) for pitch in begun]
+        self._held = tuple(sorted((set(self._held) - gone) | set(begun)))
+        self._heard = sounding
+        heard = level >= HEARD_DB
+        if heard and (self._level is None or abs(level - self._level) >= LOUDNESS_STEP_DB):
+            self._level = level
+            asked.append(SetLoudness(round(max(-72.0, min(0.0, level)), 1)))
+        return asked

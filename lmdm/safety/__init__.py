@@ -1,0 +1,1 @@
+"""Safety tools: forgetting an identity (`piu`), finding memorised prompts (`memorization`)."""

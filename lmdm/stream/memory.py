@@ -1,0 +1,112 @@
+"""Long-form memory: keys and values of past bars, heard again in place of the oldest context.
+
+A block-causal stream forgets what leaves its window. Here the clean keys and values of every bar's
+first statement are kept, by section and place in the phrase; when the form comes back to that place
+they stand in the oldest slots of the context (dossier WorldKV §10). So a pass has as many tokens
+with memory as without, and costs the same. Keys are kept without their rotation and turned at
+reading, since a position far in the past was never trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from lmdm.dit.cache import KVCache
+from lmdm.dit.model import DiT
+from lmdm.dit.rotary import rotate
+from lmdm.stream.config import StreamConfig
+
+MOST_BARS = 64  # of the starter 115 MB
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Keys, unrotated, and values of consecutive frames [depth, R, heads, n, head_dim]; 16 bits."""
+
+    keys: Tensor
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the form a block stands: section, bar in the phrase, bar of the piece."""
+
+    section: str
+    phrase_bar: int
+    bar: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bars by section and place in the phrase; immutable, so a snapshot is a reference.
+
+    Only the first statement of each is kept, and the oldest go when there are too many.
+    """
+
+    bars: Mapping[tuple[str, int], tuple[int, tuple[Remembered, ...]]] = field(default_factory=dict)
+
+    def after(self, place: Place, block: Remembered) -> Memory:
+        """With one more block at the end of its bar."""
+        key = (place.section, place.phrase_bar)
+        number, blocks = self.bars.get(key, (place.bar, ()))
+        if number != place.bar:  # stated before
+            return self
+        bars = {**self.bars, key: (number, (*blocks, block))}
+        while len(bars) > MOST_BARS:
+            del bars[min(bars, key=lambda each: bars[each][0])]
+        return replace(self, bars=bars)
+
+    def nearest(self, place: Place, before: int) -> tuple[int, tuple[Remembered, ...]] | None:
+        """Number and blocks of the bar most like a place, among those of its section before a bar.
+
+        Distance is that of the bars in the phrase; None where the section is new.
+        """
+        found = [
+            (abs(phrase_bar - place.phrase_bar), number, blocks)
+            for (section, phrase_bar), (number, blocks) in self.bars.items()
+            if section == place.section and number < before and blocks
+        ]
+        if not found:
+            return None
+        _, number, blocks = min(found, key=lambda each: each[:2])
+        return number, blocks
+
+
+def newest_block(dit: DiT, config: StreamConfig, cache: KVCache) -> Remembered | None:
+    """The newest block of a full cache, its keys unrotated."""
+    block = config.block_frames
+    if cache.valid < block:
+        return None
+    first = config.context_frames - block + 1
+    positions = torch.arange(first, first + block, device=cache.keys.device)
+    keys = rotate(cache.keys[:, :, :, -block:], dit.rotation(-positions))
+    return Remembered(keys.half(), cache.values[:, :, :, -block:].half())
+
+
+def windowed(blocks: tuple[Remembered, ...], end: int, count: int) -> Remembered:
+    """`count` blocks up to the `end`-th of a bar, or fewer where it has fewer."""
+    end = min(len(blocks), max(end, count))
+    chosen = blocks[max(0, end - count) : end]
+    return Remembered(
+        torch.cat([each.keys for each in chosen], dim=3),
+        torch.cat([each.values for each in chosen], dim=3),
+    )
+
+
+def recalled(dit: DiT, cache: KVCache, remembered: Remembered | None) -> KVCache:
+    """The cache with remembered frames in its oldest slots; itself where it is not yet full."""
+    if remembered is None or cache.valid < cache.context:
+        return cache
+    frames = remembered.keys.shape[3]
+    if remembered.keys.shape[1] != cache.keys.shape[1] or frames >= cache.context:
+        return cache
+    positions = torch.arange(1, frames + 1, device=cache.keys.device)
+    like = cache.key_slots
+    keys, values = like.clone(), cache.value_slots.clone()
+    keys[:, :, :, :frames] = rotate(remembered.keys.to(like), dit.rotation(positions))
+    values[:, :, :, :frames] = remembered.values.to(like)
+    return replace(cache, key_slots=keys, value_slots=values)

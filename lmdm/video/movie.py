@@ -1,0 +1,122 @@
+"""Videos in and out as files (mp4, GIF), and as pictures to look at."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lmdm.errors import InputError
+from lmdm.weights import write_beside
+
+SUFFIXES = (".mp4", ".gif")
+MOST_FRAMES = 20_000
+LONGEST_SIDE = 4096
+
+
+def check_video_path(path: Path) -> Path:
+    """Raises InputError unless a video can be written at `path`; returns it."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path} must end in {' or '.join(SUFFIXES)}")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {path.parent} does not exist; make it first")
+    return path
+
+
+def read_video(path: Path, size: tuple[int, int] | None = None) -> Tensor:
+    """A video or picture file as [3, T, H, W] float32 in -1..1; a picture has one frame.
+
+    size: (H, W) to shrink or enlarge to, by area.
+
+    Raises:
+        InputError: it cannot be read, has no frames, or is beyond all measure.
+    """
+    import imageio.v3 as iio
+
+    if not path.is_file():
+        raise InputError(f"the video {path} cannot be read: there is no such file")
+    try:
+        plugin: dict[str, Any] = {"plugin": "pyav"} if path.suffix.lower() == ".mp4" else {}
+        frames = np.stack(
+            [_rgb(frame) for frame in itertools.islice(iio.imiter(path, **plugin), MOST_FRAMES)]
+        )
+    except Exception as problem:  # each of its readers has exceptions of its own
+        words = " ".join(str(problem).split())[:120] or type(problem).__name__
+        raise InputError(f"the video {path} cannot be read: {words}") from None
+    if max(frames.shape[1:3]) > LONGEST_SIDE:
+        raise InputError(f"the video {path} is wider than {LONGEST_SIDE} pixels; shrink it first")
+    video = torch.from_numpy(frames).permute(3, 0, 1, 2).float() / 127.5 - 1
+    return video if size is None else resized(video, size)
+
+
+def _rgb(frame: np.ndarray) -> np.ndarray:
+    """Any picture of 8 bits as [H, W, 3]."""
+    if frame.dtype != np.uint8:
+        raise ValueError("its samples are not of 8 bits")
+    if frame.ndim == 2:
+        frame = frame[..., None]
+    return np.repeat(frame, 3, axis=-1) if frame.shape[-1] < 3 else frame[..., :3]
+
+
+def resized(video: Tensor, size: tuple[int, int]) -> Tensor:
+    """[3, T, H, W] at another height and width: averaged down, or interpolated up."""
+    frames = video.transpose(0, 1)
+    smaller = size[0] <= frames.shape[-2] and size[1] <= frames.shape[-1]
+    if smaller:
+        return F.interpolate(frames, size, mode="area").transpose(0, 1)
+    return F.interpolate(frames, size, mode="bilinear", align_corners=False).transpose(0, 1)
+
+
+def to_bytes(video: Tensor, zoom: int = 1) -> np.ndarray:
+    """[3, T, H, W] in -1..1 -> [T, H zoom, W zoom, 3] of 8 bits, sides even as codecs want them."""
+    pixels = ((video.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte()
+    frames = pixels.permute(1, 2, 3, 0).cpu().numpy()
+    frames = frames.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    odd = [(0, side % 2) for side in frames.shape[1:3]]
+    return np.pad(frames, [(0, 0), *odd, (0, 0)], mode="edge")
+
+
+def write_video(path: Path, video: Tensor, fps: float, zoom: int | None = None) -> None:
+    """Writes [3, T, H, W] in -1..1 to .mp4 (H.264) or .gif, beside and renamed.
+
+    zoom: enlarge pixels; None enlarges small videos so that they can be seen.
+    """
+    import imageio.v3 as iio
+
+    if zoom is None:
+        zoom = max(1, 160 // max(video.shape[-2:]))
+    frames = to_bytes(video, zoom)
+    if path.suffix.lower() == ".gif":
+        data = iio.imwrite("<bytes>", frames, extension=".gif", duration=round(1000 / fps), loop=0)
+    else:
+        data = iio.imwrite(
+            "<bytes>", frames, extension=".mp4", plugin="pyav", codec="libx264", fps=round(fps)
+        )
+    write_beside(path, lambda part: part.write_bytes(data))
+
+
+def write_strip(path: Path, videos: Sequence[Tensor], most: int = 16) -> None:
+    """A PNG with one row a video and evenly chosen frames from left to right."""
+    import imageio.v3 as iio
+
+    rows = []
+    for video in videos:
+        count = min(most, video.shape[1])
+        chosen = torch.linspace(0, video.shape[1] - 1, count).round().long()
+        zoom = max(1, 64 // max(video.shape[-2:]))
+        frames = np.pad(
+            to_bytes(video[:, chosen], zoom), [(0, 0), (1, 1), (1, 1), (0, 0)], mode="constant"
+        )
+        rows.append(np.concatenate(list(frames), axis=1))
+    width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, [(0, 0), (0, width - row.shape[1]), (0, 0)]) for row in rows]
+    data = iio.imwrite("<bytes>", np.concatenate(padded), extension=".png")
+    write_beside(path, lambda part: part.write_bytes(data))

@@ -1,0 +1,176 @@
+"""Whatever the bytes of a file are, its reader gives a value or one InputError, soon and in little
+memory: never another exception. Valid files are cut, flipped, doubled and padded at random.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import save_file
+
+from lmdm.checkpoints import STARTER, read_config
+from lmdm.cli.midi_profile import read_profile
+from lmdm.cli.options import read_scene
+from lmdm.errors import InputError
+from lmdm.formats.stable_audio import read_json
+from lmdm.image.folder import BadImage, read_image
+from lmdm.live.midi_file import read_score
+from lmdm.live.sound_file import read_sound
+from lmdm.live.take import read_take
+from lmdm.safety.memorization.region import Region
+from lmdm.safety.memorization.runs import read_prompts
+from lmdm.safety.piu.identities import load_identities, read_embeddings
+from lmdm.weights import read_header
+
+REFUSALS = (InputError, BadImage)  # a folder's bad image is listed, and the others are read
+MOST_MEMORY = 512 * 1024  # KiB that reading one small file may add to the process
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader, the name its file must have, and how to make a valid one."""
+
+    read: Callable[[Path], Any]
+    name: str
+    make: Callable[[Path], object]
+
+
+def _sound(path: Path) -> None:
+    soundfile.write(path, np.sin(np.arange(4000) / 20)[:, None].repeat(2, 1) * 0.1, 44100)
+
+
+def _score(path: Path) -> None:
+    file = mido.MidiFile()
+    track = mido.MidiTrack()
+    track.append(mido.MetaMessage("set_tempo", tempo=500_000))
+    for pitch in (60, 64, 67):
+        track.append(mido.Message("note_on", note=pitch, velocity=90, time=10))
+        track.append(mido.Message("note_off", note=pitch, time=200))
+    file.tracks.append(track)
+    file.save(path)
+
+
+def _take(path: Path) -> None:
+    header = {
+        "lmdm_take": 1, "seed": 0, "model": "starter", "model_sha256": "0" * 64,
+        "block_frames": 4, "versions": {}, "settings": {"prompts": [["piano", 1.0]]},
+    }  # fmt: skip
+    lines = [
+        header,
+        {"sample": 0, "kind": "begin"},
+        {"sample": 8192, "kind": "note_on", "pitch": 60, "velocity": 90},
+        {"kind": "end", "samples": 44100},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _picture(path: Path) -> None:
+    Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3)).save(path)
+
+
+def _region(path: Path) -> None:
+    Region(torch.ones(3, 3).double(), torch.ones(3, 3).double(), {"steps": 3}, 9).save(path)
+
+
+def _identities(path: Path) -> None:
+    eye = torch.eye(4, dtype=torch.float64)
+    save_file({"embeddings": eye, "labels": torch.arange(4), "centroids": eye.clone()}, path)
+
+
+SCENE = 'prompts = ["felt piano:0.7", "choir:0.3"]\nguidance = 2.0\nbpm = 96\n'
+PROFILE = '[[mapping]]\nsource = "cc:1:21"\ntarget = "set_guidance"\n'
+
+READERS = {
+    "weights": Reader(read_header, "x.safetensors", lambda p: save_file({"a": torch.ones(3)}, p)),
+    "model config": Reader(
+        lambda p: read_config(p.parent),
+        "config.json",
+        lambda p: p.write_bytes((STARTER / "config.json").read_bytes()),
+    ),
+    "foreign config": Reader(read_json, "model_config.json", lambda p: p.write_text('{"a": 1}')),
+    "scene": Reader(read_scene, "scene.toml", lambda p: p.write_text(SCENE)),
+    "MIDI profile": Reader(read_profile, "profile.toml", lambda p: p.write_text(PROFILE)),
+    "MIDI file": Reader(read_score, "song.mid", _score),
+    "WAV": Reader(read_sound, "sound.wav", _sound),
+    "FLAC": Reader(read_sound, "sound.flac", _sound),
+    "take": Reader(lambda p: read_take(p.parent), "log.jsonl", _take),
+    "PNG": Reader(lambda p: read_image(p, 16), "picture.png", _picture),
+    "JPEG": Reader(lambda p: read_image(p, 16), "picture.jpg", _picture),
+    "WebP": Reader(lambda p: read_image(p, 16), "picture.webp", _picture),
+    "region": Reader(Region.load, "region.safetensors", _region),
+    "identities": Reader(load_identities, "people.safetensors", _identities),
+    "embeddings": Reader(read_embeddings, "e.npy", lambda p: np.save(p, np.eye(3))),
+    "prompts": Reader(read_prompts, "prompts.txt", lambda p: p.write_text("a\nb\n")),
+}
+
+
+@st.composite
+def damage(draw: st.DrawFn) -> Callable[[bytes], bytes]:
+    """A function from the bytes of a good file to those of a bad one."""
+    kind = draw(st.sampled_from(["cut", "flip", "insert", "repeat", "number", "any"]))
+    place, count = draw(st.floats(0, 1)), draw(st.integers(1, 8))
+    noise = draw(st.binary(min_size=count, max_size=64))
+    huge = draw(st.sampled_from([0, 1, 0x7F, 0xFF, 2**31 - 1, 2**32 - 1]))
+
+    def damaged(good: bytes) -> bytes:
+        at = int(place * len(good))
+        if kind == "cut":
+            return good[:at]
+        if kind == "flip":
+            return good[:at] + noise + good[at + len(noise) :]
+        if kind == "insert":
+            return good[:at] + noise + good[at:]
+        if kind == "repeat":
+            return good[:at] + good[at:] * min(count, 3)
+        if kind == "number":
+            return good[:at] + struct.pack("<I", huge) + good[at + 4 :]
+        return noise
+
+    return damaged
+
+
+@pytest.mark.parametrize("name", READERS)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(damaged=damage())
+def test_a_damaged_file_is_read_or_refused(
+    name: str, damaged: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    reader = READERS[name]
+    path = tmp_path / reader.name
+    reader.make(path)
+    reader.read(path)  # the good one
+    path.write_bytes(damaged(path.read_bytes()))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    said = "read"
+    try:
+        reader.read(path)
+    except REFUSALS as refused:
+        said = str(refused).strip()
+    assert said and "\n" not in said
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_MEMORY
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_not_there_or_a_folder_is_refused(name: str, tmp_path: Path) -> None:
+    reader = READERS[name]
+    with pytest.raises(REFUSALS):
+        reader.read(tmp_path / "nowhere" / reader.name)
+    (tmp_path / reader.name).mkdir()
+    with pytest.raises(REFUSALS):
+        reader.read(tmp_path / reader.name)

@@ -1,0 +1,1 @@
+"""The small ViT that `lmdm image decq` ships as its offline backbone."""
