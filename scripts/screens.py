@@ -201,9 +201,8 @@ class Performer:
         self.picture("takes")
         takes.close()
         for child in multiprocessing.active_children():
-            if "engine" in child.name:
+            if "engine" in child.name:  # the one that plays, and the one that stands by
                 child.kill()
-                break
         yield lambda: bool(window.banner.text)
         yield self.after(0.1)
         self.picture("banner")
