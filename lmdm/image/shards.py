@@ -118,10 +118,10 @@ def _names_of(path: Path) -> tuple[list[str], dict[str, str]] | None:
         return None
     try:
         with safe_open(path, "pt") as file:
-            about = file.metadata()
+            about = json.loads(file.metadata()["pictures"])
     except SafetensorError as problem:
         raise InputError(f"{path} is damaged ({problem}); remove it and encode again") from None
-    return json.loads(about["names"]), json.loads(about["skipped"])
+    return about["names"], about["skipped"]
 
 
 def _write_shard(
@@ -162,7 +162,7 @@ def _write_shard(
     flush()
     tensors = stacked(parts, autoencoder)
     tensors = {name: value.half() if half else value for name, value in tensors.items()}
-    about = {"names": json.dumps(names), "skipped": json.dumps(skipped)}
+    about = {"pictures": json.dumps({"names": names, "skipped": skipped})}  # one key: no order
     write_beside(path, lambda part: save_file(tensors, part, about))
 
 

@@ -22,7 +22,7 @@ def test_without_the_extra_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
 def test_joining_takes_the_tempo_over_and_tempo_changes_are_shared() -> None:
     other = link.Link(133.0)
     other.enabled = True
-    time.sleep(0.2)
+    time.sleep(1.0)  # of two sessions as old as each other Link keeps either
     clock = LinkClock(90.0)
     try:
         deadline = time.monotonic() + 5.0

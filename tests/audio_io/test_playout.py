@@ -51,5 +51,5 @@ def test_overwrite_wraps_around() -> None:
     for value in range(3):
         playout.write(np.full((4, 1), value, np.float32))
     playout.overwrite(6, np.arange(10, 15, dtype=np.float32)[:, None])
-    assert playout.store[:, 0].tolist() == [12, 13, 14, 2, 1, 1, 10, 11]
+    assert playout._store[:, 0].tolist() == [12, 13, 14, 2, 1, 1, 10, 11]
     assert playout.written == 12

@@ -83,7 +83,7 @@ def test_each_block_has_the_gradient_of_its_last_step_alone(strategy: str) -> No
         rows = stream._rows(BlockConditions(begun.text, local))
         stream._generator.manual_seed(stream.seed * 1_000_003 + number)
         x = stream._noise(BLOCK)[None]
-        velocities = stream._network(rows)
+        velocities = stream._network(rows, None)
         x = sample(velocities, x, grids[-1][:-1], "ping-pong", 1.0, stream._generator)
     t = grids[-1][-2]
     block = x - t * velocities(x, t)[0]
