@@ -30,7 +30,7 @@ from lmdm.weights import write_beside
 
 SIZE = 64
 BATCH = 32
-STEPS = 1200
+STEPS = 1600
 LEARNING_RATE = 2e-3
 LARGEST_PHOTO = 512  # short side in memory
 
