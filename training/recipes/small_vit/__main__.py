@@ -31,7 +31,7 @@ from lmdm.weights import write_beside
 SIZE = 64
 BATCH = 32
 STEPS = 1600
-LEARNING_RATE = 2e-3
+LEARNING_RATE = 8e-4
 LARGEST_PHOTO = 512  # short side in memory
 
 
