@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 RATE = 48000
 REGISTRY = Path("/dev/shm/jack-shm-registry")
+_numbers = itertools.count()
 SERVERS_AT, SERVER_SIZE, MOST_SERVERS = 24, 264, 8
 
 
@@ -34,7 +36,7 @@ class JackServer:
     """`jackd -d dummy` at 48 kHz with 256-frame periods, under a name of its own."""
 
     def __init__(self) -> None:
-        self.name = f"lmdmtest{os.getpid()}"
+        self.name = f"lmdmtest{os.getpid()}-{next(_numbers)}"  # several may run at once
         self._before = os.environ.get("JACK_DEFAULT_SERVER")
         os.environ["JACK_DEFAULT_SERVER"] = self.name
         self.start()
