@@ -8,8 +8,8 @@ from pathlib import Path
 # Runs are compared bit for bit, also across processes: sums depend on the number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import pytest
+from hypothesis import settings
 
 # Tests assert no times: a busy machine must not fail them.
 settings.register_profile("lmdm", deadline=None)
