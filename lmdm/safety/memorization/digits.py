@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,12 @@ def scheduler() -> Any:
     )
 
 
+@cache
+def noising() -> Any:
+    """The same schedule, built once, for noising alone; it is never stepped."""
+    return scheduler()
+
+
 class DigitsModel:
     """A trained experiment: `config.json`, `prompts.json`, `denoiser.safetensors`, `images`."""
 
@@ -175,7 +182,7 @@ class DigitsModel:
         prompt[dropped] = len(self.prompts)
         noise = torch.randn(config.batch, 64, generator=generator)
         timestep = torch.randint(TRAINING_STEPS, (config.batch,), generator=generator)
-        noised = scheduler().add_noise(data.images[chosen], noise, timestep)
+        noised = noising().add_noise(data.images[chosen], noise, timestep)
         return nn.functional.mse_loss(self.denoiser(noised, timestep, prompt), noise)
 
     def check(self, prompts: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ class FaceModel(nn.Module):
 
     def noised(self, latents: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """Latents at a step of the noise schedule."""
-        return scheduler().add_noise(latents, noise, timestep)
+        return noising().add_noise(latents, noise, timestep)
 
     def predict(
         self, denoiser: nn.Module, latents: Tensor, timestep: Tensor, embeddings: Tensor
@@ -234,6 +235,12 @@ def scheduler() -> Any:
         clip_sample=False,
         set_alpha_to_one=True,
     )
+
+
+@cache
+def noising() -> Any:
+    """The same schedule, built once, for noising alone; it is never stepped."""
+    return scheduler()
 
 
 def train(folder: Path, config: FaceConfig, quiet: bool = False) -> FaceModel:
@@ -325,7 +332,7 @@ def _train_denoiser(model: FaceModel, folder: Path, quiet: bool) -> None:
         noise = torch.randn(clean.shape, generator=generator)
         timestep = torch.randint(TRAINING_STEPS, shape, generator=generator)
         noised = model.noised(clean, noise, timestep)
-        velocity = scheduler().get_velocity(clean, noise, timestep)
+        velocity = noising().get_velocity(clean, noise, timestep)
         predicted = model.predict(model.denoiser, noised, timestep, known[who, told])
         return nn.functional.mse_loss(predicted, velocity)
 
