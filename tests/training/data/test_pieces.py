@@ -70,7 +70,7 @@ def test_bass_is_on_around_its_notes_and_open_where_stems_are_unknown() -> None:
     bass = piece.controls(10, 70)["bass"]  # a note from frame 20 to 40, and a second around it
     assert bass.tolist() == [1.0] * 52 + [0.0] * 18
     density = piece.controls(0, 80)["density"]
-    assert density[35] == pytest.approx(np.log2(1.5 / 0.5) / 6)  # three notes in two seconds
+    assert density[30] == pytest.approx(np.log2(1.5 / 0.5) / 6)  # three notes in two seconds
 
 
 def test_every_group_is_dropped_as_often_as_asked() -> None:
