@@ -88,10 +88,18 @@ def run(pipe: Connection, values: Mapping[str, Any]) -> None:
         return
     except Exception as problem:  # the last word before this process ends
         mistake = isinstance(problem, InputError)
-        text = str(problem) if mistake else f"{type(problem).__name__}: {problem}"
+        text = str(problem) if mistake else failing(problem)
         with contextlib.suppress(OSError):
             wire.send(pipe, {"event": "failed", "text": text, "mistake": mistake})
         raise SystemExit(1) from (None if mistake else problem)
+
+
+def failing(problem: Exception) -> str:
+    """Why an engine fails, in one line for the musician."""
+    first = (str(problem).strip() or "it says no more").splitlines()[0]
+    if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
+        return f"the memory is full ({first}): close other programs, or choose a smaller model"
+    return f"{type(problem).__name__}: {first}"
 
 
 class Engine:
@@ -231,18 +239,18 @@ class Engine:
 
     def _pressing(self) -> int:
         """Samples ahead below which the next block must be made, whatever else there is to do."""
-        seconds = SPARE_SECONDS + 2 * self._horizon.generation
+        seconds = SPARE_SECONDS + self._horizon.generation + self._horizon.at_worst
         return int(seconds * self._session.sample_rate)
 
     def _extend(self) -> None:
         self._govern()
+        begun = time.perf_counter()
         if self._jam is not None and not self._session.fed:
             heard = self._jam.for_block(self._session.past)
             if heard is not None:
                 self._session.apply(heard)
-        begun = time.perf_counter()
         with contextlib.suppress(InterruptedByControl):
-            self._horizon.extend(time.perf_counter, self._look_up)
+            self._horizon.extend(time.perf_counter, self._look_up, begun)
             seconds = time.perf_counter() - begun
             self._factors.append(seconds * self._session.sample_rate / self._session.block_samples)
 

@@ -1,4 +1,4 @@
-"""`lmdm`, with the engine held at a real-time factor: `python -m tests.soak.program DRILL live …`."""
+"""`lmdm` with a held-up engine: `python -m tests.soak.program DRILL live --take …`."""
 
 from __future__ import annotations
 

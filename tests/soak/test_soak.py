@@ -16,8 +16,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -28,14 +29,14 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from lmdm.live.messages import kind_of
 from lmdm.live.take import read_take
 from tests.audio_io.jack import JackServer
-from tests.soak.memory import family, named, proportional_mb
+from tests.processes import family, named, proportional_mb
 
 pytestmark = [pytest.mark.slow, pytest.mark.jack]
 
 REAL_TIME_FACTOR = 0.7
 PROMPTS = ("felt piano", "church choir", "string ensemble", "chiptune", "ambient pads", "breakbeat")
 FLOODED = ("set_blend", "set_gain", "set_guidance")  # what CC 1, 7 and 74 move
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 10.0
 WARM_UP_SHARE = 0.2  # of the time; the rest is where memory must be flat
 FLAT = 0.02
 
@@ -57,9 +58,14 @@ class Osc:
             builder.add_arg(each)
         self._socket.sendto(builder.build().dgram, self._to)
 
-    def subscribe(self) -> None:
-        """Asks for the state."""
-        self.send("subscribe", self._socket.getsockname()[1])
+    def look(self) -> dict[str, Any]:
+        """The state now. It is subscribed to for a moment only: this is not what is tested."""
+        port = self._socket.getsockname()[1]
+        self.send("subscribe", port)
+        time.sleep(0.25)
+        self.send("unsubscribe", port)
+        self.listen()
+        return self.state
 
     def listen(self) -> None:
         """Takes in what came."""
@@ -88,11 +94,14 @@ def test_nothing_runs_dry_and_memory_is_flat(
     jack: JackServer, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     seconds = 60.0 * float(request.config.getoption("--minutes"))
+    write = _writer(request.config.getoption("--figures"))
     (tmp_path / "throttle").write_text(str(REAL_TIME_FACTOR))
     port = _free_port()
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
         environment[name] = str(tmp_path / "home")
+    (tmp_path / "panel.json").write_text('{"tour_seen": true}')
+    environment["LMDM_CONFIG"] = str(tmp_path)
     options = ["--seconds", f"{seconds + 30:.0f}", "--take", str(tmp_path / "take"), "--json"]
     options += ["--audio-device", "system", "--input", "system", "--osc", str(port), "--fresh"]
     program = subprocess.Popen(
@@ -102,8 +111,8 @@ def test_nothing_runs_dry_and_memory_is_flat(
     others: list[subprocess.Popen] = []
     try:
         osc = _playing(jack, port)
-        others = _cables(jack)
-        looks = _watch(program.pid, osc, seconds)
+        others = [*_cables(jack), _witness(tmp_path / "stalls")]
+        looks = _watch(program.pid, osc, seconds, write)
     finally:
         for each in others:
             each.kill()
@@ -113,9 +122,9 @@ def test_nothing_runs_dry_and_memory_is_flat(
     report = _report(looks, json.loads(said.splitlines()[-1]), seconds)
     asked = Counter(kind_of(type(each.message)) for each in read_take(tmp_path / "take").controls)
     report["controls"] = {kind: asked[kind] for kind in (*FLOODED, "set_prompts")}
-    log = request.config.getoption("--figures")
-    if log:
-        Path(log).write_text(json.dumps({**report, "looks": looks}, indent=1) + "\n")
+    stalls = [float(line.split()[1]) for line in (tmp_path / "stalls").read_text().splitlines()]
+    report["machine_stalls_ms"] = {"longest": max(stalls), "median": median(stalls)}
+    write(report)
     print(json.dumps(report, indent=1))
     assert report["underruns"] == 0
     assert report["restarts"] == 0
@@ -124,6 +133,19 @@ def test_nothing_runs_dry_and_memory_is_flat(
     assert abs(report["memory_drift"]) <= FLAT
     with soundfile.SoundFile(tmp_path / "take" / "take.wav") as take:
         assert take.frames / take.samplerate == pytest.approx(report["seconds"], abs=1.0)
+
+
+def _writer(path: str) -> Callable[[object], None]:
+    """Writes an object a line to a file, so that a soak can be watched; nowhere without a path."""
+    if not path:
+        return lambda _: None
+    Path(path).write_text("")
+
+    def write(entry: object) -> None:
+        with open(path, "a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    return write
 
 
 def _free_port() -> int:
@@ -136,10 +158,8 @@ def _playing(jack: JackServer, port: int) -> Osc:
     """Waits until sound is heard."""
     osc = Osc(port)
     for _ in range(600):
-        osc.subscribe()
-        time.sleep(0.2)
-        osc.listen()
-        if osc.state.get("status") == "playing" and osc.state.get("heard", 0) > 44100:
+        state = osc.look()
+        if state.get("status") == "playing" and state.get("heard", 0) > 44100:
             return osc
     raise AssertionError(f"it does not play: {osc.state.get('status')}, {osc.state.get('text')}")
 
@@ -157,8 +177,14 @@ def _cables(jack: JackServer) -> list[subprocess.Popen]:
     return [flood, ticks]
 
 
-def _watch(pid: int, osc: Osc, seconds: float) -> list[dict[str, Any]]:
-    """Changes the prompts each second and looks at everything each five."""
+def _witness(file: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "tests.soak.witness", str(file)])
+
+
+def _watch(
+    pid: int, osc: Osc, seconds: float, write: Callable[[object], None]
+) -> list[dict[str, Any]]:
+    """Changes the prompts each second and looks at everything each ten."""
     osc.send("set_jam_mode", "context")
     looks: list[dict[str, Any]] = []
     begun = time.monotonic()
@@ -169,15 +195,22 @@ def _watch(pid: int, osc: Osc, seconds: float) -> list[dict[str, Any]]:
         turn += 1
         if now >= looked:
             looked += LOOK_SECONDS
-            osc.listen()
-            looks.append(_look(pid, osc.state, now))
-        osc.listen()
+            looks.append(_look(pid, osc.look(), now))
+            write(looks[-1])
         time.sleep(max(0.0, begun + turn - time.monotonic()))
     return looks
 
 
 def _look(pid: int, state: dict[str, Any], now: float) -> dict[str, Any]:
-    names = ("underruns", "lead_ms", "real_time_factor", "governor", "heard", "input_device", "text")
+    names = (
+        "underruns",
+        "lead_ms",
+        "real_time_factor",
+        "governor",
+        "heard",
+        "input_device",
+        "text",
+    )
     memory = [(named(each), round(proportional_mb(each), 1)) for each in family(pid)]
     load = os.getloadavg()[0]
     told = {name: state.get(name) for name in names}
@@ -188,15 +221,14 @@ def _look(pid: int, state: dict[str, Any], now: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _report(
-    looks: list[dict[str, Any]], ended: dict[str, Any], seconds: float
-) -> dict[str, Any]:
+def _report(looks: list[dict[str, Any]], ended: dict[str, Any], seconds: float) -> dict[str, Any]:
     flat = [each["memory_mb"] for each in looks if each["seconds"] >= WARM_UP_SHARE * seconds]
     quarter = max(1, len(flat) // 4)
     first, last = (sum(part) / len(part) for part in (flat[:quarter], flat[-quarter:]))
     return {
         "seconds": ended["seconds"],
         "underruns": ended["underruns"],
+        "dropouts": ended["dropouts"],
         "restarts": ended["restarts"],
         "device": ended["device"],
         "real_time_factor": ended["real_time_factor"],
