@@ -109,6 +109,8 @@ def train(
     step's.
     """
     main, log = accelerator.is_main_process, folder / "log.jsonl"
+    if main:
+        log.touch()
 
     def after(step: int, figures: Figures) -> None:
         due = step % checkpoint_every == 0 or step == plan.steps
