@@ -84,6 +84,7 @@ class Horizon:
         self._ahead: deque[_Ahead] = deque()
         self.safe = 0  # stream position before which nothing is taken back any more
         self._later: list[Placed] = []  # act in the next block
+        self._newest = 0  # frame in which the newest control acts: none acts before an earlier one
         self._seconds: deque[float] = deque(maxlen=LONG_RECENT)  # of making one block
 
     # --- figures --------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ class Horizon:
     def _change(self, controls: Controls, first: int, clock: Clock) -> bool:
         """Places controls from `first` on; False if that came too late."""
         session = self._session
-        first = min(first, session.position)
+        first = min(max(first, self._newest), session.position)
         asked = [(number, quantised(message, session.controls)) for number, message in controls]
         waits = [self._wait(message, first) for _, message in asked]
         placed = [
@@ -204,6 +205,7 @@ class Horizon:
         if not taken:
             self._apply(asked, waits, first)
             self._later += placed
+            self._newest = first
             return True
         begun = clock()
         former = session.snapshot()
@@ -222,6 +224,7 @@ class Horizon:
             session.restore(former)
             return False
         self._ahead = deque([*kept, new])
+        self._newest = first
         return True
 
     def _wait(self, message: Message, first: int) -> tuple[Waiting, int] | None:
