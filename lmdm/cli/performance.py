@@ -63,6 +63,7 @@ class PerformanceSettings:
     osc: tuple[str, int] | None = None  # host and port to listen on
     osc_to: tuple[str, int] | None = None  # whom the state is sent to
     home: Path | None = None  # where scenes and the session are kept; None: nowhere
+    light: str = ""  # file of a memorization light; empty: the model's own, if it has one
     rewinds: bool = True  # False: no commit horizon, to measure what it gains
     restore: bool | None = None  # go on with the kept session; None: if it broke off
 
@@ -132,6 +133,7 @@ class Performance:
             saved=saved,
             rewinds=settings.rewinds,
             input_ring=self._live_input.ring.name,
+            light=settings.light,
             input_offset=lambda: self._live_input.offset,
         )
         self.output.listen_to(self._live_input.monitor)

@@ -63,6 +63,7 @@ class EngineSettings:
     precision: str = "auto"  # of the weights, see `lmdm.checkpoints.load`
     rewinds: bool = True  # see `Horizon`
     input_ring: str = ""  # name of the live input's ring; empty: none
+    light: str = ""  # file of a memorization light; empty: the model's own, if it has one
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -124,6 +125,7 @@ class Engine:
         from lmdm.live.jam import InputTape, Jam
         from lmdm.live.listening import Listening
         from lmdm.live.session import Session
+        from lmdm.live.session_light import SessionLight
 
         torch.set_num_threads(torch_threads(settings.threads))
         self._report("loading", progress=0.5, text=f"loading the model {settings.model}")
@@ -135,6 +137,7 @@ class Engine:
         self._jam: Jam | None = None
         if settings.input_ring:
             self._jam = Jam(model, self._session, InputTape(AudioRing.attach(settings.input_ring)))
+        self._light = SessionLight.of(model, self._session, settings.light)
         self._report("loading", progress=0.8, text="warming up")
         self._warm_up()
         self._report(
@@ -271,6 +274,7 @@ class Engine:
         self, block: Block, state: Mapping[str, Any], placed: Iterable[Placed]
     ) -> None:
         waited = [at for _, at in block.waited]
+        self._light.hear(block.latents)
         self._report(
             "block",
             start=block.start,
@@ -301,4 +305,5 @@ class Engine:
             "governor_on": self._governor.on,
             "guard": self._jam.guard_db if self._jam is not None else 0.0,
             "undoable": self._session.history.depth(),
+            "memorization": self._light.verdict(),
         }

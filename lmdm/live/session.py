@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lmdm.codec.streaming import streaming_decoder
 from lmdm.conditioning.notes import NoteFrames
+from lmdm.diffusion.samplers import Velocities
 from lmdm.errors import InputError
 from lmdm.live import messages as m
 from lmdm.live import turns
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
 LEAST_TRANSFORM = 0.05  # of the way from the input to noise
+Watch = Callable[[Tensor, float, Velocities], None]
 NOTE_MEMORY_BEATS = 4.0  # in mode "auto" the notes are given for this long after the last sounded
 
 
@@ -112,6 +114,7 @@ class Session(Sizes):
         self._recollection = Recollection()
         self._pending: list[Applied] = []
         self.waiting: list[Waiting] = []
+        self.watch: Watch | None = None  # sees the passes of blocks that begin from noise alone
 
     @property
     def delay_samples(self) -> int:
@@ -122,6 +125,11 @@ class Session(Sizes):
     def position(self) -> int:
         """Stream position, in samples, at which the next block's latents begin."""
         return self.blocks * self.block_samples
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps of a block: the musician's, or the model's own, less what is saved."""
+        return economical(self.controls.steps or self.model_steps, self.controls.economy)
 
     # --- controls -------------------------------------------------------------------------------
 
@@ -272,15 +280,15 @@ class Session(Sizes):
         self.stream.block = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
-        steps = economical(controls.steps or self.model_steps, controls.economy)
         return self.stream.next_block(
             conditions,
-            steps=steps,
+            steps=self.steps,
             settled=known,
             before_step=before_step,
             source=self._source,
             strength=max(LEAST_TRANSFORM, controls.transform),
             remembered=remembered,
+            after_step=self.watch if known is None and self._source is None else None,
         )
 
     def _decoded(

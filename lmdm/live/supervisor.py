@@ -29,6 +29,7 @@ from lmdm.live.engine_process import EngineProcess
 from lmdm.live.landings import Landings
 from lmdm.live.ledger import Ledger, Report
 from lmdm.live.messages import (
+    Memorization,
     Message,
     Quit,
     Resume,
@@ -91,6 +92,7 @@ class Supervisor:
         saved: Saved | None = None,
         rewinds: bool = True,
         input_ring: str = "",
+        light: str = "",
         input_offset: Callable[[], int | None] = lambda: None,
         on_applied: Callable[[Applied], None] = ignore,
         on_remark: Callable[[int, str], None] = ignore,
@@ -115,6 +117,7 @@ class Supervisor:
             precision,
             rewinds,
             input_ring,
+            light,
         )
         self._on_applied = on_applied
         self._on_notice = on_notice
@@ -374,6 +377,7 @@ class Supervisor:
                 governor=str(values["governor"]),
                 governor_level=int(values["governor_level"]),
                 governor_on=bool(values["governor_on"]),
+                memorization=Memorization(**values["memorization"]),
                 model=self.model_name,
             )
 
