@@ -272,7 +272,8 @@ class Performance:
             case m.UndoChange() | m.RedoChange():
                 self._edit(isinstance(message, m.UndoChange))
             case m.SetBassMute(on=on):
-                self._now(m.SetHighPass(BASS_HZ if on else None))
+                if m.kind_of(m.SetBassMute) not in self.supervisor.snapshot().heard_kinds:
+                    self._now(m.SetHighPass(BASS_HZ if on else None))
                 self._to_engine(message)
             case _ if not self._scene(message):
                 self._to_engine(message)

@@ -29,6 +29,7 @@ from lmdm.live.messages import (
     Quantised,
     SetEconomy,
     SetGovernor,
+    SetJamMode,
     SetLead,
     from_dict,
     to_dict,
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 0.05
 JAM_SECONDS = 0.01  # the same while the live input is listened to
 WARM_UP_BLOCKS = 3
+GOES_ON = (
+    "this model hears no accompaniment: it goes on from what you play as if it had played it itself"
+)
 SPARE_SECONDS = 0.15  # with so much sound to spare, a control stops the block being made ahead
 
 
@@ -218,6 +222,9 @@ class Engine:
     def _heard(self, message: Message) -> list[tuple[int, Message]]:
         """The control, its file heard if it names one; none if that cannot be."""
         inner = message.change if isinstance(message, Quantised) else message
+        jams = isinstance(inner, SetJamMode) and inner.mode == "context"
+        if jams and self._jam is not None and not self._jam.accompanies:
+            self._report("notice", text=GOES_ON)
         try:
             change = self._listening.heard(inner)
         except InputError as problem:
@@ -234,6 +241,8 @@ class Engine:
 
     def _due(self) -> bool:
         self._horizon.forget()
+        if self._jam is not None:
+            self._jam.reckon(self._ring.read_total, self._pressing())
         lead = int(self._lead * self._session.sample_rate)
         room = self._ring.writable >= 2 * self._session.block_samples
         if self._jam is not None and not self._jam.ready():  # what it is to hear has not come

@@ -25,7 +25,8 @@ from lmdm.conditioning.notes import NoteFrames
 from lmdm.diffusion.samplers import Velocities
 from lmdm.errors import InputError
 from lmdm.live import messages as m
-from lmdm.live import turns
+from lmdm.live import turns, wire
+from lmdm.live.accompaniment import Accompaniment
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.glide import Glide
@@ -110,6 +111,7 @@ class Session(Sizes):
         self._last_note_beat = -1e9
         self._surplus = 0  # samples of the decoder's next sound that are not ours
         self._source: Tensor | None = None  # what the next block makes anew (generative delay)
+        self._accompaniment = Accompaniment(model)
         self._looper = Looper()
         self._recollection = Recollection()
         self._pending: list[Applied] = []
@@ -218,6 +220,7 @@ class Session(Sizes):
         )
         self._looper.remember(pcm)
         self._source = None
+        self._accompaniment.forget()
         self.blocks += 1
         self.emitted += len(pcm)
         self.clock = self.clock.since(self.position)
@@ -267,7 +270,7 @@ class Session(Sizes):
         """One pass over the block [C, o], with what stands from frame `first` on."""
         controls = self.controls
         beat = self.clock.beat(self.position + first * self.frame_samples)
-        weights = self.glide.weights(controls.weighted_prompts(), beat)
+        weights = self.glide.weights(controls.weighted_prompts(self.local_controls), beat)
         conditions = BlockConditions(
             text_tokens=self._hearing.text(weights, controls.blend_mode),
             negative_text_tokens=self._hearing.negative(controls.negative_prompt),
@@ -320,7 +323,12 @@ class Session(Sizes):
         centres = [
             self.position + (frame + 0.5) * self.frame_samples for frame in range(self.block_frames)
         ]
-        features = self._hearing.local(self.controls, notes if given else None, self.clock, centres)
+        if self._accompaniment.stem:
+            jams = self.controls.jam_mode == "context"
+            return self._accompaniment.stem_local(jams, self.stream.context.latents)
+        features = self._hearing.local(
+            self.controls, notes if given else None, self.clock, centres, self._accompaniment.frames
+        )
         return torch.zeros(0, self.block_frames) if features is None else features
 
     def _listen(self, first: int, messages: list[Applied]) -> NoteFrames:
@@ -344,10 +352,15 @@ class Session(Sizes):
 
     # --- live input and beginning from other sound ----------------------------------------------
 
-    def hear(self, latents: Tensor) -> None:
-        """Live input [C, o]: the newest block of the context, or what this block makes anew."""
+    def hear(self, message: m.HearInput) -> None:
+        """Live input: an accompaniment, or what this block makes anew, or (for a model that hears
+        no accompaniment) the newest block of the context.
+        """
+        latents = self.tensor(wire.array_of(message.latents, self.latent_channels))
         if self.controls.jam_mode == "delay":
             self._source = latents
+        elif self._accompaniment.heard:
+            self._accompaniment.hear(message, latents, self.stream)
         elif self.stream.context.frames >= self.block_frames:
             self.stream.replace_newest(latents)
 
@@ -452,6 +465,7 @@ class Session(Sizes):
         self._looper.restore(snapshot.looper)
         self._recollection.restore(snapshot.recollection)
         self._source = None
+        self._accompaniment.forget()
 
     def rewind(
         self, snapshot: SessionSnapshot, applied: list[Applied], waiting: list[Waiting]

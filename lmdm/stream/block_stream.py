@@ -262,6 +262,21 @@ class BlockStream:
         joined = torch.cat([self.context.latents[:, :-block], latents], dim=1)
         self.context = replace(self.context, latents=joined)
 
+    def hear_again(self, local: Tensor, behind: int) -> None:
+        """Other local conditions [L, n] for frames of the context that end `behind` its end.
+
+        What they say of frames before the oldest is left out. Keys and values that heard the former
+        ones are dropped, so the context is encoded anew (dossier §5, jamming).
+        """
+        _check("local conditions", local, (self.dit.config.local_channels, local.shape[-1]))
+        end = self.context.frames - behind
+        first = max(0, end - local.shape[1])
+        if end <= first:
+            return
+        heard = self.context.local.clone()
+        heard[:, first:end] = local[:, local.shape[1] - (end - first) :].to(heard)
+        self.context = Context(self.context.latents, heard)
+
     def drop_context(self, frames: int) -> None:
         """Forget the oldest frames, rounded up to whole blocks; at most all there are."""
         block = self.config.block_frames

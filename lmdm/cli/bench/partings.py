@@ -16,11 +16,11 @@ from audio_io.dc_block import DCBlock
 from lmdm.live.clock import SAMPLE_RATE
 from lmdm.live.messages import kind_of
 from lmdm.live.offline import with_holds
-from lmdm.live.session import Session
 from lmdm.live.take import Applied
 
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
+    from lmdm.live.session import Session
     from lmdm.live.take import Take
 
 CHANGED = 0.01  # of the sound's RMS: a change of -40 dB
@@ -44,6 +44,8 @@ def partings(
 
     The take must have been played with as many torch threads as there are now.
     """
+    from lmdm.live.session import Session
+
     wanted = set(kinds)
     session = Session(model, take.header.controls)
     controls = [each for each in take.controls if each.message.lane != "instant"]
