@@ -21,7 +21,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lmdm.errors import InputError
-from lmdm.live import wire
+from lmdm.live import heap, wire
 from lmdm.live.controls import Controls
 from lmdm.live.governor import Governor
 from lmdm.live.messages import (
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 0.05
 JAM_SECONDS = 0.01  # the same while the live input is listened to
 WARM_UP_BLOCKS = 3
+TIDY_SECONDS = 10.0  # between two times that free memory is given back
 SPARE_SECONDS = 0.15  # with so much sound to spare, a control stops the block being made ahead
 
 
@@ -115,6 +116,7 @@ class Engine:
         self._number = 0  # of the newest control received
         self._factors: deque[float] = deque(maxlen=32)
         self._governor = Governor()
+        self._tidied = time.perf_counter()
         self._report("loading", progress=0.1, text="loading torch")
         import torch
 
@@ -245,6 +247,9 @@ class Engine:
     def _extend(self) -> None:
         self._govern()
         begun = time.perf_counter()
+        if begun - self._tidied > TIDY_SECONDS:
+            self._tidied = begun
+            heap.give_back()
         if self._jam is not None and not self._session.fed:
             heard = self._jam.for_block(self._session.past)
             if heard is not None:
