@@ -133,6 +133,8 @@ class MidiDesk:
                 case SetChannelRole():
                     self._keep(profile.with_role(message))
                 case ExportMappings(file=file):
+                    if Path(file).exists():
+                        read_profile(Path(file))  # nothing but mappings is written over
                     write_profile(Path(file), profile)
                 case ImportMappings(file=file):
                     self._keep(replace(read_profile(Path(file)), device=self._device))
