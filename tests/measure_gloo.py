@@ -37,6 +37,6 @@ def work(rank: int, meeting: str, parameters: int) -> None:
 
 
 if __name__ == "__main__":
-    count = round(1e6 * float(sys.argv[1] if len(sys.argv) > 1 else 15.5))
+    count = round(1e6 * float(sys.argv[1] if len(sys.argv) > 1 else 17.0))
     with tempfile.TemporaryDirectory() as folder:
         mp.spawn(work, (str(Path(folder) / "meeting"), count), nprocs=2)
