@@ -353,6 +353,8 @@ class Performance:
                 case m.DeleteScene(name=name):
                     keeper.scenes.delete(name)
                 case m.SaveScenes(file=file):
+                    if Path(file).exists():
+                        SceneBank.read(Path(file))  # nothing but scenes is written over
                     keeper.scenes.write(Path(file))
                 case m.LoadScenes(file=file):
                     keeper.scenes = SceneBank.read(Path(file))

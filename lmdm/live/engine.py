@@ -170,6 +170,8 @@ class Engine:
             self._session.next_block()
             taken = time.perf_counter() - begun
         self._horizon.took(taken)
+        if self._jam is not None:
+            self._jam.warm_up()
         self._session.restore(before)
 
     def play(self) -> None:

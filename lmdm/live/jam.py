@@ -108,6 +108,13 @@ class Jam:
         self.accompanies = hears_accompaniment(model)
         self.guard_db = 0.0  # what the feedback guard took off last
 
+    def warm_up(self) -> None:
+        """Encodes silence, so that the first sound that is heard does not come late."""
+        session = self._session
+        count = HISTORY_FRAMES * session.frame_samples + session.block_samples
+        with torch.inference_mode():
+            self._model.codec.encode(torch.zeros(1, 2, count))
+
     def _span(self, position: int) -> tuple[int, int] | None:
         """First and end position of the input that a block at `position` asks for."""
         session, controls = self._session, self._session.controls
