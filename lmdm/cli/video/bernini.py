@@ -215,14 +215,15 @@ def _read_case(options: argparse.Namespace) -> None:
         odd = sorted(case.keys() - known)[0] if isinstance(case, dict) else case
         raise InputError(f"the case {options.case} has {odd!r}; its keys are {sorted(known)}")
     references = case.get("references", [])
-    texts = [case.get("task"), case.get("prompt"), case.get("source"), *references]
-    if not isinstance(references, list) or not all(x is None or isinstance(x, str) for x in texts):
-        raise InputError(f"the case {options.case}: task, prompt, source and references are texts")
+    if not isinstance(references, list) or not all(isinstance(each, str) for each in references):
+        raise InputError(f"the case {options.case}: references are a list of texts")
+    if not all(isinstance(case.get(name), str | None) for name in known - {"references"}):
+        raise InputError(f"the case {options.case}: task, prompt and source are texts")
     if case.get("task") not in (None, *TASKS):
         raise InputError(f"the case {options.case}: task is {case['task']!r}, not one of {TASKS}")
     here = options.case.parent
     options.task = options.task or case.get("task")
-    options.prompt = case.get("prompt", "") if options.prompt is None else options.prompt
+    options.prompt = (case.get("prompt") or "") if options.prompt is None else options.prompt
     if options.source is None and case.get("source"):
         options.source = here / case["source"]
     options.ref = options.ref or [here / each for each in references]

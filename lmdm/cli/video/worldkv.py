@@ -313,7 +313,10 @@ def _measured(options: argparse.Namespace) -> dict[str, Any]:
 
 def _read_report(path: Path) -> dict[str, Any]:
     report = common.read_json(path, "report")
-    if not isinstance(report, dict) or not isinstance(report.get("chunks"), list):
+    known = {"chunks": list, "latents": str, "chunk_frames": int}
+    if not isinstance(report, dict) or not all(
+        isinstance(report.get(name), kind) for name, kind in known.items()
+    ):
         raise InputError(f"{path} is no report of a WorldKV rollout")
     return report
 
