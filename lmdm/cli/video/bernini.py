@@ -97,14 +97,14 @@ def _part(options: argparse.Namespace, name: str) -> Path | None:
     return None if options.models is None else options.models / name
 
 
-def _bernini(options: argparse.Namespace) -> Bernini:
+def _bernini(options: argparse.Namespace, *, renders: bool = True) -> Bernini:
     from lmdm.video.bernini import planner, renderer, vit
     from lmdm.video.bernini.rendering import Bernini
 
     return Bernini(
         vit.load(_part(options, "vit")),
         planner.load(_part(options, "planner")),
-        renderer.load(_part(options, "renderer")),
+        renderer.load(_part(options, "renderer")) if renders else None,
     )
 
 
@@ -153,6 +153,7 @@ def _cotrain(options: argparse.Namespace) -> int:
     from lmdm.video.bernini import training
 
     folder, whole = common.check_folder(options.out), _bernini(options)
+    assert whole.renderer is not None
 
     def finish() -> dict[str, Any]:
         parts = {"vit": whole.vit, "planner": whole.planner, "renderer": whole.renderer}
@@ -374,7 +375,7 @@ def _given(path: Path | None) -> list[Path]:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from lmdm.video.bernini.evaluate import SUITE
+    from lmdm.video.bernini.evaluate import PLANNED, SUITE
     from lmdm.video.report import write_report
 
     names = options.claims or list(SUITE)
@@ -382,7 +383,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         if name not in SUITE:
             raise InputError(f"there is no claim {name!r}; the claims are {', '.join(SUITE)}")
     common.one_thread_a_core()
-    bernini = _bernini(options)
+    bernini = _bernini(options, renders=not set(names) <= set(PLANNED))
     claims = {}
     with common.progress(len(names), "claims", options.quiet) as bar:
         for name in names:
