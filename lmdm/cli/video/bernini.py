@@ -400,7 +400,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _plot(path: Path, claims: dict[str, dict[str, Any]]) -> None:
-    from lmdm.video.report import new_figure, write_figure
+    from lmdm.figures import new_figure, write_figure
 
     tables = {name: claim["rows"] for name, claim in claims.items() if "rows" in claim}
     if not tables:

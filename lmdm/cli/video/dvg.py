@@ -363,8 +363,9 @@ def _sketch(path: Path, config: BudgetConfig) -> dict[str, Any]:
 
 
 def _ablate(options: argparse.Namespace) -> int:
+    from lmdm.figures import new_figure, write_figure
     from lmdm.video.dvg import gaussian
-    from lmdm.video.report import new_figure, write_figure, write_report
+    from lmdm.video.report import write_report
 
     config = _budget(options, gaussian.SHAPE, 1)
     common.one_thread_a_core()

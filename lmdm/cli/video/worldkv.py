@@ -322,7 +322,7 @@ def _read_report(path: Path) -> dict[str, Any]:
 
 
 def _table(options: argparse.Namespace) -> dict[str, Any]:
-    from lmdm.video.report import new_figure, write_figure
+    from lmdm.figures import new_figure, write_figure
     from lmdm.video.worldkv import evaluate, ring
 
     names = options.policies or list(evaluate.POLICIES)
@@ -382,7 +382,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
 
 def _trace(options: argparse.Namespace) -> int:
-    from lmdm.video.report import new_figure, write_figure
+    from lmdm.figures import new_figure, write_figure
 
     report = _read_report(options.reports[0])
     rows: list[ChunkReport] | list[dict[str, Any]] = report["chunks"]
