@@ -18,6 +18,12 @@ settings.load_profile("lmdm")
 CONTROLS = ("notes", "beat", "chord", "loudness", "drums")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the long proofs (tests/soak, tests/faults, tests/fuzz)."""
+    parser.addoption("--minutes", type=float, default=30.0, help="how long a soak lasts (30)")
+    parser.addoption("--figures", default="", help="file that a long proof writes its figures to")
+
+
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds or leaves anything in the user's own folders."""
@@ -28,7 +34,22 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a random model of some ten thousand parameters, with text and all controls."""
+    """The folder of a random model of some ten thousand parameters, with text and five controls."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_tiny_model(folder, CONTROLS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_accompanist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with controls that the other lacks."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-accompanist"
+    save_tiny_model(folder, ("notes", "beat", "density", "brightness", "bass", "accompaniment"))
+    return folder
+
+
+def save_tiny_model(folder: Path, controls: tuple[str, ...]) -> None:
+    """Writes a random model of a few parameters."""
     import torch
 
     from lmdm.checkpoints import save
@@ -38,7 +59,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from lmdm.dit.model import DiT
     from lmdm.stream.config import StreamConfig
 
-    folder = tmp_path_factory.mktemp("models") / "tiny"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         dit = DiT(
@@ -48,7 +68,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 heads=1,
                 text_dim=384,
                 global_dim=0,
-                local_channels=LocalConditioning(CONTROLS).channels,
+                local_channels=LocalConditioning(controls).channels,
                 feedforward_multiplier=2,
                 timestep_features=16,
             )
@@ -71,5 +91,4 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.init.constant_(codec.to_partial_level.bias, -2.5)
         torch.nn.init.constant_(codec.to_noise_level.bias, -2.5)
     stream_config = StreamConfig(context_frames=16, block_frames=4, window_blocks=4, steps=2)
-    save(folder, dit=dit, codec=codec, stream_config=stream_config, controls=CONTROLS, half=False)
-    return folder
+    save(folder, dit=dit, codec=codec, stream_config=stream_config, controls=controls, half=False)

@@ -67,6 +67,9 @@ def add_controls(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=whole(0, 2**31 - 1), metavar="S")
     group.add_argument("--bpm", type=number(20, 400), metavar="BPM", help="tempo, beats a minute")
     group.add_argument("--drums", choices=("on", "off", "model"), help="model: the model decides")
+    group.add_argument("--density", type=number(0, 1), metavar="X", help="0 sparse .. 1 busy")
+    group.add_argument("--brightness", type=number(0, 1), metavar="X", help="0 dark .. 1 bright")
+    group.add_argument("--mute-bass", action="store_true", default=None, help="without bass")
     group.add_argument("--loudness", type=number(-72, 0), metavar="DB", help="of the mix, dB RMS")
     group.add_argument(
         "--notes-mode",
@@ -94,6 +97,9 @@ def controls_from(options: argparse.Namespace, defaults: dict[str, Any]) -> Cont
         ("steps", options.steps),
         ("seed", options.seed),
         ("bpm", options.bpm),
+        ("density", options.density),
+        ("brightness", options.brightness),
+        ("bass_mute", options.mute_bass),
         ("loudness_db", options.loudness),
         ("notes_mode", options.notes_mode),
     ):

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,8 @@ DEFAULT_SECONDS = 30.0
 TAIL_SECONDS = 2.0  # sound after the end of a MIDI file
 _SOURCES = ("midi", "input", "prime", "scene")
 _SETTINGS = (
-    "prompt", "blend", "guidance", "steps", "seed", "bpm", "drums", "loudness", "notes_mode",
+    "prompt", "blend", "guidance", "steps", "seed", "bpm", "drums", "density", "brightness",
+    "mute_bass", "loudness", "notes_mode", "future_visibility",
 )  # fmt: skip
 
 
@@ -45,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--midi", type=Path, metavar="FILE", help="notes and tempo to follow")
     parser.add_argument("--input", type=Path, metavar="FILE", help="sound to accompany")
+    parser.add_argument(
+        "--future-visibility",
+        type=shared.number(-8, 8),
+        metavar="BEATS",
+        help="of --input after a block's beginning that the block hears (all that sounds with it)",
+    )
     parser.add_argument("--prime", type=Path, metavar="FILE", help="sound to go on from")
     parser.add_argument(
         "--replay",
@@ -68,6 +75,7 @@ class _Plan:
     events: tuple[tuple[int, Message], ...]
     samples: int
     prime: np.ndarray | None  # [n, 2]
+    input: np.ndarray | None  # [n, 2]
     take: Take | None
 
 
@@ -96,7 +104,8 @@ def run(options: argparse.Namespace) -> int:
         session = Session(model, controls)
         if plan.prime is not None:
             session.prime(_encoded(model, plan.prime, session.context_frames))
-        pieces = _progress(_pieces(session, plan), plan.samples, options.quiet)
+        heard = _heard(options, plan, model)
+        pieces = _progress(_pieces(session, plan, heard), plan.samples, options.quiet)
     samples, peak = write_sound(options.out, pieces)
     seconds = time.perf_counter() - begun
     _tell(options, model, controls, samples, peak, seconds, facts)
@@ -124,9 +133,15 @@ def _plan(options: argparse.Namespace) -> _Plan:
     controls = shared.controls_from(options, defaults)
     samples = round((seconds or DEFAULT_SECONDS) * SAMPLE_RATE)
     prime = read_sound(options.prime) if options.prime is not None else None
+    part = None
     if options.input is not None:
-        read_sound(options.input)
-    return _Plan(options.model, controls, events, samples, prime, None)
+        part = read_sound(options.input)
+        controls = replace(controls, jam_mode="context")
+        if seconds is None:
+            samples = len(part)
+    elif options.future_visibility is not None:
+        raise InputError("--future-visibility is about the sound of --input, which is not given")
+    return _Plan(options.model, controls, events, samples, prime, part, None)
 
 
 def _replay_plan(options: argparse.Namespace) -> _Plan:
@@ -149,14 +164,20 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
     if options.steps is not None:
         take = take.with_steps(options.steps)
     model = options.model if options.model != "starter" else take.header.model
-    return _Plan(model, take.header.controls, (), samples, None, take)
+    return _Plan(model, take.header.controls, (), samples, None, None, take)
 
 
 def _check_asked(options: argparse.Namespace, plan: _Plan, model: Model) -> None:
     """Refuses what this model cannot honour, rather than leave it out in silence."""
+    from lmdm.live.accompaniment import hears_accompaniment
+
     names = model.conditioning.names if model.conditioning is not None else ()
+    wordless = model.text_encoder is None  # else these two are said in words
     asked = {
-        "accompaniment": ("--input", options.input is not None),
+        "accompaniment": ("--input", options.input is not None and not hears_accompaniment(model)),
+        "density": ("--density", options.density is not None and wordless),
+        "brightness": ("--brightness", options.brightness is not None and wordless),
+        "bass": ("--mute-bass", options.mute_bass is not None),
         "drums": ("--drums", options.drums is not None),
         "loudness": ("--loudness", options.loudness is not None),
         "notes": ("--midi", options.midi is not None),
@@ -191,13 +212,30 @@ def _encoded(model: Model, sound: np.ndarray, context_frames: int) -> Any:
         return model.codec.encode(whole)[0, :, -context_frames:]
 
 
-def _pieces(session: Session, plan: _Plan) -> Iterator[np.ndarray]:
+def _heard(
+    options: argparse.Namespace, plan: _Plan, model: Model
+) -> tuple[tuple[int, Message], ...]:
+    """What the blocks hear of the part to accompany."""
+    from lmdm.live.input_file import heard_input
+
+    if plan.input is None:
+        return ()
+    visible = model.stream_config.block_frames
+    if options.future_visibility is not None:
+        frames_a_beat = 60.0 * SAMPLE_RATE / plan.controls.bpm / model.codec.frame_samples
+        visible = round(options.future_visibility * frames_a_beat)
+    return tuple(heard_input(model, plan.input, visible, plan.samples))
+
+
+def _pieces(
+    session: Session, plan: _Plan, heard: tuple[tuple[int, Message], ...]
+) -> Iterator[np.ndarray]:
     from lmdm.cli.mastering import mastering
     from lmdm.live import offline
 
     if plan.take is not None:
         return offline.replay(session, plan.take, *mastering())
-    return offline.render(session, plan.events, plan.samples, *mastering())
+    return offline.render(session, (*plan.events, *heard), plan.samples, *mastering())
 
 
 def _progress(pieces: Iterable[np.ndarray], samples: int, quiet: bool) -> Iterator[np.ndarray]:

@@ -12,7 +12,7 @@ the same messages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -131,12 +131,12 @@ class Controls:
         tonic, mode = self.key
         return tonic, (tonic + (4 if mode == "major" else 3)) % 12, (tonic + 7) % 12
 
-    def weighted_prompts(self) -> tuple[tuple[str, float], ...]:
+    def weighted_prompts(self, heard: Collection[str] = ()) -> tuple[tuple[str, float], ...]:
         """Prompts of non-zero weight, weights summing to 1; () when there are none.
 
         On the pad the place decides; else with `blend` the two prompts around that place in the
         list share the weight; else the weights decide. The style's prompts stand beside them, and
-        macros the model has no channel for are said in words.
+        macros that are not among the local controls `heard` are said in words.
         """
         weighted = [*self._placed()]
         if self.style and self.style_weight > 0.0:
@@ -144,11 +144,11 @@ class Controls:
             whole = sum(weight for _, weight in self.style)
             share = self.style_weight * own / whole if whole > 0.0 else 0.0
             weighted += [(text, weight * share) for text, weight in self.style]
-        for less, more, amount in (
-            ("dark", "bright", self.brightness),
-            ("sparse", "busy", self.density),
+        for control, less, more, amount in (
+            ("brightness", "dark", "bright", self.brightness),
+            ("density", "sparse", "busy", self.density),
         ):
-            if amount is not None:
+            if amount is not None and control not in heard:
                 word, share = (more, 2 * amount - 1) if amount >= 0.5 else (less, 1 - 2 * amount)
                 weighted = _said(weighted, word, share)
         if self.bass_and_drums_only:

@@ -21,7 +21,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lmdm.errors import InputError
-from lmdm.live import wire
+from lmdm.live import heap, wire
 from lmdm.live.controls import Controls
 from lmdm.live.governor import Governor
 from lmdm.live.messages import (
@@ -29,6 +29,7 @@ from lmdm.live.messages import (
     Quantised,
     SetEconomy,
     SetGovernor,
+    SetJamMode,
     SetLead,
     from_dict,
     to_dict,
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 0.05
 JAM_SECONDS = 0.01  # the same while the live input is listened to
 WARM_UP_BLOCKS = 3
+GOES_ON = (
+    "this model hears no accompaniment: it goes on from what you play as if it had played it itself"
+)
+TIDY_SECONDS = 10.0  # between two times that free memory is given back
 SPARE_SECONDS = 0.15  # with so much sound to spare, a control stops the block being made ahead
 
 
@@ -63,6 +68,7 @@ class EngineSettings:
     precision: str = "auto"  # of the weights, see `lmdm.checkpoints.load`
     rewinds: bool = True  # see `Horizon`
     input_ring: str = ""  # name of the live input's ring; empty: none
+    light: str = ""  # file of a memorization light; empty: the model's own, if it has one
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -88,10 +94,18 @@ def run(pipe: Connection, values: Mapping[str, Any]) -> None:
         return
     except Exception as problem:  # the last word before this process ends
         mistake = isinstance(problem, InputError)
-        text = str(problem) if mistake else f"{type(problem).__name__}: {problem}"
+        text = str(problem) if mistake else failing(problem)
         with contextlib.suppress(OSError):
             wire.send(pipe, {"event": "failed", "text": text, "mistake": mistake})
         raise SystemExit(1) from (None if mistake else problem)
+
+
+def failing(problem: Exception) -> str:
+    """Why an engine fails, in one line for the musician."""
+    first = (str(problem).strip() or "it says no more").splitlines()[0]
+    if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
+        return f"the memory is full ({first}): close other programs, or choose a smaller model"
+    return f"{type(problem).__name__}: {first}"
 
 
 class Engine:
@@ -107,6 +121,7 @@ class Engine:
         self._number = 0  # of the newest control received
         self._factors: deque[float] = deque(maxlen=32)
         self._governor = Governor()
+        self._tidied = time.perf_counter()
         self._report("loading", progress=0.1, text="loading torch")
         import torch
 
@@ -116,6 +131,7 @@ class Engine:
         from lmdm.live.jam import InputTape, Jam
         from lmdm.live.listening import Listening
         from lmdm.live.session import Session
+        from lmdm.live.session_light import SessionLight
 
         torch.set_num_threads(torch_threads(settings.threads))
         self._report("loading", progress=0.5, text=f"loading the model {settings.model}")
@@ -127,6 +143,7 @@ class Engine:
         self._jam: Jam | None = None
         if settings.input_ring:
             self._jam = Jam(model, self._session, InputTape(AudioRing.attach(settings.input_ring)))
+        self._light = SessionLight.of(model, self._session, settings.light)
         self._report("loading", progress=0.8, text="warming up")
         self._warm_up()
         self._report(
@@ -207,6 +224,9 @@ class Engine:
     def _heard(self, message: Message) -> list[tuple[int, Message]]:
         """The control, its file heard if it names one; none if that cannot be."""
         inner = message.change if isinstance(message, Quantised) else message
+        jams = isinstance(inner, SetJamMode) and inner.mode == "context"
+        if jams and self._jam is not None and not self._jam.accompanies:
+            self._report("notice", text=GOES_ON)
         try:
             change = self._listening.heard(inner)
         except InputError as problem:
@@ -223,6 +243,8 @@ class Engine:
 
     def _due(self) -> bool:
         self._horizon.forget()
+        if self._jam is not None:
+            self._jam.reckon(self._ring.read_total, self._pressing())
         lead = int(self._lead * self._session.sample_rate)
         room = self._ring.writable >= 2 * self._session.block_samples
         if self._jam is not None and not self._jam.ready():  # what it is to hear has not come
@@ -231,18 +253,21 @@ class Engine:
 
     def _pressing(self) -> int:
         """Samples ahead below which the next block must be made, whatever else there is to do."""
-        seconds = SPARE_SECONDS + 2 * self._horizon.generation
+        seconds = SPARE_SECONDS + self._horizon.generation + self._horizon.at_worst
         return int(seconds * self._session.sample_rate)
 
     def _extend(self) -> None:
         self._govern()
+        begun = time.perf_counter()
+        if begun - self._tidied > TIDY_SECONDS:
+            self._tidied = begun
+            heap.give_back()
         if self._jam is not None and not self._session.fed:
             heard = self._jam.for_block(self._session.past)
             if heard is not None:
                 self._session.apply(heard)
-        begun = time.perf_counter()
         with contextlib.suppress(InterruptedByControl):
-            self._horizon.extend(time.perf_counter, self._look_up)
+            self._horizon.extend(time.perf_counter, self._look_up, begun)
             seconds = time.perf_counter() - begun
             self._factors.append(seconds * self._session.sample_rate / self._session.block_samples)
 
@@ -263,6 +288,7 @@ class Engine:
         self, block: Block, state: Mapping[str, Any], placed: Iterable[Placed]
     ) -> None:
         waited = [at for _, at in block.waited]
+        self._light.hear(block.latents)
         self._report(
             "block",
             start=block.start,
@@ -293,4 +319,5 @@ class Engine:
             "governor_on": self._governor.on,
             "guard": self._jam.guard_db if self._jam is not None else 0.0,
             "undoable": self._session.history.depth(),
+            "memorization": self._light.verdict(),
         }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from lmdm.conditioning.accompaniment import AccompanimentFrames
 from lmdm.conditioning.beat import BeatFrames
 from lmdm.conditioning.chord import chroma
 from lmdm.conditioning.loudness import level_of_db
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
 DRIFT_BARS = 8  # in seed mode "drift" the noise changes this often
 
-# message kind -> the local control that a model needs to hear it; "" is text
+# message kind -> the local control by which a model hears it; "" is text
 HEARD_BY: dict[type[m.Message], str] = {
     m.SetPrompts: "", m.SetBlend: "", m.SetPad: "", m.SetBlendMode: "", m.SetGlide: "",
-    m.SetNegativePrompt: "", m.SetStyle: "", m.SetStyleWeight: "", m.SetBrightness: "",
+    m.SetNegativePrompt: "", m.SetStyle: "", m.SetStyleWeight: "",
+    m.SetDensity: "density", m.SetBrightness: "brightness", m.SetBassMute: "bass",
     m.SetDrums: "drums", m.SetChord: "chord", m.SetKey: "chord", m.SetLoudness: "loudness",
     m.SetNotesMode: "notes", m.NoteOn: "notes", m.NoteOff: "notes", m.Sustain: "notes",
     m.AllNotesOff: "notes", m.SetPitchBend: "notes",
@@ -36,6 +38,7 @@ HEARD_BY: dict[type[m.Message], str] = {
 HEARD_BY_ALL: tuple[type[m.Message], ...] = (
     m.SetGuidance, m.SetSteps, m.SetSeed, m.SetSeedMode, m.ResetContext, m.SetRecall, m.Prime,
     m.PrimeFromBars, m.SetFreeze, m.UndoBars, m.SetJamMode, m.SetDelay, m.SetTransform,
+    m.SetFutureVisibility,
 )  # fmt: skip
 
 
@@ -99,6 +102,7 @@ class Hearing:
         notes: NoteFrames | None,
         clock: MusicalClock,
         centres: list[float],
+        accompaniment: AccompanimentFrames | None = None,
     ) -> Tensor | None:
         """[L, o] features of the local controls over a block; None if the model hears none.
 
@@ -114,7 +118,11 @@ class Hearing:
             "beat": _beat_frames(clock, centres),
             "chord": None if harmony is None else chroma(harmony),
             "loudness": None if level is None else level_of_db(level),
-            "drums": controls.drums,
+            "drums": True if controls.bass_and_drums_only else controls.drums,
+            "bass": True if controls.bass_and_drums_only else False if controls.bass_mute else None,
+            "density": controls.density,
+            "brightness": controls.brightness,
+            "accompaniment": accompaniment,
         }
         heard = {name: value for name, value in values.items() if name in conditioning.slices}
         return self._tensor(conditioning.features(heard, len(centres)))

@@ -3,13 +3,14 @@
 Sample n of the input's ring was played to stream position n + offset, latencies taken out. For a
 block at position P the jam mode asks for another stretch of it:
 
-    context   what was played up to P + t_f, as the newest block of the model's context
+    context   what was played up to P + t_f, as accompaniment or as the newest block of the context
     delay     what was played from P - D on, to be made anew (generative delay)
     sketch    nothing: its pitches become notes, its level loudness, as it comes
 
-The model has no accompaniment channels, so in `context` it hears the input as if it had played it
-itself; with t_f (future visibility) in whole beats it is in time. All that the model hears becomes
-a control message, so a take holds it.
+A model that hears accompaniment plays along with it; any other hears it as if it had played it
+itself, and with t_f (future visibility) in whole beats that is in time. Live, t_f is at most what
+has been played when the block must be made. All that the model hears becomes a control message, so
+a take holds it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 
 from lmdm.live import wire
+from lmdm.live.accompaniment import hears_accompaniment
 from lmdm.live.messages import HearInput, Message, NoteOff, NoteOn, SetLoudness
 from lmdm.live.pitch import WINDOW, level_db, pitches
 from lmdm.live.ring import AudioRing
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 MEMORY_SECONDS = 40.0  # the longest delay, and some
 HISTORY_FRAMES = 16  # of sound before what is encoded, for the encoder
+LOOK_FRAMES = 1  # and after it: the codec's analysis windows reach so far
 HEARD_DB = -55.0  # RMS below which the input is silence, and the model's own music stays
 GUARD_DB = -12.0  # RMS that input and feedback together may have in the delay
 SKETCH_SECONDS = 0.05
@@ -45,9 +48,8 @@ class InputTape:
 
     def __init__(self, ring: AudioRing, rate: int = 44100) -> None:
         self._ring = ring
-        self._samples = np.zeros((0, 2), np.float32)
-        self._most = round(MEMORY_SECONDS * rate)
-        self._end = ring.read_total  # ring position of the end of `_samples`
+        self._samples = np.zeros((round(MEMORY_SECONDS * rate), 2), np.float32)  # circular
+        self._end = self._begin = ring.read_total  # ring positions between which it is known
         self.offset: int | None = None  # stream position of the ring's sample 0
 
     def listen(self) -> None:
@@ -55,28 +57,38 @@ class InputTape:
         waiting = self._ring.readable
         if waiting:
             pcm = self._ring.read(waiting)
-            self._samples = np.concatenate([self._samples, pcm])[-self._most :]
             self._end += len(pcm)
+            kept = pcm[-len(self._samples) :]
+            self._samples[self._places(self._end - len(kept), self._end)] = kept
+            self._begin = max(self._begin, self._end - len(self._samples))
+
+    def _places(self, first: int, end: int) -> np.ndarray:
+        return np.arange(first, end) % len(self._samples)
 
     @property
     def end(self) -> int:
         """Stream position up to which the input is known; far in the past without one."""
         return -(2**62) if self.offset is None else self._end + self.offset
 
+    @property
+    def begin(self) -> int:
+        """Stream position from which the input is known."""
+        return self.end - len(self._samples)
+
     def at(self, position: int, count: int) -> np.ndarray:
         """What was played at a stream position [count, 2]; silence where nothing is known."""
         pcm = np.zeros((count, 2), np.float32)
         if self.offset is None:
             return pcm
-        first = position - (self.end - len(self._samples))
-        low, high = max(0, first), min(len(self._samples), first + count)
+        first = position - self.offset  # of the ring
+        low, high = max(self._begin, first), min(self._end, first + count)
         if high > low:
-            pcm[low - first : high - first] = self._samples[low:high]
+            pcm[low - first : high - first] = self._samples[self._places(low, high)]
         return pcm
 
     def newest(self, count: int) -> np.ndarray:
         """The last `count` samples [m, 2], m <= count."""
-        return self._samples[-count:]
+        return self._samples[self._places(max(self._begin, self._end - count), self._end)]
 
 
 class Jam:
@@ -91,6 +103,9 @@ class Jam:
         self._heard: tuple[int, ...] = ()  # pitches of the look before
         self._level: float | None = None
         self._sketched_at = float("-inf")
+        self._late = 0  # frames before a block's beginning up to which the input is known in time
+        self._stem = bool(model.stream_config.accompaniment)
+        self.accompanies = hears_accompaniment(model)
         self.guard_db = 0.0  # what the feedback guard took off last
 
     def _span(self, position: int) -> tuple[int, int] | None:
@@ -98,17 +113,34 @@ class Jam:
         session, controls = self._session, self._session.controls
         beat = 60.0 * session.sample_rate / session.clock.bpm(position)
         if controls.jam_mode == "context":
-            end = position + round(controls.future_visibility * beat)
+            end = position + self._ahead(controls.future_visibility * beat) * session.frame_samples
             return end - session.block_samples, end
         if controls.jam_mode == "delay":
             first = position - round(controls.delay_beats * beat)
             return first, first + session.block_samples
         return None
 
+    def _ahead(self, visible: float) -> int:
+        """Whole frames after a block's beginning up to which it hears, of the samples wished."""
+        return min(round(visible / self._session.frame_samples), -self._late)
+
+    def reckon(self, read: int, pressing: int) -> None:
+        """Reckons with the latency there is: blocks are made `pressing` samples before position
+        `read` comes to them.
+
+        What a model hears must keep its place, so little changes of latency change nothing.
+        """
+        if self.tape.offset is not None:
+            late = pressing + max(0, read - self.tape.end)
+            frames = -(-late // self._session.frame_samples) + LOOK_FRAMES
+            if not -1 <= frames - self._late <= 0:
+                self._late = frames
+
     def ready(self) -> bool:
         """Whether the input that the next block asks for has come."""
         span = self._span(self._session.position)
-        return span is None or self.tape.offset is None or span[1] <= self.tape.end
+        look = LOOK_FRAMES * self._session.frame_samples
+        return span is None or self.tape.offset is None or span[1] + look <= self.tape.end
 
     def for_block(self, past: Callable[[int, int], np.ndarray]) -> Message | None:
         """What the next block hears of the input; None if nothing.
@@ -119,17 +151,29 @@ class Jam:
         span = self._span(session.position)
         if span is None or self.tape.offset is None:
             return None
-        history = HISTORY_FRAMES * session.frame_samples
-        pcm = self.tape.at(span[0] - history, history + session.block_samples)
+        history, look = (n * session.frame_samples for n in (HISTORY_FRAMES, LOOK_FRAMES))
+        pcm = self.tape.at(span[0] - history, history + session.block_samples + look)
         if controls.jam_mode == "delay" and controls.feedback > 0.0:
             own = past(span[0] - history, len(pcm))
             pcm = self._guarded(pcm + np.float32(controls.feedback) * own)
-        if level_db(pcm[history:]) < HEARD_DB:
+        context = controls.jam_mode == "context"
+        if level_db(pcm[history:-look]) < HEARD_DB and not (context and self._stem):
+            return None
+        known = self._known(span[0]) if context else ()
+        if context and not any(known):
             return None
         with torch.inference_mode():
             latents = self._model.codec.encode(torch.from_numpy(pcm.T.copy())[None])
-        block = latents[0, :, -session.block_frames :]
-        return HearInput(wire.text_of(block.float().cpu().numpy()))
+        block = latents[0, :, HISTORY_FRAMES : HISTORY_FRAMES + session.block_frames]
+        ahead = (span[1] - session.position) // session.frame_samples if context else 0
+        return HearInput(wire.text_of(block.float().cpu().numpy()), ahead, known)
+
+    def _known(self, first: int) -> tuple[bool, ...]:
+        """Which frames of a block of input from `first` on have been played."""
+        frame, tape = self._session.frame_samples, self.tape
+        begins = (first + n * frame for n in range(self._session.block_frames))
+        reach = (1 + LOOK_FRAMES) * frame
+        return tuple(tape.begin <= begin and begin + reach <= tape.end for begin in begins)
 
     def _guarded(self, pcm: np.ndarray) -> np.ndarray:
         """The sound, not louder than the guard allows: what goes round cannot grow for ever."""

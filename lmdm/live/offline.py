@@ -11,7 +11,7 @@ from lmdm.live.hold import Hold
 from lmdm.live.messages import Message
 from lmdm.live.mixdown import Limit, Mixdown
 from lmdm.live.player import LOOP_SECONDS, SAMPLE_RATE
-from lmdm.live.take import Take
+from lmdm.live.take import Held, Take
 
 if TYPE_CHECKING:
     from lmdm.live.session import Session
@@ -72,20 +72,29 @@ def heard_pieces(session: Session, take: Take) -> Iterator[np.ndarray]:
     for applied in take.controls:
         if applied.message.lane != "instant":
             session.apply(applied.message, applied.sample)
+    return with_holds(_blocks(session), take.holds)
+
+
+def _blocks(session: Session) -> Iterator[np.ndarray]:
+    while True:
+        yield session.next_block().pcm
+
+
+def with_holds(blocks: Iterator[np.ndarray], holds: Iterable[Held]) -> Iterator[np.ndarray]:
+    """A stream's blocks [n, 2], with the last bars looped where they were in a take."""
     hold = Hold(round(LOOP_SECONDS * SAMPLE_RATE))
     fresh = np.zeros((0, 2), np.float32)
     position = 0
-    for held in take.holds:
+    for held in holds:
         while position < held.sample:
             if not len(fresh):
-                fresh = session.next_block().pcm
+                fresh = next(blocks)
             piece, fresh = np.split(fresh, [min(len(fresh), held.sample - position)])
             position += len(piece)
             yield hold.next(len(piece), piece)
         position += held.samples
         yield hold.next(held.samples, fresh[:0])
-    while True:
-        if not len(fresh):
-            fresh = session.next_block().pcm
+    if len(fresh):
         yield hold.next(len(fresh), fresh)
-        fresh = fresh[:0]
+    for block in blocks:
+        yield hold.next(len(block), block)

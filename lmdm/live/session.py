@@ -22,9 +22,11 @@ from torch import Tensor
 
 from lmdm.codec.streaming import streaming_decoder
 from lmdm.conditioning.notes import NoteFrames
+from lmdm.diffusion.samplers import Velocities
 from lmdm.errors import InputError
 from lmdm.live import messages as m
-from lmdm.live import turns
+from lmdm.live import turns, wire
+from lmdm.live.accompaniment import Accompaniment
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.glide import Glide
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
 LEAST_TRANSFORM = 0.05  # of the way from the input to noise
+Watch = Callable[[Tensor, float, Velocities], None]
 NOTE_MEMORY_BEATS = 4.0  # in mode "auto" the notes are given for this long after the last sounded
 
 
@@ -108,10 +111,12 @@ class Session(Sizes):
         self._last_note_beat = -1e9
         self._surplus = 0  # samples of the decoder's next sound that are not ours
         self._source: Tensor | None = None  # what the next block makes anew (generative delay)
+        self._accompaniment = Accompaniment(model)
         self._looper = Looper()
         self._recollection = Recollection()
         self._pending: list[Applied] = []
         self.waiting: list[Waiting] = []
+        self.watch: Watch | None = None  # sees the passes of blocks that begin from noise alone
 
     @property
     def delay_samples(self) -> int:
@@ -122,6 +127,11 @@ class Session(Sizes):
     def position(self) -> int:
         """Stream position, in samples, at which the next block's latents begin."""
         return self.blocks * self.block_samples
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps of a block: the musician's, or the model's own, less what is saved."""
+        return economical(self.controls.steps or self.model_steps, self.controls.economy)
 
     # --- controls -------------------------------------------------------------------------------
 
@@ -210,6 +220,7 @@ class Session(Sizes):
         )
         self._looper.remember(pcm)
         self._source = None
+        self._accompaniment.forget()
         self.blocks += 1
         self.emitted += len(pcm)
         self.clock = self.clock.since(self.position)
@@ -259,7 +270,7 @@ class Session(Sizes):
         """One pass over the block [C, o], with what stands from frame `first` on."""
         controls = self.controls
         beat = self.clock.beat(self.position + first * self.frame_samples)
-        weights = self.glide.weights(controls.weighted_prompts(), beat)
+        weights = self.glide.weights(controls.weighted_prompts(self.local_controls), beat)
         conditions = BlockConditions(
             text_tokens=self._hearing.text(weights, controls.blend_mode),
             negative_text_tokens=self._hearing.negative(controls.negative_prompt),
@@ -272,15 +283,15 @@ class Session(Sizes):
         self.stream.block = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
-        steps = economical(controls.steps or self.model_steps, controls.economy)
         return self.stream.next_block(
             conditions,
-            steps=steps,
+            steps=self.steps,
             settled=known,
             before_step=before_step,
             source=self._source,
             strength=max(LEAST_TRANSFORM, controls.transform),
             remembered=remembered,
+            after_step=self.watch if known is None and self._source is None else None,
         )
 
     def _decoded(
@@ -312,7 +323,12 @@ class Session(Sizes):
         centres = [
             self.position + (frame + 0.5) * self.frame_samples for frame in range(self.block_frames)
         ]
-        features = self._hearing.local(self.controls, notes if given else None, self.clock, centres)
+        if self._accompaniment.stem:
+            jams = self.controls.jam_mode == "context"
+            return self._accompaniment.stem_local(jams, self.stream.context.latents)
+        features = self._hearing.local(
+            self.controls, notes if given else None, self.clock, centres, self._accompaniment.frames
+        )
         return torch.zeros(0, self.block_frames) if features is None else features
 
     def _listen(self, first: int, messages: list[Applied]) -> NoteFrames:
@@ -336,10 +352,15 @@ class Session(Sizes):
 
     # --- live input and beginning from other sound ----------------------------------------------
 
-    def hear(self, latents: Tensor) -> None:
-        """Live input [C, o]: the newest block of the context, or what this block makes anew."""
+    def hear(self, message: m.HearInput) -> None:
+        """Live input: an accompaniment, or what this block makes anew, or (for a model that hears
+        no accompaniment) the newest block of the context.
+        """
+        latents = self.tensor(wire.array_of(message.latents, self.latent_channels))
         if self.controls.jam_mode == "delay":
             self._source = latents
+        elif self._accompaniment.heard:
+            self._accompaniment.hear(message, latents, self.stream)
         elif self.stream.context.frames >= self.block_frames:
             self.stream.replace_newest(latents)
 
@@ -444,6 +465,7 @@ class Session(Sizes):
         self._looper.restore(snapshot.looper)
         self._recollection.restore(snapshot.recollection)
         self._source = None
+        self._accompaniment.forget()
 
     def rewind(
         self, snapshot: SessionSnapshot, applied: list[Applied], waiting: list[Waiting]

@@ -1,4 +1,4 @@
-"""The sizes of a model's stream."""
+"""The sizes of a model's stream, and the controls it hears."""
 
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ class Sizes:
     def context_frames(self) -> int:
         """Latent frames the model hears of what it played."""
         return int(self._config.context_frames)
+
+    @property
+    def local_controls(self) -> tuple[str, ...]:
+        """Names of the local controls that the model hears."""
+        conditioning = self._model.conditioning
+        return () if conditioning is None else conditioning.names
 
     @property
     def model_steps(self) -> int:

@@ -43,7 +43,8 @@ def _control(session: Session, each: Applied) -> None:
         session.clock = session.clock.with_tempo(after.bpm, each.sample)
     if isinstance(each.message, m.SetSeed) or after.seed != before.seed:
         session.stream.reseed(after.seed)
-    former, wanted = before.weighted_prompts(), after.weighted_prompts()
+    heard = session.local_controls
+    former, wanted = before.weighted_prompts(heard), after.weighted_prompts(heard)
     if wanted != former:
         beat = session.clock.beat(each.sample)
         heard = session.glide.weights(former, beat)
@@ -72,7 +73,7 @@ def _event(session: Session, each: Applied) -> None:
         given = wire.array_of(message.latents, session.latent_channels)
         session.stream.prime(session.tensor(given))
     elif isinstance(message, m.HearInput):
-        session.hear(session.tensor(wire.array_of(message.latents, session.latent_channels)))
+        session.hear(message)
     elif isinstance(message, m.PrimeFromBars):
         bar = session.clock.beats_per_bar * 60.0 * SAMPLE_RATE / session.clock.bpm(each.sample)
         frames = min(round(message.bars * bar / session.frame_samples), session.context_frames)

@@ -101,6 +101,24 @@ def test_options_stand_over_the_scene(tiny_model, capsys):
     assert (settings["seed"], settings["bpm"]) == (6, 90.0)
 
 
+def test_a_part_to_accompany_is_heard_as_far_as_it_may_be(tiny_accompanist, capsys):
+    noise = 0.1 * np.random.default_rng(1).standard_normal((44100, 2))
+    soundfile.write("part.wav", noise, 44100)
+    heard = []
+    for out, more in (
+        ("plain.wav", ["--seconds", "1"]),
+        ("whole.wav", ["--input", "part.wav"]),
+        ("before.wav", ["--input", "part.wav", "--future-visibility", "0"]),
+        ("again.wav", ["--input", "part.wav", "--future-visibility", "0"]),
+    ):
+        assert render(tiny_accompanist, out, *more) == 0
+        heard.append(Path(out).read_bytes())
+    plain, whole, before, again = heard
+    assert len(whole) == len(plain) and whole != plain  # as long as the part
+    assert before not in (plain, whole)
+    assert before == again
+
+
 def damaged(model: Path, file: str, change) -> Path:
     """A copy of a model with one file changed."""
     folder = Path("damaged")
@@ -123,6 +141,9 @@ BAD = [
     (["--prime", "empty.wav"], "empty.wav"),
     (["--prime", "short.wav"], "2048"),
     (["--input", "short.wav"], "accompaniment"),
+    (["--input", "none.wav"], "none.wav"),
+    (["--future-visibility", "1"], "--input"),
+    (["--mute-bass"], "bass"),
     (["--scene", "none.toml"], "none.toml"),
     (["--scene", "text.txt"], "TOML"),
     (["--scene", "colour.toml"], "colour"),

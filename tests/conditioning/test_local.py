@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from lmdm.conditioning.accompaniment import AccompanimentFrames
 from lmdm.conditioning.beat import BeatFrames
+from lmdm.conditioning.brightness import brightness_frames
 from lmdm.conditioning.chord import chroma, chroma_frames
+from lmdm.conditioning.density import amount_of_rate, density_frames
 from lmdm.conditioning.local import CONTROLS, LocalConditioning
 from lmdm.conditioning.loudness import level_of_db, level_of_rms
 from lmdm.conditioning.notes import NoteFrames
@@ -22,6 +25,10 @@ EXAMPLES = {
     "chord": chroma((0, 4, 7)),
     "loudness": 0.5,
     "drums": True,
+    "bass": True,
+    "density": 0.25,
+    "brightness": 0.75,
+    "accompaniment": AccompanimentFrames(np.full((64, FRAMES), -3.0), np.ones(FRAMES, bool)),
 }
 
 
@@ -58,7 +65,7 @@ def test_absent_and_none_are_zeros() -> None:
 
 def test_features_are_each_controls_own_in_its_slice() -> None:
     conditioning = LocalConditioning(reversed(STARTER))
-    features = conditioning.features(EXAMPLES, FRAMES)
+    features = conditioning.features({name: EXAMPLES[name] for name in STARTER}, FRAMES)
     for name, place in conditioning.slices.items():
         np.testing.assert_array_equal(
             features[place], CONTROLS[name].features(EXAMPLES[name], FRAMES)
@@ -69,14 +76,14 @@ def test_drop_leaves_out_each_control_at_its_rate() -> None:
     conditioning = LocalConditioning(STARTER)
     generator = np.random.default_rng(0)
     draws = 2000
-    kept = [set(conditioning.drop(EXAMPLES, generator)) for _ in range(draws)]
+    kept = [set(conditioning.drop(dict.fromkeys(STARTER), generator)) for _ in range(draws)]
     for name in STARTER:
         share = sum(name not in each for each in kept) / draws
         assert abs(share - CONTROLS[name].dropout) < 0.05
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(InputError, match="no control 'tempo'; the controls are beat, chord"):
+    with pytest.raises(InputError, match="no control 'tempo'; the controls are accompaniment"):
         LocalConditioning(("tempo",))
     with pytest.raises(InputError, match="'drums' is listed twice"):
         LocalConditioning(("drums", "drums"))
@@ -162,3 +169,41 @@ def test_loudness_levels() -> None:
     assert level_of_db(-24.0) == 0.0
     assert level_of_rms(1.0) == level_of_db(6.0) == 1.0
     assert level_of_rms(10 ** (-36 / 20)) == pytest.approx(-0.5)
+
+
+def test_density_counts_the_onsets_of_two_seconds_by_octaves() -> None:
+    rate = 20.0
+    onsets = np.arange(0.0, 400.0, rate / 4)  # four a second
+    middle = density_frames(onsets, 150, 50, rate)
+    np.testing.assert_allclose(middle, amount_of_rate(4.0), atol=1e-6)
+    assert float(amount_of_rate(8.0)) - float(amount_of_rate(4.0)) == pytest.approx(1 / 6)
+    assert amount_of_rate(0.0) == 0.0 and amount_of_rate(100.0) == 1.0
+    lonely = density_frames(np.array([50.0]), 0, 100, rate)
+    assert not lonely.any()  # one in two seconds is as sparse as it gets
+
+
+@pytest.mark.parametrize("hertz", [200.0, 400.0, 1600.0, 8000.0])
+def test_brightness_of_a_sine_is_its_pitch(hertz: float) -> None:
+    size, rate = 2048, 44100
+    sine = 0.1 * np.sin(2 * np.pi * hertz * np.arange(20 * size) / rate)
+    audio = np.stack([sine, sine], axis=1).astype(np.float32)
+    found = brightness_frames(audio, 20, size, rate)
+    expected = np.log2(hertz / 200) / np.log2(40)
+    np.testing.assert_allclose(found, expected, atol=0.02)
+    quiet = np.concatenate([audio, np.zeros_like(audio)])
+    np.testing.assert_allclose(brightness_frames(quiet, 40, size, rate)[24:], found[-1], atol=0.1)
+
+
+def test_an_accompaniment_is_given_as_far_as_it_can_have_been_played() -> None:
+    played = np.tile(np.arange(40.0, dtype=np.float32), (64, 1))
+    aligned = AccompanimentFrames.shifted(played, 8, 8, visibility=4, block=4)
+    assert aligned.latents[0].tolist() == list(range(8, 16))
+    block_before = AccompanimentFrames.shifted(played, 8, 8, visibility=0, block=4)
+    assert block_before.latents[5].tolist() == list(range(4, 12))
+    early = AccompanimentFrames.shifted(played, 0, 8, visibility=0, block=4)
+    features = CONTROLS["accompaniment"].features(early, 8)
+    assert features[0].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert not features[:, :4].any()
+    for start in range(0, 40, 4):  # no block hears what is played after it begins
+        given = AccompanimentFrames.shifted(played, start, 4, visibility=0, block=4)
+        assert (given.latents[:, given.known] < start).all()

@@ -205,6 +205,20 @@ def test_a_change_that_comes_too_late_is_placed_later_and_the_old_sound_plays_on
     np.testing.assert_array_equal(replayed(model, instrument.log(), len(sound)), sound)
 
 
+def test_a_key_comes_up_after_it_went_down_however_late_it_went_down(model, ring):
+    instrument = Instrument(model, ring, 2.0)
+    instrument.hear(20000)
+    true_frame, lateness = instrument.horizon._first_frame, [8.0]
+    instrument.horizon._first_frame = lambda late=1.0: true_frame(lateness.pop() if lateness else 1)
+    instrument.change(m.NoteOn(60))
+    instrument.change(m.NoteOff(60))
+    instrument.hear(60000)
+    down, up = instrument.log()
+    assert isinstance(down.message, m.NoteOn) and isinstance(up.message, m.NoteOff)
+    assert down.sample <= up.sample
+    assert not instrument.session.notes.pitches
+
+
 def test_the_reader_overtaking_at_the_last_moment_breaks_nothing(model, ring, monkeypatch):
     instrument = Instrument(model, ring, 2.0)
     instrument.hear(20000)

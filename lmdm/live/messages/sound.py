@@ -93,7 +93,8 @@ class SetWet(Message):
 class SetJamMode(Message):
     """What the live input does.
 
-    `context`: it is encoded into the stream, so the model goes on from what it hears.
+    `context`: a model that hears accompaniment plays along with it; any other goes on from it as
+    if it had played it.
     `sketch`: its pitch becomes notes and its level loudness. `delay`: generative delay, the input
     played again after `SetDelay` as the model transforms it. Block lane.
     """
@@ -105,8 +106,8 @@ class SetJamMode(Message):
 class SetFutureVisibility(Message):
     """Beats of live input past the block's beginning that the model may hear (t_f).
 
-    Below 0 it hears less, which leaves time to compute; above 0 the answer waits for the input.
-    Block lane.
+    Below 0 it hears less, which leaves time to compute. Live it hears no more than has been played
+    when a block must be made. Block lane.
     """
 
     beats: float = checked(fields.number(-8.0, 8.0))
@@ -128,13 +129,22 @@ class SetTransform(Message):
 
 @dataclass(frozen=True)
 class HearInput(Message):
-    """Live input, encoded: latents of the frames that end where the message stands.
+    """Live input, encoded: as many latent frames as a block has, for the block that begins here.
 
     The engine makes it in the jam modes, so that a take's log holds all that the model heard.
-    `latents` is base64 of little-endian float32, [channels, frames] in C order.
+    `latents` is base64 of little-endian float32, [channels, frames] in C order. `ahead`: how many
+    frames after the block's beginning they end (below 0 before it). `known`: which of them had been
+    played when they were needed; empty is all.
     """
 
     latents: str = checked(fields.text(1 << 16))
+    ahead: int = checked(fields.whole(-4096, 4096), default=0)
+    known: tuple[bool, ...] = checked(fields.sequence(fields.flag, 4096), default=())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.known and all(self.known):
+            object.__setattr__(self, "known", ())
 
 
 @dataclass(frozen=True)
