@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmdm.codec.streaming import streaming_decoder
+from lmdm.codec.two_precisions import TwoPrecisionsDecoder
 from lmdm.conditioning.notes import NoteFrames
 from lmdm.errors import InputError
 from lmdm.live import messages as m
@@ -29,7 +29,7 @@ from lmdm.live.accompaniment import Accompaniment
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.glide import Glide
-from lmdm.live.governor import economical
+from lmdm.live.governor import Economy, ladder
 from lmdm.live.hearing import Hearing, noise_number
 from lmdm.live.history import Bar, History, HistorySnapshot, bars_begun
 from lmdm.live.loop import Loop, Looper
@@ -96,7 +96,8 @@ class Session(Sizes):
             )
         super().__init__(model)
         self.stream = BlockStream(model.dit, model.stream_config, controls.seed)
-        self._decoder: Any = streaming_decoder(model.codec, model.decoder_dtype)
+        self._decoder = TwoPrecisionsDecoder(model.codec, model.decoder_dtype)
+        self.economies = ladder(self._decoder.has_coarse)
         self._hearing = Hearing(model, self.tensor)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)
@@ -118,7 +119,15 @@ class Session(Sizes):
     @property
     def delay_samples(self) -> int:
         """How far the sound lags the latents: frame f first touches f * frame_samples less this."""
-        return int(self._decoder.delay_samples)
+        return self._decoder.delay_samples
+
+    @property
+    def _economy(self) -> Economy:
+        return self.economies[min(self.controls.economy, len(self.economies) - 1)]
+
+    def prepare_economy(self) -> None:
+        """Gets ready now what giving up quality would need later."""
+        self._decoder.prepare()
 
     @property
     def position(self) -> int:
@@ -268,17 +277,17 @@ class Session(Sizes):
             negative_text_tokens=self._hearing.negative(controls.negative_prompt),
             local=local if len(local) else None,
             global_condition=self._model.global_condition,
-            guidance=controls.guidance,
+            guidance=controls.guidance if self._economy.guided else 1.0,
+            guided=self._economy.guided,
         )
         middle = self.position + self.block_samples / 2
         remembered = self._recollection.for_block(controls, self.clock, middle, self)
         self.stream.block = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
-        steps = economical(controls.steps or self.model_steps, controls.economy)
         return self.stream.next_block(
             conditions,
-            steps=steps,
+            steps=self._economy.steps_of(controls.steps or self.model_steps),
             settled=known,
             before_step=before_step,
             source=self._source,
@@ -291,12 +300,13 @@ class Session(Sizes):
     ) -> tuple[np.ndarray, Tensor, tuple[str, ...]]:
         """Sound [n, 2] of latents; what is not finite is made again from nothing."""
         before = self._decoder.snapshot()
-        audio = self._decoder.decode(latents)
+        coarse = self._economy.coarse
+        audio = self._decoder.decode(latents, coarse)
         if not _finite(latents, audio):
             self.stream.reset()
             self._decoder.restore(before)
             latents = self._pass(0, local, None, None)
-            audio = self._decoder.decode(latents)
+            audio = self._decoder.decode(latents, coarse)
             remarks = (f"block {self.blocks} was not finite: the context was dropped",)
         if not _finite(latents, audio):
             raise UnsoundError(f"block {self.blocks} is not finite, with and without its context")
