@@ -45,6 +45,10 @@ _TICK_SECONDS = 0.008
 _SWITCH_INTERVAL = 0.0005  # lets the feeder in 0.5 ms after it wakes, whatever other threads do
 _LEAST_SECONDS = 2 * _TICK_SECONDS  # of buffer beyond the device's: the feeder may sleep so long
 _GUARD_SECONDS = 0.002  # a gain change stays this far ahead of the device
+_NEAR = 0.5  # share of the buffer that, gone while the feeder was late, was nearly too much
+_GROWTH = 2.5  # the buffer is then so many times as long as that
+_PATIENCE = 0.5  # share of the buffer above low water that a dry source may use up
+_DRAW = 0.05  # how much faster than it plays it draws on the source until the buffer has grown
 
 
 MOST_DROPOUTS = 100
@@ -61,6 +65,7 @@ class OutputConfig:
 
     source_rate: int = 44100  # samples a second of the source
     buffer_ms: float = 170.0  # sound kept ready for the device
+    most_buffer_ms: float = 350.0  # how far it grows by itself where the feeder is let in late
     low_water: float = 0.4  # part of the buffer below which missing frames are made up
     chunk_frames: int = 240  # rendered at once; numpy keeps the interpreter lock below 500 samples
     ceiling_db: float = -1.0  # dBFS, never exceeded
@@ -119,6 +124,8 @@ class Output:
         self._live: Source | None = None
         self._wake = threading.Event()
         self._closing = False
+        self._fed_at = math.inf
+        self._grown_ms = 0.0  # the buffer's length that it grows to
         self._thread: threading.Thread | None = None
         self._next_playout: Playout | None = None
         self._device_lost = False
@@ -201,7 +208,7 @@ class Output:
 
     def set_buffer_ms(self, milliseconds: float) -> None:
         """Sound kept ready for the device; no less than the device and the feeder need."""
-        self.config = replace(self.config, buffer_ms=milliseconds)
+        self.config, self._grown_ms = replace(self.config, buffer_ms=milliseconds), 0.0
         self._fit_buffer()
         self._wake.set()
 
@@ -209,6 +216,11 @@ class Output:
         """Goes on with another device; the old one is closed. Counters run on."""
         self._next_playout = playout
         self._wake.set()
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a source that ran dry may keep us waiting before it has to make up."""
+        return _PATIENCE * (self._target - self._low_water) / self._playout.rate
 
     @property
     def switching(self) -> bool:
@@ -270,6 +282,7 @@ class Output:
     def _run(self) -> None:
         raise_thread_priority()
         while not self._closing:
+            self._grow(time.monotonic())
             if self._next_playout is not None:
                 self._replace(self._next_playout, lost=False)
                 self._next_playout = None
@@ -282,6 +295,23 @@ class Output:
             self._wake.wait(_TICK_SECONDS)
             self._wake.clear()
         self._playout.close()
+
+    def _grow(self, now: float) -> None:
+        """Keeps more sound ready before it runs out, once the feeder has come nearly too late.
+
+        The buffer grows little by little, so that the source has no hole to fill at once.
+        """
+        late_ms, self._fed_at = 1000.0 * (now - self._fed_at), now
+        buffer_ms = 1000.0 * self._target / self._playout.rate
+        if self._ready and late_ms > _NEAR * max(buffer_ms, self._grown_ms):
+            self._grown_ms = min(_GROWTH * late_ms, self.config.most_buffer_ms)
+            if self._grown_ms > buffer_ms:
+                text = f"the feeder was {late_ms:.0f} ms late: the buffer is longer now"
+                self._note(text)
+        if self._grown_ms > buffer_ms:
+            more = min(self._grown_ms - buffer_ms, _DRAW * late_ms)
+            self.config = replace(self.config, buffer_ms=buffer_ms + more)
+            self._fit_buffer()
 
     def _feed(self) -> None:
         """One turn: what has been set, fill the playout, hand what was played to the taps."""
@@ -306,12 +336,14 @@ class Output:
             self._past_xruns + playout.device_xruns,
             self._conceal.starvations,
         )
-        if now != self._counted:
-            seconds = self._past_seconds + playout.written / playout.rate
-            for before, after, reason in zip(self._counted, now, DROPOUT_REASONS, strict=True):
-                if after > before:
-                    self.dropouts.append(Dropout(round(seconds, 2), reason))
-            self._counted = now
+        for before, after, reason in zip(self._counted, now, DROPOUT_REASONS, strict=True):
+            if after > before:
+                self._note(reason)
+        self._counted = now
+
+    def _note(self, text: str) -> None:
+        seconds = self._past_seconds + self._playout.written / self._playout.rate
+        self.dropouts.append(Dropout(round(seconds, 2), text))
 
     def _measure(self) -> int:
         queued = self._playout.queued

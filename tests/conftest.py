@@ -18,6 +18,12 @@ settings.load_profile("lmdm")
 CONTROLS = ("notes", "beat", "chord", "loudness", "drums")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the long proofs (tests/soak, tests/faults, tests/fuzz)."""
+    parser.addoption("--minutes", type=float, default=30.0, help="how long a soak lasts (30)")
+    parser.addoption("--figures", default="", help="file that a long proof writes its figures to")
+
+
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds or leaves anything in the user's own folders."""

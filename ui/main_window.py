@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PyQt6.QtCore import QEvent, QPoint, Qt
+from PyQt6.QtCore import QEvent, QObject, QPoint, Qt
 from PyQt6.QtGui import (
     QCloseEvent,
     QContextMenuEvent,
@@ -71,6 +71,7 @@ class MainWindow(QMainWindow):
         preferences: Preferences | None = None,
     ) -> None:
         super().__init__()
+        self.installEventFilter(self)
         self.stage = stage
         self._closed = False
         self._file = file
@@ -269,11 +270,15 @@ class MainWindow(QMainWindow):
         if fresh and self.centralWidget() is not None:
             self._arrange()
 
-    def event(self, event: QEvent | None) -> bool:
-        """A window that lost the keyboard lets every note go: it will not see the key come up."""
-        if event is not None and event.type() == QEvent.Type.WindowDeactivate:
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """A window that lost the keyboard lets every note go: it will not see the key come up.
+
+        `event` is not overridden: Qt would then paint the whole window with Python's lock held, and
+        the audio feeder would wait for it.
+        """
+        if watched is self and event is not None and event.type() == QEvent.Type.WindowDeactivate:
             self.release_notes()
-        return super().event(event)
+        return False
 
     def begin_tour(self) -> None:
         """Shows the tour to someone new."""

@@ -100,7 +100,8 @@ class StatusLine(QWidget):
         self._boxes = []
         x = 2.0
         for phrase in self.left:
-            wide = metrics.horizontalAdvance(phrase.text) + (lamp if phrase.lane else 0.0)
+            mark = lamp if phrase.lane or phrase.lamp else 0.0
+            wide = metrics.horizontalAdvance(phrase.text) + mark
             if x + wide > end:
                 break  # the least urgent come last
             self._draw(painter, QRectF(x, 0, wide, self.height()), phrase, phrase.text)
@@ -135,5 +136,11 @@ class StatusLine(QWidget):
             )
             painter.drawPolygon(shape)
             box = box.adjusted(line * LAMP_LINES, 0, 0, 0)
+        elif phrase.lamp:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.colour(TONES[phrase.tone]))
+            side = painter.fontMetrics().height() * LAMP_LINES * 0.6
+            painter.drawEllipse(QRectF(box.left(), box.center().y() - side / 2, side, side))
+            box = box.adjusted(painter.fontMetrics().height() * LAMP_LINES, 0, 0, 0)
         painter.setPen(theme.colour(TONES[phrase.tone]))
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, shown)

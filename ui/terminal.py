@@ -322,6 +322,8 @@ def status_line(snapshot: Snapshot) -> str:
         words.append(snapshot.governor)
     if snapshot.held:
         words.append(f"notes {' '.join(map(str, snapshot.held))}")
+    if snapshot.memorization.state:
+        words.append(f"memorization light: {snapshot.memorization.text}")
     if snapshot.recording:
         words.append("recording")
     if snapshot.text not in ("", "playing"):

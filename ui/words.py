@@ -24,6 +24,7 @@ class Phrase:
     tone: Tone = "plain"
     meaning: str = ""
     lane: Lane | None = None
+    lamp: bool = False  # a lamp in the tone's colour stands before it
 
 
 def state(snapshot: Snapshot) -> Phrase:
@@ -132,9 +133,28 @@ def governor(snapshot: Snapshot) -> Phrase:
     return Phrase(snapshot.governor, "warning", meaning)
 
 
+def memorization(snapshot: Snapshot) -> Phrase | None:
+    """The memorization light; None where there is none."""
+    light = snapshot.memorization
+    if not light.state:
+        return None
+    told = light.text[:1].upper() + light.text[1:] + "."
+    what = "The memorization light: is what plays close to the training set? No proof either way."
+    words: dict[str, tuple[str, Tone]] = {
+        "near": ("close to the training set", "alarm"),
+        "unusual": ("unusual updates", "warning"),
+        "clear": ("no copy seen", "good"),
+    }
+    text, tone = words.get(light.state, ("copies unknown", "quiet"))
+    return Phrase(text, tone, f"{what} {told}", lamp=True)
+
+
 def status_line(snapshot: Snapshot) -> tuple[Phrase, ...]:
     """All phrases of the status line, most urgent first; those with nothing to say are left out."""
     phrases = [*latencies(snapshot), engine(snapshot), lead(snapshot), dropouts(snapshot)]
+    light = memorization(snapshot)
+    if light is not None:
+        phrases.insert(0 if snapshot.memorization.state in ("near", "unusual") else 3, light)
     if snapshot.restarts:
         times = "once" if snapshot.restarts == 1 else f"{snapshot.restarts} times"
         phrases.append(Phrase(f"restarted {times}", "warning", "The engine was started anew."))

@@ -22,9 +22,12 @@ class Keeper:
     Threads: one of its own writes; `scenes` may be used from any thread with `lock` held.
     """
 
-    def __init__(self, home: Path | None) -> None:
-        """`home`: the folder of both files; None keeps nothing. A damaged file is put aside."""
-        self.home = home
+    def __init__(self, home: Path | None, say: Callable[[str], None] = lambda _: None) -> None:
+        """`home`: the folder of both files; None keeps nothing. A damaged file is put aside.
+
+        say: gets one line when the session cannot be written.
+        """
+        self.home, self._say = home, say
         self.lock = threading.Lock()
         self.notices: list[str] = []
         self.scenes = SceneBank()
@@ -64,6 +67,7 @@ class Keeper:
         except InputError as problem:
             if str(problem) not in self.notices:
                 self.notices.append(str(problem))
+                self._say(str(problem))
 
     def keep_scenes(self) -> None:
         """Scenes have changed. Raises InputError if they cannot be written."""

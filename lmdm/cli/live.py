@@ -64,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds of sound made ahead: more is safer, and costs no latency (1.5)",
     )
+    parser.add_argument(
+        "--light",
+        type=Path,
+        metavar="FILE",
+        help="memorization light (docs/safety.md; by default the model's own, if it has one)",
+    )
     session = parser.add_argument_group("session").add_mutually_exclusive_group()
     session.add_argument(
         "--restore",
@@ -131,6 +137,7 @@ def run(options: argparse.Namespace) -> int:
             precision=options.precision,
             audio_device=options.audio_device,
             midi_port=options.midi,
+            light="" if options.light is None else str(options.light.resolve()),
             take=options.take,
             home=platformdirs.user_state_path("lmdm"),
             restore=True if options.restore else False if options.fresh or asked else None,

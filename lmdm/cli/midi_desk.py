@@ -94,6 +94,7 @@ class MidiDesk:
         self._lights: dict[str, dict[Source, int]] = {}  # device -> what its lights show
         self._lit_at = 0.0
         self._say = say
+        self._gone: set[str] = set()  # devices that went away
         self.clock = ClockInput()
         self._clock_device, self._clock_at = "", float("-inf")
         self._closing = threading.Event()
@@ -206,12 +207,13 @@ class MidiDesk:
             if now - self._lit_at >= FEEDBACK_SECONDS:
                 self._lit_at = now
                 self._light()
+                self._tell_returned()
 
     def _asked(self, device: str, event: MidiEvent | None) -> list[Message]:
         with self._lock:
             device_map = self._map(device)
             if event is None:
-                return device_map.lost()
+                return self._lost(device, device_map)
             turns = device_map.turns(event)
             if turns:
                 self._device = device
@@ -219,6 +221,18 @@ class MidiDesk:
                 if self._learn(turns, event.time):
                     return []
             return device_map.messages(event, turns, self._known)
+
+    def _lost(self, device: str, device_map: MidiMap) -> list[Message]:
+        """The device is gone: nobody will lift the keys that it holds down."""
+        if device != VIRTUAL:
+            self._gone.add(device)
+            self._say(f"the MIDI device {device} is gone: its notes end; it may come back")
+        return device_map.lost()
+
+    def _tell_returned(self) -> None:
+        for device in self._gone.intersection(self._ports.devices):
+            self._gone.remove(device)
+            self._say(f"the MIDI device {device} is back")
 
     def _learn(self, turns: tuple[Turn, ...], now: float) -> bool:
         """Whether the movement was one to learn from, and so does nothing else."""

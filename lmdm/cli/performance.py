@@ -22,6 +22,7 @@ from lmdm.cli.keeper import Keeper
 from lmdm.cli.live_input import LiveInput
 from lmdm.cli.midi_desk import MidiDesk
 from lmdm.cli.osc_door import LOOPBACK, OscDoor
+from lmdm.cli.performed import figures
 from lmdm.cli.takes import Takes, versions
 from lmdm.errors import InputError
 from lmdm.live import messages as m
@@ -62,6 +63,7 @@ class PerformanceSettings:
     osc: tuple[str, int] | None = None  # host and port to listen on
     osc_to: tuple[str, int] | None = None  # whom the state is sent to
     home: Path | None = None  # where scenes and the session are kept; None: nowhere
+    light: str = ""  # file of a memorization light; empty: the model's own, if it has one
     rewinds: bool = True  # False: no commit horizon, to measure what it gains
     restore: bool | None = None  # go on with the kept session; None: if it broke off
 
@@ -78,7 +80,7 @@ class Performance:
         self.settings = settings
         self.notices: list[str] = []  # what is missing here, one line each
         self.quitting = threading.Event()
-        self._keeper = Keeper(settings.home)
+        self._keeper = Keeper(settings.home, self._tell)
         self._takes = Takes(lambda: self.supervisor.settle())
         self._edits, self._taps = Edits(), TapTempo()
         self._desk: MidiDesk | None = None
@@ -104,7 +106,12 @@ class Performance:
         playout = self._open_playout()
         self._take_wanted = settings.take is not None or isinstance(playout, ClockPlayout)
         self._ring = AudioRing.create(round(RING_SECONDS * SAMPLE_RATE))
-        self._player = Player(self._ring, channels=playout.channels, on_hold=self._takes.held)
+        self._player = Player(
+            self._ring,
+            channels=playout.channels,
+            on_hold=self._takes.held,
+            patience=lambda: self.output.patience,
+        )
         self._meter = Meter(SAMPLE_RATE)
         self._player.add_tap(lambda pcm, _: self._meter.process(pcm))
         self._player.add_tap(self._takes.hear)
@@ -121,11 +128,12 @@ class Performance:
             threads=settings.threads,
             precision=settings.precision,
             on_applied=self._takes.applied,
-            on_remark=self._takes.remarked,
+            on_remark=self._remark,
             on_notice=self._tell,
             saved=saved,
             rewinds=settings.rewinds,
             input_ring=self._live_input.ring.name,
+            light=settings.light,
             input_offset=lambda: self._live_input.offset,
         )
         self.output.listen_to(self._takes.beside(self._live_input.monitor))
@@ -361,6 +369,11 @@ class Performance:
             keeper.keep_scenes()
         return True
 
+    def _remark(self, position: int, text: str) -> None:
+        """Something went wrong and was mended: it is told, and noted in the take."""
+        self._tell(text)
+        self._takes.remarked(position, text)
+
     def _tell(self, text: str) -> None:
         self._told, self._told_until = text, time.monotonic() + TOLD_SECONDS
 
@@ -417,7 +430,7 @@ class Performance:
             latency={**base.latency, "instant": self._latency.summary()},
             device_ms=round(stats.latency_ms, 1),
             underruns=self._output_underruns() - self._silent_underruns + self._player.starvations,
-            underrun_history=tuple(self.output.dropouts),
+            underrun_history=self._dropouts(),
             restored=self.supervisor.restored,
             limiter_db=-stats.gain_reduction_db,
             level_db=_decibels(self._meter.rms),
@@ -447,6 +460,10 @@ class Performance:
         stats = self.output.stats()
         return stats.underruns + stats.starvations
 
+    def _dropouts(self) -> tuple[m.Dropout, ...]:
+        both = (*tuple(self.output.dropouts), *tuple(self._player.dropouts))
+        return tuple(sorted(both, key=lambda each: each.seconds))
+
     def add_listener(self, tap: Any) -> None:
         """Lets `tap(pcm, position)` hear the stream, in the output thread."""
         self._player.add_tap(tap)
@@ -454,8 +471,9 @@ class Performance:
     def close(self) -> dict[str, Any]:
         """Fades out and ends everything; returns the figures of the performance."""
         self._closed = True
+        last = self.snapshot()  # before anything is closed: what ends is no underrun
+        self.output.set_mute(True)
         self._takes.stop()
-        last = self.snapshot()  # before the device is closed, which is no underrun
         self._keeper.close()
         self._osc.close()
         self._clocks.close()
@@ -467,26 +485,12 @@ class Performance:
         self.supervisor.stop()
         self._ring.close()
         self._ring.unlink()
-        latency = last.latency["block"]
-        measured = latency.count > 0
         return {
             "seconds": round(self._player.position / SAMPLE_RATE, 3),
-            "underruns": last.underruns,
-            "blocks": last.block,
-            "real_time_factor": last.real_time_factor,
-            "latency_ms": {
-                "p50": latency.p50 if measured else None,
-                "p95": latency.p95 if measured else None,
-                "controls": latency.count,
-                "device": last.device_ms,
-            },
+            **figures(last),
             "take": self._takes.last or None,
-            "restarts": last.restarts,
-            "device": last.device,
-            "midi": last.midi or None,
             "model": self.supervisor.model_name,
             "model_sha256": self.supervisor.model_sha256,
-            "seed": last.seed,
             "notices": self.notices,
         }
 

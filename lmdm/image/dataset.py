@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from lmdm.config import read_json, remove_parts, write_json
 from lmdm.errors import InputError
-from lmdm.image.config import read_json, remove_parts, write_json
 from lmdm.image.folder import as_tensor, class_of, find_images, fingerprint_of, read_images
 from lmdm.weights import write_beside
 

@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lmdm.config import from_dict, read_json, write_json
 from lmdm.errors import InputError
 from lmdm.image.autoencoder import AutoencoderConfig, RepresentationAutoencoder
 from lmdm.image.backbones import registry
 from lmdm.image.backbones.protocol import VisionBackbone
-from lmdm.image.config import from_dict, read_json, write_json
 from lmdm.image.joint_dit import JointDiT, JointDiTConfig
 from lmdm.image.statistics import LatentStatistics
 from lmdm.weights import load_into, save_module, sha256

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from lmdm.config import read_json, remove_parts, write_json
 from lmdm.errors import InputError
 from lmdm.image.autoencoder import Latents, RepresentationAutoencoder, encode
 from lmdm.image.backbones.protocol import VisionBackbone
-from lmdm.image.config import read_json, remove_parts, write_json
 from lmdm.image.folder import Pixels, as_tensor, find_images, read_image, read_images
 from lmdm.image.generator import generate_latents, starting_noise
 from lmdm.image.grids import grid, save_image, square

@@ -23,10 +23,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from lmdm.config import read_json, remove_parts, write_json
 from lmdm.errors import InputError
 from lmdm.image.autoencoder import Latents, RepresentationAutoencoder, encode
 from lmdm.image.backbones.protocol import VisionBackbone
-from lmdm.image.config import read_json, remove_parts, write_json
 from lmdm.image.folder import (
     Pixels,
     as_tensor,

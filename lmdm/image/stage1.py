@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from lmdm.errors import InputError
+from lmdm.fitting import update_average
 from lmdm.image.autoencoder import AutoencoderConfig, RepresentationAutoencoder
 from lmdm.image.backbones.protocol import Features, VisionBackbone
 from lmdm.image.dataset import PreparedImages, rows_of_step, seeded
@@ -23,7 +24,7 @@ from lmdm.image.losses import (
     judge_for,
 )
 from lmdm.image.model_folder import save_autoencoder
-from lmdm.image.run import Optimization, RunState, as_plan, begin, train, update_average
+from lmdm.image.run import Optimization, as_plan, begin, train
 
 Batch = Callable[[int], tuple[Tensor, Features]]  # step -> images [B, 3, H, W], their features
 
@@ -150,7 +151,8 @@ def fit_autoencoder(
         plan,
         folder,
         accelerator,
-        RunState(folder, networks, optimizers),
+        networks,
+        optimizers,
         step_of,
         title=f"stage 1 ({'DecQ' if config.queries else 'RAE'})",
         minutes=minutes,

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lmdm.errors import InputError
+from lmdm.fitting import update_average
 from lmdm.image.autoencoder import Latents
 from lmdm.image.dataset import rows_of_step, seeded
 from lmdm.image.generator import dimension_shift, velocity_loss
 from lmdm.image.joint_dit import JointDiT, JointDiTConfig
 from lmdm.image.model_folder import save_generator
-from lmdm.image.run import Optimization, RunState, as_plan, begin, train, update_average
+from lmdm.image.run import Optimization, as_plan, begin, train
 from lmdm.image.statistics import LatentStatistics
 
 
@@ -76,7 +77,7 @@ def fit_generator(
     statistics = statistics.to(accelerator.device)
     optimizer = torch.optim.Adam(network.parameters(), plan.learning_rate, betas=(0.9, 0.95))
     networks: dict[str, nn.Module] = {"network": network, "average": average}
-    state = RunState(folder, networks, {"network": optimizer})
+    optimizers: dict[str, torch.optim.Optimizer] = {"network": optimizer}
     prepared, optimizer = accelerator.prepare(network, optimizer)
     shift = stage.shift or dimension_shift(len(statistics.mean), dim)
     told = torch.from_numpy(labels)
@@ -115,7 +116,8 @@ def fit_generator(
         plan,
         folder,
         accelerator,
-        state,
+        networks,
+        optimizers,
         step_of,
         title="stage 2 (joint)" if queries else "stage 2 (RAE)",
         minutes=minutes,

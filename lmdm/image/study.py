@@ -21,9 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from lmdm.config import read_json, write_json
 from lmdm.image.autoencoder import AutoencoderConfig, Latents, RepresentationAutoencoder, taps_for
 from lmdm.image.backbones.protocol import Features, VisionBackbone, layer_norm
-from lmdm.image.config import read_json, write_json
 from lmdm.image.dataset import PreparedImages, rows_of_step
 from lmdm.image.generator import dimension_shift, generate_latents, starting_noise
 from lmdm.image.joint_dit import JointDiT, JointDiTConfig

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lmdm.image.config import write_json
+from lmdm.config import write_json
 from lmdm.image.study import Study
 from lmdm.image.study_plots import plot_convergence, plot_variants
 from lmdm.weights import write_beside

@@ -67,6 +67,7 @@ class EngineSettings:
     precision: str = "auto"  # of the weights, see `lmdm.checkpoints.load`
     rewinds: bool = True  # see `Horizon`
     input_ring: str = ""  # name of the live input's ring; empty: none
+    light: str = ""  # file of a memorization light; empty: the model's own, if it has one
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -92,10 +93,18 @@ def run(pipe: Connection, values: Mapping[str, Any]) -> None:
         return
     except Exception as problem:  # the last word before this process ends
         mistake = isinstance(problem, InputError)
-        text = str(problem) if mistake else f"{type(problem).__name__}: {problem}"
+        text = str(problem) if mistake else failing(problem)
         with contextlib.suppress(OSError):
             wire.send(pipe, {"event": "failed", "text": text, "mistake": mistake})
         raise SystemExit(1) from (None if mistake else problem)
+
+
+def failing(problem: Exception) -> str:
+    """Why an engine fails, in one line for the musician."""
+    first = (str(problem).strip() or "it says no more").splitlines()[0]
+    if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
+        return f"the memory is full ({first}): close other programs, or choose a smaller model"
+    return f"{type(problem).__name__}: {first}"
 
 
 class Engine:
@@ -119,6 +128,7 @@ class Engine:
         from lmdm.live.jam import InputTape, Jam
         from lmdm.live.listening import Listening
         from lmdm.live.session import Session
+        from lmdm.live.session_light import SessionLight
 
         torch.set_num_threads(torch_threads(settings.threads))
         self._report("loading", progress=0.5, text=f"loading the model {settings.model}")
@@ -131,6 +141,7 @@ class Engine:
         self._jam: Jam | None = None
         if settings.input_ring:
             self._jam = Jam(model, self._session, InputTape(AudioRing.attach(settings.input_ring)))
+        self._light = SessionLight.of(model, self._session, settings.light)
         self._report("loading", progress=0.8, text="warming up")
         self._warm_up()
         self._report(
@@ -241,18 +252,18 @@ class Engine:
 
     def _pressing(self) -> int:
         """Samples ahead below which the next block must be made, whatever else there is to do."""
-        seconds = SPARE_SECONDS + 2 * self._horizon.generation
+        seconds = SPARE_SECONDS + self._horizon.generation + self._horizon.at_worst
         return int(seconds * self._session.sample_rate)
 
     def _extend(self) -> None:
         self._govern()
+        begun = time.perf_counter()
         if self._jam is not None and not self._session.fed:
             heard = self._jam.for_block(self._session.past)
             if heard is not None:
                 self._session.apply(heard)
-        begun = time.perf_counter()
         with contextlib.suppress(InterruptedByControl):
-            self._horizon.extend(time.perf_counter, self._look_up)
+            self._horizon.extend(time.perf_counter, self._look_up, begun)
             seconds = time.perf_counter() - begun
             self._factors.append(seconds * self._session.sample_rate / self._session.block_samples)
             self._governor.watch(time.perf_counter(), seconds, self._lead)
@@ -274,6 +285,7 @@ class Engine:
         self, block: Block, state: Mapping[str, Any], placed: Iterable[Placed]
     ) -> None:
         waited = [at for _, at in block.waited]
+        self._light.hear(block.latents)
         self._report(
             "block",
             start=block.start,
@@ -302,4 +314,5 @@ class Engine:
             "governor_on": self._governor.on,
             "guard": self._jam.guard_db if self._jam is not None else 0.0,
             "undoable": self._session.history.depth(),
+            "memorization": self._light.verdict(),
         }

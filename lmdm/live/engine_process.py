@@ -28,6 +28,7 @@ class EngineProcess:
         self.ready = False
         self.last_beat = time.monotonic()
         self.facts: dict[str, Any] = {}
+        self.last_words = ""  # why it fails, if it could say so
 
     def end(self, patience: float) -> None:
         """Asks it to end, and kills it after so many seconds. What it said can still be read."""

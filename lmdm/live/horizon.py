@@ -35,6 +35,9 @@ SAFETY_SECONDS = 0.02  # the reader takes sound in pieces of some milliseconds
 MARGIN_SAMPLES = 64  # the reader must stay this far behind what is being replaced
 TRIES = 4  # a control that is late so often is placed where nothing has been generated yet
 RECENT = 24  # generation times that the horizon reckons with
+LONG_RECENT = 256  # among which the longest shows how late a block may come
+MOST_LATE_SECONDS = 0.6  # beyond `generation`: a rare stall may not make every control late
+STALL_SECONDS = 0.1  # a stall that must not be heard where half of the machine's time is free
 
 Clock = Callable[[], float]
 Controls = Sequence[tuple[int, Message]]  # with their numbers
@@ -82,7 +85,7 @@ class Horizon:
         self.safe = 0  # stream position before which nothing is taken back any more
         self._later: list[Placed] = []  # act in the next block
         self._newest = 0  # frame in which the newest control acts: none acts before an earlier one
-        self._seconds: deque[float] = deque(maxlen=RECENT)  # of making one block
+        self._seconds: deque[float] = deque(maxlen=LONG_RECENT)  # of making one block
 
     # --- figures --------------------------------------------------------------------------------
 
@@ -93,8 +96,22 @@ class Horizon:
     @property
     def generation(self) -> float:
         """Seconds that a block may take: nearly the longest of the last ones."""
-        ordered = sorted(self._seconds)
+        ordered = sorted(list(self._seconds)[-RECENT:])
         return ordered[-1 - len(ordered) // 8] if ordered else 0.0
+
+    @property
+    def at_worst(self) -> float:
+        """Seconds that a block takes when the machine is held up, as far as one can reckon.
+
+        That is the longest of late, and never less than a stall that may come at any time. A stall
+        s is made up for in s r / (1 - r), where r is the real-time factor; so the nearer the
+        machine is to its limit, the more must lie ahead.
+        """
+        made = self.generation
+        share = made * self._session.sample_rate / self._session.block_samples
+        spare = max(1.0 - share, 1e-6)
+        stall = min(STALL_SECONDS * share / spare, MOST_LATE_SECONDS)
+        return max(made + stall, min(max(self._seconds, default=0.0), made + MOST_LATE_SECONDS))
 
     @property
     def ahead(self) -> int:
@@ -114,20 +131,25 @@ class Horizon:
 
     # --- generating -----------------------------------------------------------------------------
 
-    def extend(self, clock: Clock, before_step: Callable[[], None] | None) -> None:
-        """Makes the next block. What `before_step` raises leaves everything as it was."""
+    def extend(
+        self, clock: Clock, before_step: Callable[[], None] | None, begun: float | None = None
+    ) -> None:
+        """Makes the next block. What `before_step` raises leaves everything as it was.
+
+        begun: when the work for it began, if before now.
+        """
+        begun = clock() if begun is None else begun
         before = self._session.snapshot()
-        begun = clock()
         try:
             block = self._session.next_block(before_step=before_step)
         except BaseException:
             self._session.restore(before)
             raise
-        self.took(clock() - begun)
         self._keep(before, block)
         placed, self._later = self._later, []
         self._report(block, self._ahead[-1].after, placed)
         self._ring.write(block.pcm)
+        self.took(clock() - begun)
 
     def _keep(self, before: SessionSnapshot, block: Block) -> None:
         position = before.state["blocks"] * self._session.block_samples
@@ -154,17 +176,17 @@ class Horizon:
     def _first_frame(self, late: float = 1.0) -> int:
         """Position of the first frame that can be made anew in time.
 
-        Its sound must still be to come when it is made, and when the block that follows is made as
-        well, its own block must last.
+        Its sound must still be to come when it is made, and its own block must last until the one
+        that follows is made as well, also when the machine is held up: however fast controls come,
+        they do not empty the ring.
         """
         session, rate = self._session, self._session.sample_rate
-        made = round(late * self.generation * rate)
+        made, following = round(late * self.generation * rate), round(self.at_worst * rate)
         now = self._ring.read_total + round(SAFETY_SECONDS * rate) + session.delay_samples
         frame, size = session.frame_samples, session.block_samples
         first = -(-(now + made) // frame) * frame
-        if first // size * size + size < now + 2 * made:
-            first = (first // size + 1) * size
-        return first
+        lasting = -(-(now + made + following) // size) - 1  # the first block that ends late enough
+        return max(first, lasting * size)
 
     def _change(self, controls: Controls, first: int, clock: Clock) -> bool:
         """Places controls from `first` on; False if that came too late."""
@@ -185,11 +207,11 @@ class Horizon:
             self._later += placed
             self._newest = first
             return True
+        begun = clock()
         former = session.snapshot()
         session.rewind(taken[0].before, *_acted(taken, earliest))
         self._apply(asked, waits, first)
         before = session.snapshot()
-        begun = clock()
         block = session.next_block(self._settled(taken[0], earliest))
         self.took(clock() - begun)
         start = max(block.start, earliest - session.delay_samples)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 
 from lmdm.live.hold import JOIN_SAMPLES, Hold
+from lmdm.live.messages import Dropout
 from lmdm.live.ring import AudioRing
 
 SAMPLE_RATE = 44100
 LOOP_SECONDS = 2.0
-PATIENCE_SECONDS = 0.02  # the output's own buffer lasts longer, so a short wait is not heard
+PATIENCE_SECONDS = 0.02  # if the output's own buffer lasts longer, a short wait is not heard
+MOST_DROPOUTS = 100
+LOOPED = "the engine was late: the last bars looped"
 FRESH_SECONDS = 0.1  # that much must be ready before the loop ends, so that it does not stutter
 
 Tap = Callable[[np.ndarray, int], None]
@@ -42,12 +46,16 @@ class Player:
         channels: int = 2,
         on_hold: Callable[[int, int], None] = ignore,
         clock: Callable[[], float] = time.monotonic,
+        patience: Callable[[], float] = lambda: PATIENCE_SECONDS,
     ) -> None:
-        """`channels`: 1 gives the mean of both to the output (not to the taps)."""
+        """`channels`: 1 gives the mean of both to the output (not to the taps).
+
+        patience: seconds for which the output can wait for fresh sound.
+        """
         self._ring = ring
         self._channels = channels
         self._on_hold = on_hold
-        self._clock = clock
+        self._clock, self._patience = clock, patience
         self._hold = Hold(round(LOOP_SECONDS * SAMPLE_RATE))
         self._taps: tuple[Tap, ...] = ()
         self._playing = False
@@ -57,6 +65,7 @@ class Player:
         self._dry_since: float | None = None
         self.position = 0  # samples given out
         self.starvations = 0  # times the fresh sound ran out and the loop was heard
+        self.dropouts: deque[Dropout] = deque(maxlen=MOST_DROPOUTS)  # the newest of them
 
     @property
     def holding(self) -> bool:
@@ -98,13 +107,15 @@ class Player:
         now = self._clock()
         if self._dry_since is None:
             self._dry_since = now
-        if now - self._dry_since < PATIENCE_SECONDS:
+        if now - self._dry_since < self._patience():
             return nothing
         return self._give(count, fresh)
 
     def _give(self, count: int, fresh: np.ndarray) -> np.ndarray:
         if len(fresh) < count:
-            self.starvations += not self.holding
+            if not self.holding:
+                self.starvations += 1
+                self.dropouts.append(Dropout(round(self.position / SAMPLE_RATE, 2), LOOPED))
             self._on_hold(self.position, count)
         pcm = self._hold.next(count, fresh)
         for tap in self._taps:

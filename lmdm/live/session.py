@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lmdm.codec.two_precisions import TwoPrecisionsDecoder
 from lmdm.conditioning.notes import NoteFrames
+from lmdm.diffusion.samplers import Velocities
 from lmdm.errors import InputError
 from lmdm.live import messages as m
 from lmdm.live import turns, wire
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
 LEAST_TRANSFORM = 0.05  # of the way from the input to noise
+Watch = Callable[[Tensor, float, Velocities], None]
 NOTE_MEMORY_BEATS = 4.0  # in mode "auto" the notes are given for this long after the last sounded
 
 
@@ -115,6 +117,7 @@ class Session(Sizes):
         self._recollection = Recollection()
         self._pending: list[Applied] = []
         self.waiting: list[Waiting] = []
+        self.watch: Watch | None = None  # sees the passes of blocks that begin from noise alone
 
     @property
     def delay_samples(self) -> int:
@@ -133,6 +136,11 @@ class Session(Sizes):
     def position(self) -> int:
         """Stream position, in samples, at which the next block's latents begin."""
         return self.blocks * self.block_samples
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps of a block: the musician's, or the model's own, less what is saved."""
+        return self._economy.steps_of(self.controls.steps or self.model_steps)
 
     # --- controls -------------------------------------------------------------------------------
 
@@ -287,12 +295,13 @@ class Session(Sizes):
         )
         return self.stream.next_block(
             conditions,
-            steps=self._economy.steps_of(controls.steps or self.model_steps),
+            steps=self.steps,
             settled=known,
             before_step=before_step,
             source=self._source,
             strength=max(LEAST_TRANSFORM, controls.transform),
             remembered=remembered,
+            after_step=self.watch if known is None and self._source is None else None,
         )
 
     def _decoded(

@@ -29,6 +29,7 @@ from lmdm.live.engine_process import EngineProcess
 from lmdm.live.landings import Landings
 from lmdm.live.ledger import Ledger, Report
 from lmdm.live.messages import (
+    Memorization,
     Message,
     Quit,
     Resume,
@@ -40,6 +41,7 @@ from lmdm.live.messages import (
 )
 from lmdm.live.player import ignore
 from lmdm.live.ring import AudioRing
+from lmdm.live.standby import Standby
 from lmdm.live.take import Applied
 
 STALL_SECONDS = 1.5  # no heartbeat for this long, and another engine stands by: it takes over
@@ -90,6 +92,7 @@ class Supervisor:
         saved: Saved | None = None,
         rewinds: bool = True,
         input_ring: str = "",
+        light: str = "",
         input_offset: Callable[[], int | None] = lambda: None,
         on_applied: Callable[[Applied], None] = ignore,
         on_remark: Callable[[int, str], None] = ignore,
@@ -114,14 +117,14 @@ class Supervisor:
             precision,
             rewinds,
             input_ring,
+            light,
         )
-        self._standby_wanted = standby
         self._on_applied = on_applied
         self._on_notice = on_notice
         self._on_remark = on_remark
         self._lock = threading.Lock()
         self._engine: EngineProcess | None = None
-        self._standby: EngineProcess | None = None
+        self._standby = Standby(self._spawn, standby)
         self._outbox: deque[_Sent] = deque()  # not yet sent
         self._in_flight: deque[_Sent] = deque()  # sent, not yet in a block
         self._unread = 0  # how many of those the engine has not read
@@ -225,19 +228,18 @@ class Supervisor:
 
     def standby_ready(self) -> bool:
         """Whether an engine stands by with its model loaded."""
-        standby = self._standby
-        return standby is not None and standby.ready
+        return self._standby.ready
 
     def stop(self) -> None:
         """Ends the engines; returns when they are gone (at most about two seconds)."""
         self._stopping = True
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(2.0)
-        for each in (self._engine, self._standby):
+        for each in (self._engine, self._standby.take()):
             if each is not None:
                 each.end(0.5)
                 each.pipe.close()
-        self._engine = self._standby = None
+        self._engine = None
         self._ledger.settle(final=True)
         self._tell("stopped", "stopped")
 
@@ -248,7 +250,7 @@ class Supervisor:
 
     def _watch(self) -> None:
         while not self._stopping and self._engine is not None:
-            engines = [each for each in (self._engine, self._standby) if each is not None]
+            engines = [each for each in (self._engine, self._standby.engine) if each is not None]
             wait([each.pipe for each in engines], timeout=0.05)
             for each in engines:
                 self._listen(each)
@@ -277,8 +279,8 @@ class Supervisor:
             if playing:
                 self._go(engine)
         elif event == "failed" and playing:
-            self.mistake = bool(values["mistake"])
-            self._tell("failed" if self.mistake else "restarting", str(values["text"]))
+            self.mistake, engine.last_words = bool(values["mistake"]), str(values["text"])
+            self._tell("failed" if self.mistake else "restarting", engine.last_words)
         elif event == "loading" and playing and not self._went:
             self._tell("loading", str(values["text"]), progress=float(values["progress"]))
         elif event == "notice" and playing:
@@ -375,6 +377,7 @@ class Supervisor:
                 governor=str(values["governor"]),
                 governor_level=int(values["governor_level"]),
                 governor_on=bool(values["governor_on"]),
+                memorization=Memorization(**values["memorization"]),
                 model=self.model_name,
             )
 
@@ -433,14 +436,10 @@ class Supervisor:
         self._on_applied(applied)
 
     def _check_standby(self) -> None:
-        standby = self._standby
-        if standby is not None and not standby.process.is_alive():
-            standby.pipe.close()
-            self._standby = None
-        elif standby is None and self._standby_wanted and self._ready.is_set():
-            rested = time.monotonic() - max([self._went_at, *self._restarts[-1:]])
-            if rested > STANDBY_AFTER and self._snapshot.real_time_factor < STANDBY_FACTOR:
-                self._standby = self._spawn()
+        now = time.monotonic()
+        rested = now - max([self._went_at, *self._restarts[-1:]])
+        easy = self._snapshot.real_time_factor < STANDBY_FACTOR
+        self._standby.check(now, self._ready.is_set() and rested > STANDBY_AFTER and easy)
 
     def _check_engine(self) -> None:
         engine = self._engine
@@ -465,19 +464,17 @@ class Supervisor:
         self._listen(old)  # its last words: without them the ring would be ahead of the state
         old.pipe.close()
         self._land()
-        now = time.monotonic()
+        said, now = old.last_words or reason, time.monotonic()
         self._restarts = [each for each in self._restarts if now - each < RESTART_WINDOW] + [now]
         if self._snapshot.status == "failed" or len(self._restarts) > MOST_RESTARTS:
-            text = self._snapshot.text if self.mistake else f"{reason}, again and again"
             self._engine = None
-            self._tell("failed", text)
+            self._tell("failed", said if self.mistake else f"{said}, again and again")
             self._ready.set()
             return
-        said = self._snapshot.text if self._snapshot.status == "restarting" else reason
-        self._tell("restarting", f"{said}; a new one goes on from its last block")
-        self._on_remark(self._ring.written_total, said)
-        standby, self._standby = self._standby, None
-        self._engine = standby if standby is not None else self._spawn()
+        text = f"{said}; a new one goes on from its last block"
+        self._tell("restarting", text)
+        self._on_remark(self._ring.written_total, text)
+        self._engine = self._standby.take() or self._spawn()
         self._engine.last_beat = time.monotonic()
         with self._lock:
             self._snapshot = replace(self._snapshot, restarts=self._snapshot.restarts + 1)

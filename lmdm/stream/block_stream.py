@@ -99,6 +99,7 @@ class BlockStream:
         source: Tensor | None = None,
         strength: float = 1.0,
         remembered: Remembered | None = None,
+        after_step: Callable[[Tensor, float, Velocities], None] | None = None,
     ) -> Tensor:
         """The next block of latents [C, o]; it becomes the newest part of the context.
 
@@ -110,6 +111,8 @@ class BlockStream:
         remembered: frames of long ago that the block hears in place of its oldest context.
         before_step is called before every pass of the network; what it raises ends the block, and
         the stream must then be restored from a snapshot.
+        after_step(x, t, velocities) is shown every pass: the noisy block [1, C, o], its time, and
+        the velocities that the sampler is given.
 
         Raises:
             InputError: conditions whose shapes this model does not take.
@@ -122,7 +125,7 @@ class BlockStream:
             timesteps = [strength * t for t in timesteps]
         with torch.no_grad() if self.gradients == "none" else nullcontext():
             latents, context = self._generate(
-                conditions, timesteps, settled, before_step, source, remembered
+                conditions, timesteps, settled, before_step, after_step, source, remembered
             )
         self.context = context if self.gradients == "all" else context.detached()
         self.block += 1
@@ -134,6 +137,7 @@ class BlockStream:
         timesteps: Sequence[float],
         settled: Tensor | None,
         before_step: Callable[[], None] | None,
+        after_step: Callable[[Tensor, float, Velocities], None] | None,
         source: Tensor | None,
         remembered: Remembered | None,
     ) -> tuple[Tensor, Context]:
@@ -148,8 +152,8 @@ class BlockStream:
                 x = interpolate(source[None], x, timesteps[0])
             network = self._network(rows, remembered)
             steered = network if settled is None else settled_network(network, settled)
-            if before_step is not None:
-                steered = _announced(steered, before_step)
+            if before_step is not None or after_step is not None:
+                steered = _announced(steered, before_step, after_step)
             early = timesteps[:-1] if constant else timesteps
             if len(early) > 1:
                 x = sample(steered, x, early, config.sampler, guidance, generator)
@@ -341,10 +345,18 @@ def check_network(dit: DiTConfig, config: StreamConfig) -> None:
         )
 
 
-def _announced(network: Network, before_step: Callable[[], None]) -> Network:
+def _announced(
+    network: Network,
+    before: Callable[[], None] | None,
+    after: Callable[[Tensor, float, Velocities], None] | None,
+) -> Network:
     def announced(x: Tensor, t: float) -> Velocities:
-        before_step()
-        return network(x, t)
+        if before is not None:
+            before()
+        found = network(x, t)
+        if after is not None:
+            after(x, t, found)
+        return found
 
     return announced
 

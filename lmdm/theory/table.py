@@ -18,7 +18,7 @@ import torch
 
 from lmdm.errors import InputError
 from lmdm.theory.evaluation import bound, loo_sensitivity, unconverted_bound
-from lmdm.theory.fitting import Fit, FitConfig
+from lmdm.theory.fitting import FitConfig, fit
 from lmdm.theory.markov import MarkovText
 from lmdm.theory.models import ModelConfig, TokenModel
 from lmdm.theory.network import NetworkConfig
@@ -68,7 +68,7 @@ def measured_cell(
     )
     model = TokenModel(ModelConfig(network, means, loss, tuple("abcdefgh")))
     tokens = text.draw(config.training_sequences, 1)
-    Fit(model, tokens, FitConfig(config.steps, config.batch, seed=seed)).run(state)
+    fit(model, tokens, FitConfig(config.steps, config.batch, seed=seed), state, quiet=True)
     test = text.draw(config.test_sequences, 2)
     samples = model.sample(
         config.test_sequences, config.sampling_steps, torch.Generator().manual_seed(seed)

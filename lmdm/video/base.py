@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmdm.config import from_dict
 from lmdm.diffusion.path import interpolate, velocity
+from lmdm.fitting import generator_at
 from lmdm.video import checkpoint, words
 from lmdm.video.dit import VideoDiT, VideoDiTConfig
 from lmdm.video.scenes import GROUND, draw, random_scene
@@ -26,7 +28,7 @@ GRIDS = ((13, 16), (13, 16), (10, 16), (7, 16), (8, 12), (5, 8), (6, 12), (10, 8
 
 def build(settings: dict[str, Any]) -> VideoDiT:
     """The network of a config.json."""
-    return VideoDiT(VideoDiTConfig.from_dict(settings))
+    return VideoDiT(from_dict(VideoDiTConfig, settings, "the base"))
 
 
 def load(folder: Path | None = None) -> VideoDiT:
@@ -74,7 +76,7 @@ def _said(prompt: str, generator: np.random.Generator) -> str:
 def loss_of(network: nn.Module, step: int, size: int = 16, seed: int = 0) -> Tensor:
     """Flow-matching loss of one batch: ||v(x_t, t, words) - (noise - x0)||^2, t shifted by 3."""
     videos, prompts = batch(step, size, seed)
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    generator = generator_at(seed, step)
     t = shifted(torch.rand(size, generator=generator), 3.0)
     noise = torch.randn(videos.shape, generator=generator)
     noisy = interpolate(videos, noise, t.view(-1, 1, 1, 1, 1))

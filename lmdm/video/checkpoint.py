@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
+from lmdm.config import read_json, write_json
 from lmdm.errors import InputError
-from lmdm.weights import load_into, save_module, write_beside
+from lmdm.weights import load_into, save_module
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FORMAT = "lmdm-video"
 VERSION = 1
@@ -34,13 +38,10 @@ def read_config(folder: Path, kind: str) -> dict[str, Any]:
         InputError: there is no such folder, or it is of another format, version or kind.
     """
     path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{folder} is no video model: it has no config.json") from None
-    except (OSError, ValueError) as problem:
-        raise InputError(f"{path} cannot be read as JSON: {problem}") from None
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
+    if not path.exists():
+        raise InputError(f"{folder} is no video model: it has no config.json")
+    config = read_json(path)
+    if config.get("format") != FORMAT:
         raise InputError(f'{path} does not say "format": "{FORMAT}"; it is no small video model')
     if config.get("version") != VERSION:
         raise InputError(f"{path} is of version {config.get('version')!r}, not {VERSION}")
@@ -67,15 +68,12 @@ def load(folder: Path, kind: str, build: Callable[[dict[str, Any]], Network]) ->
     return network.eval()
 
 
-def save(
-    folder: Path, kind: str, network: nn.Module, settings: Mapping[str, Any], *, half: bool = True
-) -> None:
-    """Writes a folder that `load` reads, config.json last."""
+def save(folder: Path, kind: str, network: nn.Module, config: DataclassInstance) -> None:
+    """Writes a folder that `load` reads, weights in 16 bits, config.json last."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_module(network, folder / "weights.safetensors", half=half)
-    document = {"format": FORMAT, "version": VERSION, "kind": kind, "network": dict(settings)}
-    text = json.dumps(document, indent=2) + "\n"
-    write_beside(folder / "config.json", lambda part: part.write_text(text, encoding="utf-8"))
+    save_module(network, folder / "weights.safetensors", half=True)
+    about = {"format": FORMAT, "version": VERSION, "kind": kind, "network": asdict(config)}
+    write_json(folder / "config.json", about)
 
 
 def shipped_or(folder: Path | None, name: str) -> Path:

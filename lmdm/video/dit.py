@@ -7,8 +7,7 @@ after frame, row after row. Bidirectional by default; with a mask and `Past` it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -65,22 +64,6 @@ class VideoDiTConfig:
     def hears_context(self) -> bool:
         """Whether there is anything to cross-attend to."""
         return bool(self.vocabulary or self.context_dim)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> VideoDiTConfig:
-        """Raises InputError on an unknown key; lists become tuples."""
-        known = {each.name for each in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise InputError(f"video model has unknown key {unknown[0]!r}; known: {sorted(known)}")
-        settings: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        return cls(**settings)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def grid_positions(grid: Grid, start: float = 0.0) -> Tensor:

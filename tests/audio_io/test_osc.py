@@ -20,6 +20,7 @@ from audio_io.osc_messages import arguments_of, message_of, state_of
 from lmdm.errors import InputError
 from lmdm.live.messages import (
     Latency,
+    Memorization,
     Message,
     Mute,
     NoteOn,
@@ -115,6 +116,9 @@ def test_the_state_has_an_address_for_everything() -> None:
     assert state["/lmdm/state/chord"] == [0, 4]
     assert state["/lmdm/state/blend"] == ["none"]
     assert state["/lmdm/state/status"] == ["loading"]
+    near = Snapshot(memorization=Memorization("near", "close to a piece at 0:31", 1.2, 0.98))
+    assert state_of(near)["/lmdm/state/memorization/state"] == ["near"]
+    assert state_of(near)["/lmdm/state/memorization/similarity"] == [0.98]
 
 
 class Stage:

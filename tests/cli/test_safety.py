@@ -123,6 +123,8 @@ def test_piu_from_embeddings_to_a_table(tmp_path: Path, capsys: pytest.CaptureFi
         (["piu", "anchors", "--identities", "no.safetensors", "--target", "0"], "no.safetensors"),
         (["piu", "evaluate", "--model", "m", "--identities", "no.safetensors", "r"], "no"),
         (["memorization", "calibrate", "--model", "no", "--prompts", "p", "--out", "o"], "no"),
+        (["memorization", "light", "--out", "light.npz"], ".safetensors"),
+        (["memorization", "light", "--out", "light.safetensors"], "--latents DIR"),
         (["memorization", "plot", "no", "--out", "o.png"], "not a trace"),
         (["memorization"], "required"),
         ([], "required"),

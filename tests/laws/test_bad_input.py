@@ -31,6 +31,8 @@ from lmdm.image.folder import BadImage, read_image
 from lmdm.live.midi_file import read_score
 from lmdm.live.sound_file import read_sound
 from lmdm.live.take import read_take
+from lmdm.safety.memorization.light import Light, Threshold, UpdateWitness
+from lmdm.safety.memorization.passages import Passages
 from lmdm.safety.memorization.region import Region
 from lmdm.safety.memorization.runs import read_prompts
 from lmdm.safety.piu.identities import load_identities, read_embeddings
@@ -86,6 +88,14 @@ def _region(path: Path) -> None:
     Region(torch.ones(3, 3).double(), torch.ones(3, 3).double(), {"steps": 3}, 9).save(path)
 
 
+def _light(path: Path) -> None:
+    region = Region(torch.ones(3, 3).double(), torch.ones(3, 3).double(), {"steps": 3}, 9)
+    threshold = Threshold(1.0, 0.0, (0.0, 0.1), 2, 1.0)
+    latents = torch.randn(4, 99, generator=torch.Generator().manual_seed(0))
+    passages = Passages.of([("a", latents)])
+    Light("ab", (UpdateWitness(region, threshold),), passages, threshold).save(path)
+
+
 def _identities(path: Path) -> None:
     eye = torch.eye(4, dtype=torch.float64)
     save_file({"embeddings": eye, "labels": torch.arange(4), "centroids": eye.clone()}, path)
@@ -112,6 +122,7 @@ READERS = {
     "JPEG": Reader(lambda p: read_image(p, 16), "picture.jpg", _picture),
     "WebP": Reader(lambda p: read_image(p, 16), "picture.webp", _picture),
     "region": Reader(Region.load, "region.safetensors", _region),
+    "memorization light": Reader(Light.load, "light.safetensors", _light),
     "identities": Reader(load_identities, "people.safetensors", _identities),
     "embeddings": Reader(read_embeddings, "e.npy", lambda p: np.save(p, np.eye(3))),
     "prompts": Reader(read_prompts, "prompts.txt", lambda p: p.write_text("a\nb\n")),

@@ -209,6 +209,7 @@ def test_a_snapshot_survives_json():
         control_latency={"note_on": Latency(200.0, 240.0, 3)},
         landed=(m.Landed("note_on", "C4", 44100, 212.5),),
         waiting=(m.Waiting("set_controls", "verse", "bar", 2.5),),
+        memorization=m.Memorization("unusual", "unusual updates", 3.5, 0.8),
         underrun_history=(m.Dropout(12.5, "the engine was late"),),
         mappings=(m.ControllerMapping("cc:1:74", "set_guidance"),),
         chord=(0, 4, 7),

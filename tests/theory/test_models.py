@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from lmdm.diffusion.discrete.sampling import Corrector
 from lmdm.errors import InputError
 from lmdm.theory import bars, corpora, evaluation, models, player
-from lmdm.theory.fitting import Fit, FitConfig
+from lmdm.theory.fitting import FitConfig, fit
 from lmdm.theory.markov import MarkovText
 from lmdm.theory.models import ModelConfig, TokenModel
 from lmdm.theory.network import NetworkConfig
@@ -33,38 +34,40 @@ def variant(process: str, means: str = "denoiser", loss: str = "elbo") -> ModelC
         variant("lift"), variant("lift", "loo"), variant("masked"),
     ],
 )  # fmt: skip
-def test_every_process_learns_and_samples(config: ModelConfig) -> None:
+def test_every_process_learns_and_samples(config: ModelConfig, tmp_path: Path) -> None:
     """A few steps bring the bound down; samples are tokens, in the evaluations asked for."""
     model = TokenModel(config)
-    fit = Fit(model, TEXT.draw(2000, 1), FitConfig(40, 64, 5e-3, ema=0.5))
     test = TEXT.draw(512, 2)
     before = evaluation.bound(model, test)
-    fit.run()
+    fit(model, TEXT.draw(2000, 1), FitConfig(40, 64, 5e-3, ema=0.5), tmp_path, quiet=True)
     assert evaluation.bound(model, test) < before - 0.1
     samples = model.sample(32, 4, torch.Generator().manual_seed(0))
     assert samples.shape == (32, 16)
     assert 0 <= samples.min() <= samples.max() < 8
 
 
-def test_an_interrupted_fit_goes_on_exactly(tmp_path: Path) -> None:
-    """Training in two parts is training in one, weights and averages alike."""
+def test_an_interrupted_fit_goes_on_exactly(tmp_path: Path, monkeypatch) -> None:
+    """Training in two parts is training in one."""
     tokens, config = TEXT.draw(500, 1), FitConfig(12, 16)
-    whole = Fit(TokenModel(SMALL), tokens, config)
-    whole.run()
-    first = Fit(TokenModel(SMALL), tokens, config)
-    for _ in range(7):
-        first.train_step()
-    first.keep(tmp_path)
-    second = Fit(TokenModel(SMALL), tokens, config)
-    second.run(tmp_path)
-    assert second.losses == whole.losses
+    whole, first, second = TokenModel(SMALL), TokenModel(SMALL), TokenModel(SMALL)
+    losses = fit(whole, tokens, config, tmp_path / "whole", quiet=True)
+    loss, calls = first.training_loss, itertools.count()
+
+    def cut(*arguments):
+        if next(calls) == 7:
+            raise KeyboardInterrupt
+        return loss(*arguments)
+
+    monkeypatch.setattr(first, "training_loss", cut)
+    with pytest.raises(KeyboardInterrupt):
+        fit(first, tokens, config, tmp_path / "part", quiet=True)
+    assert fit(second, tokens, config, tmp_path / "part", quiet=True) == losses[7:]
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, second.network.state_dict()[name]), name
-    with pytest.raises(InputError, match="another run's state"):
-        Fit(TokenModel(SMALL), tokens, replace(config, steps=99)).run(tmp_path)
-    (tmp_path / "state.json").write_text("{")
-    with pytest.raises(InputError, match="damaged"):
-        Fit(TokenModel(SMALL), tokens, config).run(tmp_path)
+    with pytest.raises(InputError, match="steps was 12, not 99"):
+        fit(TokenModel(SMALL), tokens, replace(config, steps=99), tmp_path / "part")
+    with pytest.raises(InputError, match="no training sequences"):
+        fit(TokenModel(SMALL), tokens[:0], config, tmp_path / "none")
 
 
 def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:

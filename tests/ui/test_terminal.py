@@ -10,6 +10,7 @@ from lmdm.live.messages import (
     MESSAGES,
     BeginLearn,
     CancelLearn,
+    Memorization,
     Mute,
     NoteOff,
     NoteOn,
@@ -205,6 +206,10 @@ def test_the_line_says_what_matters():
             real_time_factor=0.34, held=(60, 64), blend=0.5, recording="t",
         )
     )  # fmt: skip
+    assert "memorization" not in line, "there is no light"
+    near = Memorization("near", "close to a piece at 0:31", 1.2, 0.98)
+    line_with_light = status_line(Snapshot(status="playing", memorization=near))
+    assert "memorization light: close to a piece at 0:31" in line_with_light
     for words in ("muted", "1:15", "bar 3.2", "load 34%", "underruns 2", "60 64", "recording"):
         assert words in line
     assert status_line(Snapshot(status="failed", text="why")) == "failed: why"

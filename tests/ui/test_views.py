@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import (
 )
 
 from lmdm.errors import InputError
-from lmdm.live.messages import Landed, Latency, SetGuidance, Snapshot
+from lmdm.live.messages import Landed, Latency, Memorization, SetGuidance, Snapshot
 from ui.hearing import Hearing
 from ui.main_window import MainWindow
 from ui.stage import Stage
@@ -106,6 +106,24 @@ def test_the_status_line_speaks_plainly(panel):
     assert [phrase.text for phrase in status.right] == ["starter", "Speakers", "Launchkey"]
     panel.show(real_time_factor=1.3)
     assert any(phrase.tone == "alarm" for phrase in status.left)
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "tone", "place"),
+    [
+        ("near", "close to the training set", "alarm", 0),
+        ("unusual", "unusual updates", "warning", 0),
+        ("clear", "no copy seen", "good", -2),
+        ("unknown", "copies unknown", "quiet", -2),
+    ],
+)
+def test_the_memorization_light_comes_first_when_it_is_lit(panel, state, words, tone, place):
+    panel.show(memorization=Memorization(state, "close to a piece at 0:31"))
+    phrase = panel.window.status.left[place]
+    assert (phrase.text, phrase.tone, phrase.lamp) == (words, tone, True)
+    assert "Close to a piece at 0:31." in phrase.meaning
+    panel.show(memorization=Memorization())
+    assert not any(phrase.lamp for phrase in panel.window.status.left)
 
 
 def test_meters_hold_clip_until_clicked(panel, qtbot):

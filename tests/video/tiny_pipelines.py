@@ -8,22 +8,23 @@ from typing import Any
 import torch
 
 
-def _text_parts() -> tuple[Any, Any]:
+def _text_parts(family: str) -> tuple[Any, Any]:
+    """Tokenizer and encoder, of family "UMT5" or "T5"."""
+    import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
     words = ["<pad>", "</s>", "<unk>", "a", "cat", "dog", "rain"]
     tokenizer = Tokenizer(
         models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>")
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    wrapped = PreTrainedTokenizerFast(
+    wrapped = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
-    config = UMT5Config(
+    config = getattr(transformers, f"{family}Config")(
         vocab_size=len(words), d_model=32, d_kv=8, d_ff=16, num_layers=1, num_heads=2
     )
-    return wrapped, UMT5EncoderModel(config).eval()
+    return wrapped, getattr(transformers, f"{family}EncoderModel")(config).eval()
 
 
 def wan_transformer(seed: int = 0) -> Any:
@@ -44,7 +45,7 @@ def wan_pipeline() -> Any:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        tokenizer, text_encoder = _text_parts()
+        tokenizer, text_encoder = _text_parts("UMT5")
         vae = AutoencoderKLWan(
             base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
             temperal_downsample=[False, True, True],
@@ -67,18 +68,38 @@ def wan_folder(folder: Path) -> Path:
 
 
 def ltx_pipeline() -> Any:
-    """LTXPipeline with a transformer only: packed tokens, its own schedule."""
-    from diffusers import FlowMatchEulerDiscreteScheduler, LTXPipeline, LTXVideoTransformer3DModel
+    """LTXPipeline with every part: packed tokens, its own schedule; 8 frames, 32 pixels a cell."""
+    from diffusers import (
+        AutoencoderKLLTXVideo,
+        FlowMatchEulerDiscreteScheduler,
+        LTXPipeline,
+        LTXVideoTransformer3DModel,
+    )
 
+    scaled = (True, True, True, False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         transformer = LTXVideoTransformer3DModel(
             in_channels=8, out_channels=8, num_attention_heads=2, attention_head_dim=16,
             cross_attention_dim=32, num_layers=1, caption_channels=32,
         ).eval()  # fmt: skip
+        tokenizer, text_encoder = _text_parts("T5")
+        vae = AutoencoderKLLTXVideo(
+            latent_channels=8, block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4,
+            layers_per_block=(1,) * 5, decoder_layers_per_block=(1,) * 5,
+            spatio_temporal_scaling=scaled, decoder_spatio_temporal_scaling=scaled,
+        ).eval()  # fmt: skip
+        vae.latents_mean, vae.latents_std = torch.linspace(-1, 1, 8), torch.linspace(1, 2, 8)
     scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift_terminal=0.1)
     pipe = LTXPipeline(
-        scheduler=scheduler, vae=None, text_encoder=None, tokenizer=None, transformer=transformer
-    )
+        scheduler=scheduler, vae=vae, text_encoder=text_encoder, tokenizer=tokenizer,
+        transformer=transformer,
+    )  # fmt: skip
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def ltx_folder(folder: Path) -> Path:
+    """The LTX pipeline saved as users have it."""
+    ltx_pipeline().save_pretrained(folder, safe_serialization=True)
+    return folder

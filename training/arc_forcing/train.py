@@ -104,6 +104,7 @@ class ArcForcingTrainer:
             config.engine.seed,
             config.dropout,
             self.base.global_condition,
+            self.stream.block_frames,
         )
         generator = Generator(self.base.dit, self.stream)
         freeze_constants(generator.dit)

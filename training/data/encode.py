@@ -25,12 +25,13 @@ import numpy as np
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
+from lmdm.conditioning.brightness import brightness_frames
 from lmdm.errors import InputError
 from lmdm.weights import write_beside
 from training.data import shards
-from training.data.labels import labels_of, loudness_frames, midi_drum_stems
+from training.data.labels import labels_of, loudness_frames, rhythm_stems
 from training.data.layouts.registry import tracks_of
-from training.data.sound import codec_hash, encode_sound, read_sound
+from training.data.sound import Audio, codec_hash, encode_sound, read_sound
 from training.data.track import Track
 
 SHARD_PIECES = 64
@@ -180,8 +181,9 @@ def _encode_to(staged: Path, track: Track, stems: bool) -> tuple[str, bool]:
 def encode_track(codec: Any, track: Track, stems: bool = True) -> tuple[shards.Arrays, dict]:
     """Arrays and facts of one piece.
 
-    latents [C, T] float16; stem.NAME [C, T] float16 where stems are files; loudness [T]; and of
-    notes [n, 5], beats [n, 2], chords [n, 14] what is known (see `labels`).
+    latents [C, T] float16; stem.NAME [C, T] float16 where stems are files; loudness [T] and
+    brightness [T]; of notes [n, 5], beats [n, 2], chords [n, 14] what is known (see `labels`); of
+    a divided piece, input [C, T], and rest, rest.loudness, rest.brightness as of the whole.
 
     Raises:
         InputError: the music, one of its stems, or its labels cannot be read.
@@ -193,16 +195,19 @@ def encode_track(codec: Any, track: Track, stems: bool = True) -> tuple[shards.A
     if not np.isfinite(latents).all():
         raise InputError(f"{track.audio.name} gives latents that are not finite")
     arrays: shards.Arrays = {"latents": latents, **labels_of(track, rate / size)}
-    arrays["loudness"] = loudness_frames(audio, frames, size)
+    arrays |= _heard(audio, frames, size, rate)
+    if track.division is not None:
+        for name, file in (("input", track.division.played), ("rest", track.division.rest)):
+            sound = _fitted(read_sound(file, rate), len(audio))
+            arrays[name] = encode_sound(codec, sound)
+        arrays |= _heard(sound, frames, size, rate, "rest.")
     described = []
     for stem in track.stems:
         tensor = ""
         if stems and stem.audio is not None:
             sound = read_sound(stem.audio, rate, stem.name)
-            fitted = np.zeros_like(audio)
-            fitted[: len(sound)] = sound[: len(audio)]
             tensor = f"stem.{stem.name}"
-            arrays[tensor] = encode_sound(codec, fitted)
+            arrays[tensor] = encode_sound(codec, _fitted(sound, len(audio)))
         described.append(
             {
                 "name": stem.name,
@@ -212,6 +217,7 @@ def encode_track(codec: Any, track: Track, stems: bool = True) -> tuple[shards.A
                 "latents": tensor,
             }
         )
+    drums, bass = rhythm_stems(track)
     facts = {
         "key": track.key,
         "name": track.name,
@@ -222,13 +228,34 @@ def encode_track(codec: Any, track: Track, stems: bool = True) -> tuple[shards.A
         "licence": track.licence,
         "captions": list(track.captions),
         "stems": described,
-        "drum_stems": midi_drum_stems(track),
-        "labels": sorted(set(arrays) & {"notes", "beats", "chords", "loudness"}),
+        "drum_stems": drums,
+        "bass_stems": bass,
+        "labels": sorted(set(arrays) & {"notes", "beats", "chords", "loudness", "brightness"}),
         "frames": frames,
         "seconds": round(len(audio) / rate, 3),
         "facts": track.facts,
     }
+    if track.division is not None:
+        facts["division"] = {
+            "input_stems": list(track.division.played_stems),
+            "captions": list(track.division.captions),
+        }
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}, facts
+
+
+def _heard(audio: Audio, frames: int, size: int, rate: int, prefix: str = "") -> shards.Arrays:
+    """What a sound itself says of its frames."""
+    return {
+        f"{prefix}loudness": loudness_frames(audio, frames, size),
+        f"{prefix}brightness": brightness_frames(audio, frames, size, rate),
+    }
+
+
+def _fitted(audio: Audio, samples: int) -> Audio:
+    """The sound cut or filled with silence to so many samples."""
+    fitted = np.zeros((samples, audio.shape[1]), audio.dtype)
+    fitted[: len(audio)] = audio[:samples]
+    return fitted
 
 
 class _Workers:

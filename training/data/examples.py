@@ -17,6 +17,9 @@ from training.data.pieces import Piece, Pieces
 
 Array = NDArray[np.float32]
 
+ACCOMPANYING = 0.7  # share of a divided piece's rows that are its rest, to go with its input
+VISIBILITY_BLOCKS = (-3, 1)  # lowest and highest future visibility of an input, drawn for each row
+
 
 class Examples(NamedTuple):
     """A training batch. Local conditions and text are zeros where there are none."""
@@ -89,14 +92,16 @@ class ExampleSource:
         seed: int,
         dropout: DropoutConfig = NO_DROPOUT,
         global_condition: Tensor | None = None,
+        block: int = 4,
     ) -> None:
         """embed: caption -> tokens [N, D]; None for a model without text.
 
-        global_condition: [G], the same for all rows.
+        global_condition: [G], the same for all rows. block: frames of the stream's blocks.
         """
         self.pieces, self.conditioning, self.embed = pieces, conditioning, embed
         self.text_dim, self.frames, self.seed, self.dropout = text_dim, frames, seed, dropout
-        self.global_condition = global_condition
+        self.global_condition, self.block = global_condition, block
+        self._accompanies = conditioning is not None and "accompaniment" in conditioning.names
         self._embedded: dict[str, Array] = {}
 
     def batch(self, step: int, rows: Sequence[int], batch_size: int) -> Examples:
@@ -114,6 +119,8 @@ class ExampleSource:
     def _row(self, step: int, row: int, batch_size: int) -> tuple[Array, Array, Array]:
         piece = self.pieces.piece(self.seed, step, row, batch_size)
         generator = np.random.default_rng([self.seed, step, row, 4])
+        if self._accompanies and piece.is_divided and generator.random() < ACCOMPANYING:
+            piece = piece.rest()
         start = int(generator.integers(0, piece.frames - self.frames + 1))
         latents = piece.latents[:, start : start + self.frames].astype(np.float32)
         caption = str(generator.choice(piece.facts["captions"] or [""]))
@@ -127,7 +134,11 @@ class ExampleSource:
         if self.conditioning is None:
             return {}
         partial = generator if self.dropout.controls else None
-        values = piece.controls(start, self.frames, partial)
+        visibility = 0
+        if "accompaniment" in piece.arrays:
+            low, high = VISIBILITY_BLOCKS
+            visibility = int(generator.integers(low * self.block, high * self.block + 1))
+        values = piece.controls(start, self.frames, partial, visibility, self.block)
         known = {name: value for name, value in values.items() if name in self.conditioning.names}
         if self.dropout.controls == 0.0:
             return known

@@ -1,4 +1,4 @@
-"""What is known of a piece over time: notes, beats, chords, loudness, from labels, MIDI or sound.
+"""What is known of a piece over time: from labels, from MIDI, and loudness from its sound.
 
 Times are latent frames (fractional). A label that is unknown is absent, never guessed: the control
 it would feed is then left open in training, as it is when a musician leaves it open.
@@ -23,6 +23,7 @@ NOTE_COLUMNS = 5  # first frame, end frame, pitch, velocity, stem
 CHORD_COLUMNS = 14  # first frame, end frame, chroma C..B
 LOUDNESS_FRAMES = 9  # about 0.4 s
 DRUM_SECONDS = 0.15  # a drum hit's length where MIDI holds it shorter
+BASS_PROGRAMS = range(32, 40)  # of General MIDI
 CHORD_BEATS = 2  # chords of MIDI are what sounds in so many beats
 CHORD_SHARE = 0.25  # a pitch class belongs to a chord if it sounds this share of its time
 
@@ -85,15 +86,21 @@ def midi_labels(track: Track, frame_rate: float) -> dict[str, Array]:
     return {name: rows for name, rows in found.items() if len(rows)}
 
 
-def midi_drum_stems(track: Track) -> list[int]:
-    """Indices of `notes[:, 4]` that are drums, by the stems or by the MIDI itself."""
-    drums = {index for index, stem in enumerate(track.stems) if stem.is_drum}
+def rhythm_stems(track: Track) -> tuple[list[int], list[int]]:
+    """Indices of `notes[:, 4]` that are drums, and that are bass, by the stems or by the MIDI."""
+    stems = [(each.is_drum, each.family, each.program) for each in track.stems]
     if track.midi and not track.midi_is_stems:
         import pretty_midi
 
         instruments = pretty_midi.PrettyMIDI(str(track.midi[0])).instruments
-        drums = {index for index, each in enumerate(instruments) if each.is_drum}
-    return sorted(drums)
+        stems = [(each.is_drum, "", each.program) for each in instruments]
+    drums = [index for index, (is_drum, _, _) in enumerate(stems) if is_drum]
+    bass = [
+        index
+        for index, (is_drum, family, program) in enumerate(stems)
+        if not is_drum and (family.lower() == "bass" or program in BASS_PROGRAMS)
+    ]
+    return drums, bass
 
 
 def _beats(midi: object) -> Array:

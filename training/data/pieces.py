@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from lmdm.conditioning.accompaniment import AccompanimentFrames
 from lmdm.conditioning.beat import BeatFrames
 from lmdm.conditioning.chord import chroma_frames
+from lmdm.conditioning.density import density_frames
 from lmdm.conditioning.notes import NoteFrames
 from lmdm.errors import InputError
 from training.data.shards import Arrays, Entry, Manifest, read_manifest, read_shard
@@ -47,12 +49,18 @@ class Piece:
         return int(self.latents.shape[1])
 
     def controls(
-        self, start: int, frames: int, generator: np.random.Generator | None = None
+        self,
+        start: int,
+        frames: int,
+        generator: np.random.Generator | None = None,
+        visibility: int = 0,
+        block: int = 4,
     ) -> dict[str, Any]:
         """Values of the controls that its labels give, over some frames.
 
         With a generator, the notes given are sometimes only those of some stems: then the model
-        learns to add the rest, as it must when a musician plays one line.
+        learns to add the rest, as it must when a musician plays one line. visibility, block: how
+        an accompaniment is given (`lmdm.conditioning.accompaniment`).
         """
         values: dict[str, Any] = {}
         arrays = self.arrays
@@ -64,23 +72,50 @@ class Piece:
                 kept = stems[generator.random(len(stems)) < 0.5]
                 pitched = pitched[np.isin(pitched[:, 4], kept)]
             values["notes"] = NoteFrames.from_notes(pitched, start, frames)
-            values["drums"] = self._drums(arrays["notes"][drum_note, 0], start, frames)
+            onsets = arrays["notes"][:, 0]
+            values["density"] = density_frames(onsets, start, frames, self.frame_rate)
+            values["drums"] = self._near(arrays["notes"][drum_note], start, frames)
+            if "bass_stems" in self.facts:
+                bass_note = np.isin(arrays["notes"][:, 4], self.facts["bass_stems"])
+                values["bass"] = self._near(arrays["notes"][bass_note], start, frames)
         if "beats" in arrays:
             beats = BeatFrames.from_beats(arrays["beats"], start, frames, self.frame_rate)
             values["beat"] = beats
         if "chords" in arrays:
             values["chord"] = chroma_frames(arrays["chords"], start, frames)
-        if "loudness" in arrays:
-            values["loudness"] = arrays["loudness"][start : start + frames]
+        for name in ("loudness", "brightness"):
+            if name in arrays:
+                values[name] = arrays[name][start : start + frames]
+        if "accompaniment" in arrays:
+            values["accompaniment"] = AccompanimentFrames.shifted(
+                arrays["accompaniment"], start, frames, visibility, block
+            )
         return values
 
-    def _drums(self, hits: NDArray[Any], start: int, frames: int) -> NDArray[np.float32]:
-        """1 from one second before a hit to one second after, else 0."""
-        centres = start + np.arange(frames) + 0.5
-        padded = np.concatenate([[-1e9], np.sort(hits), [1e9]])
-        nearest = np.searchsorted(padded[1:-1], centres)
-        distance = np.minimum(centres - padded[nearest], padded[nearest + 1] - centres)
-        return (distance < self.frame_rate).astype(np.float32)
+    def _near(self, notes: NDArray[Any], start: int, frames: int) -> NDArray[np.float32]:
+        """1 from one second before a note to one second after its end, else 0."""
+        centres = start + np.arange(frames)[:, None] + 0.5
+        around = notes[(notes[:, 0] < start + 2 * frames) & (notes[:, 1] > start - frames)]
+        distance = np.maximum(around[:, 0] - centres, centres - around[:, 1])
+        return (distance < self.frame_rate).any(axis=1).astype(np.float32)
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether what a musician plays and the rest of the band are known apart."""
+        return "rest" in self.arrays
+
+    def rest(self) -> Piece:
+        """A divided piece's rest of the band, its labels its own, with the input beside it."""
+        arrays = {name: a for name, a in self.arrays.items() if not name.startswith("rest.")}
+        for name in ("loudness", "brightness"):
+            arrays[name] = self.arrays[f"rest.{name}"]
+        division = self.facts["division"]
+        if "notes" in arrays:
+            played = np.isin(arrays["notes"][:, 4], division["input_stems"])
+            arrays["notes"] = arrays["notes"][~played]
+        latents, arrays["accompaniment"] = arrays.pop("rest"), arrays.pop("input")
+        facts = {**self.facts, "captions": division["captions"]}
+        return Piece(latents, arrays, facts, self.frame_rate)
 
 
 class Pieces(Protocol):
@@ -94,12 +129,13 @@ class Pieces(Protocol):
 
 
 class PiecesInMemory:
-    """All pieces at once; a row's piece is drawn by length."""
+    """All pieces at once; a row's piece is drawn by length, divided ones `divided_weight` times."""
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    def __init__(self, pieces: Sequence[Piece], divided_weight: float = 1.0) -> None:
         self.pieces = list(pieces)
         lengths = np.array([piece.frames for piece in self.pieces], np.float64)
-        self._shares = np.cumsum(lengths / lengths.sum())
+        weights = [divided_weight if piece.is_divided else 1.0 for piece in self.pieces]
+        self._shares = np.cumsum(lengths * weights / (lengths @ weights))
         self.hours = float(lengths.sum()) / self.pieces[0].frame_rate / 3600
 
     def piece(self, seed: int, step: int, row: int, batch_size: int) -> Piece:  # noqa: ARG002
@@ -112,11 +148,14 @@ class PiecesInMemory:
 class StreamedPieces:
     """A few shards in memory at a time; each epoch has its own order of shards and pieces.
 
-    A piece is seen once for each `crop` frames that it lasts, so long pieces count for more.
+    A piece is seen once for each `crop` frames that it lasts, so long pieces count for more; a
+    divided one `divided_weight` times as often.
     """
 
-    def __init__(self, manifest: Manifest, entries: Sequence[Entry], crop: int) -> None:
-        self._manifest, self._crop = manifest, crop
+    def __init__(
+        self, manifest: Manifest, entries: Sequence[Entry], crop: int, divided_weight: float = 1.0
+    ) -> None:
+        self._manifest, self._crop, self._divided_weight = manifest, crop, divided_weight
         by_shard: dict[str, list[Entry]] = {}
         for entry in entries:
             by_shard.setdefault(entry.shard, []).append(entry)
@@ -130,7 +169,8 @@ class StreamedPieces:
         self.hours = sum(entry.frames for entry in entries) / manifest.frame_rate / 3600
 
     def _times(self, entry: Entry) -> int:
-        return max(1, round(entry.frames / self._crop))
+        weight = self._divided_weight if "division" in entry.facts else 1.0
+        return max(1, round(weight * entry.frames / self._crop))
 
     def piece(self, seed: int, step: int, row: int, batch_size: int) -> Piece:
         """See `Pieces`."""
@@ -169,7 +209,11 @@ class StreamedPieces:
 
 
 def open_pieces(
-    location: str | Path, split: str, frames: int, streamed: bool = False
+    location: str | Path,
+    split: str,
+    frames: int,
+    streamed: bool = False,
+    divided_weight: float = 1.0,
 ) -> PiecesInMemory | StreamedPieces | None:
     """The pieces of a split that last `frames` or more; None if the split has none at all.
 
@@ -188,8 +232,8 @@ def open_pieces(
             "encode longer music, or train on fewer frames"
         )
     if streamed:
-        return StreamedPieces(manifest, long, frames)
-    return PiecesInMemory(load_pieces(manifest, long))
+        return StreamedPieces(manifest, long, frames, divided_weight)
+    return PiecesInMemory(load_pieces(manifest, long), divided_weight)
 
 
 def load_pieces(manifest: Manifest, entries: Sequence[Entry]) -> list[Piece]:

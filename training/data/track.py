@@ -23,6 +23,19 @@ class Stem:
 
 
 @dataclass(frozen=True)
+class Division:
+    """A mix in two: `played`, what a musician plays, and `rest`, the others.
+
+    played_stems: indices of the track's stems. captions: of the rest.
+    """
+
+    played: Path
+    rest: Path
+    played_stems: tuple[int, ...]
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Track:
     """What a layout knows of one piece before it is read.
 
@@ -41,6 +54,7 @@ class Track:
     labels: Path | None = None
     midi: tuple[Path, ...] = ()
     midi_is_stems: bool = False
+    division: Division | None = None
     facts: dict[str, str] = field(default_factory=dict)  # artist, album, tags: kept as they are
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lmdm.errors import InputError
-from training.data.labels import labels_of, midi_drum_stems
+from training.data.labels import labels_of, rhythm_stems
 from training.data.layouts.registry import tracks_of
 from training.data.sound import read_sound
 from training.data.track import Track
@@ -48,7 +48,7 @@ def piece_of(track: Track) -> Piece:
     """
     audio = read_sound(track.audio, SAMPLE_RATE)
     labels = labels_of(track, 1.0)  # one frame a second: times in seconds
-    drums = midi_drum_stems(track)
+    drums, _ = rhythm_stems(track)
     rows = labels.get("notes", np.zeros((0, 5), np.float32))
     beats = labels.get("beats", np.zeros((0, 2), np.float32))
     gaps = np.diff(beats[:, 0])

@@ -81,6 +81,7 @@ class FinetuneConfig:
     context_noise: float = 0.0
     absent_context: Literal["", "empty", "zeros"] = ""
     controls: tuple[str, ...] | None = None  # local controls; None keeps the model's own
+    divided_weight: float = 1.0  # how much oftener pieces are drawn that teach to accompany
     stem_init: Literal["zero", "copy"] = "zero"
     ema: float = 0.0  # decay of the averaged weights; 0 for none
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -94,6 +95,6 @@ class FinetuneConfig:
         check_range(self, 0, INFINITE, ("context_frames", "block_frames", "frames"))
         check_range(self, 1, INFINITE, ("copies",))
         check_range(self, 0, 1, ("encoder_decoder_share", "ema"))
-        check_range(self, 0, INFINITE, ("context_noise",))
+        check_range(self, 0, INFINITE, ("context_noise", "divided_weight"))
         if not self.latents:
             raise InputError("config key 'latents' is missing: the folder that train encode wrote")

@@ -164,7 +164,14 @@ class FinetuneTrainer:
         c, base = self.config, self.base
         sources: list[ExampleSource | None] = []
         for split in ("train", "validation"):
-            pieces = open_pieces(c.latents, split, self.frames, c.streamed and split == "train")
+            training = split == "train"
+            pieces = open_pieces(
+                c.latents,
+                split,
+                self.frames,
+                c.streamed and training,
+                c.divided_weight if training else 1.0,
+            )
             if pieces is None:
                 sources.append(None)
                 continue
@@ -177,6 +184,7 @@ class FinetuneTrainer:
                 self.frames,
                 c.engine.seed,
                 global_condition=base.global_condition,
+                block=self.stream.block_frames,
             )
             if split == "train":
                 source.dropout = c.dropout

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes report.json, report.png and a grid a model."""
-    from lmdm.image.config import write_json
+    from lmdm.config import write_json
     from lmdm.image.evaluation import plot
     from lmdm.image.run import accelerator_for
     from lmdm.weights import write_beside

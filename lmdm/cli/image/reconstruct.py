@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the pictures that are not there yet, grid.png and report.json."""
-    from lmdm.image.config import write_json
+    from lmdm.config import write_json
     from lmdm.image.outputs import claim, reconstruct_folder
     from lmdm.image.run import accelerator_for
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmdm.cli import options as shared
+from lmdm.cli.safety import light
 from lmdm.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plot = _action(actions, "plot", "z over the sampler's steps, from a detect folder")
     plot.add_argument("folder", type=Path, nargs="+", help="folders that detect wrote")
     plot.add_argument("--out", type=Path, required=True, help=".png")
+    lamp = _action(actions, "light", "calibrate the memorization light of the live engine")
+    light.add_arguments(lamp)
     experiment = _action(actions, "experiment", "digits with planted duplicates, whole")
     experiment.add_argument("--out", type=Path, required=True, metavar="DIR")
     experiment.add_argument("--duplicates", type=shared.whole(1, 1000), default=10)
@@ -93,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
         "evaluate": _evaluate,
         "plot": _plot,
         "experiment": _experiment,
+        "light": light.calibrate_light,
     }
     report = actions[options.action](options)
     if getattr(options, "json", False):

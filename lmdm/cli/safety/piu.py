@@ -216,8 +216,9 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
 def _baseline(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
+    from lmdm.fitting import begin
     from lmdm.safety.piu import baselines
-    from lmdm.safety.piu.unlearning import begin, difference, save_changes
+    from lmdm.safety.piu.unlearning import difference, save_changes
 
     identities, chosen, anchor = _chosen(options)
     model, _ = _load(options)
@@ -229,7 +230,7 @@ def _baseline(options: argparse.Namespace) -> dict[str, Any]:
         "target": chosen.target,
         "anchor": {"identity": anchor.identity, "cosine": anchor.cosine},
     }
-    begin(options.out, facts)
+    begin(options.out / "run.json", facts)
     chosen.save(options.out / "split.json")
     if options.method == "uce":
         student = baselines.uce(

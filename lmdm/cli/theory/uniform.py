@@ -104,11 +104,9 @@ def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
 
 def run_fit(options: argparse.Namespace) -> int:
     """Trains a model, or goes on training it, and writes it with its report."""
-    from rich.progress import Progress
-
     from lmdm.theory import corpora, evaluation, models
     from lmdm.theory.bars import BAR
-    from lmdm.theory.fitting import Fit, FitConfig
+    from lmdm.theory.fitting import FitConfig, fit
     from lmdm.theory.network import NetworkConfig
     from lmdm.theory.reports import new_folder, write_report
 
@@ -128,22 +126,16 @@ def run_fit(options: argparse.Namespace) -> int:
     fit_config = FitConfig(options.steps, options.batch, options.learning_rate, seed=options.seed)
     folder = new_folder(options.out)
     model = models.TokenModel(config)
-    fit = Fit(model, tokens.train, fit_config)
-    with Progress(disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("fit", total=options.steps)
-        fit.run(
-            folder / "training",
-            lambda step, loss: progress.update(
-                task, completed=step, description=f"loss {loss:.3f}"
-            ),
-        )
+    losses = fit(
+        model, tokens.train, fit_config, folder / "training", quiet=not sys.stderr.isatty()
+    )
     models.save(model, folder)
-    tail = fit.losses[-min(200, len(fit.losses)) :]
+    tail = losses[-200:]
     report = {
         "data": tokens.about,
         "parameters": sum(each.numel() for each in model.network.parameters()),
         "steps": options.steps,
-        "training_loss": round(sum(tail) / len(tail), 4),
+        "training_loss": round(sum(tail) / len(tail), 4) if tail else None,
         "nelbo": round(evaluation.bound(model, tokens.test[:1024]), 4),
     }
     write_report(folder, report)

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
         network = VideoDiT(base.CONFIG)
 
     def finish() -> dict[str, object]:
-        checkpoint.save(options.out, base.KIND, network, base.CONFIG.to_dict())
+        checkpoint.save(options.out, base.KIND, network, base.CONFIG)
         return {}
 
     return common.train(

@@ -120,55 +120,49 @@ def _train(options: argparse.Namespace) -> int:
     from lmdm.video.dit import VideoDiT
 
     common.one_thread_a_core()
+    if options.action == "cotrain":
+        return _cotrain(options)
     folder = common.check_folder(options.out)
     part, size, seed = options.action.removeprefix("train-"), options.batch, options.seed
+    frozen = None if part == "vit" else vit.load(_part(options, "vit") or _beside(folder, "vit"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network: Any = {
+            "vit": vit.VisualEncoder,
+            "planner": planner.Planner,
+            "renderer": lambda: VideoDiT(renderer.CONFIG),
+        }[part]()
+    loss_of: Callable[[Any, int], Tensor]
+    if frozen is None:
+        loss_of = lambda net, step: vit.loss_of(net, step, 2 * size, seed)  # noqa: E731
+    elif part == "planner":
+        loss_of = training.stage_planner(frozen, 2 * size, seed)
+    else:
+        loss_of = training.stage_renderer(frozen, size, seed)
 
-    def built(make: Callable[[], Any]) -> Any:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return make()
+    def finish() -> dict[str, Any]:
+        checkpoint.save(folder / part, part, network, network.config)
+        return {"held_out_accuracy": vit.accuracy(network)} if part == "vit" else {}
 
-    if part == "vit":
-        encoder = built(vit.VisualEncoder)
+    return common.train(options, network, loss_of, finish, name=part)
 
-        def finish() -> dict[str, Any]:
-            checkpoint.save(folder / "vit", vit.KIND, encoder, vit.CONFIG.to_dict())
-            return {"held_out_accuracy": vit.accuracy(encoder)}
 
-        loss = lambda net, step: vit.loss_of(net, step, 2 * size, seed)  # noqa: E731
-        return common.train(options, encoder, loss, finish, name="vit")
-    frozen = vit.load(_part(options, "vit") or _beside(folder, "vit"))
-    if part == "planner":
-        network = built(planner.Planner)
+def _cotrain(options: argparse.Namespace) -> int:
+    """The joint stage, from the models that the other stages made."""
+    from lmdm.video import checkpoint
+    from lmdm.video.bernini import training
 
-        def save() -> dict[str, Any]:
-            checkpoint.save(folder / part, planner.KIND, network, network.config.to_dict())
-            return {}
+    folder, whole = common.check_folder(options.out), _bernini(options)
 
-        stage = training.stage_planner(frozen, 2 * size, seed)
-        return common.train(options, network, stage, save, name=part)
-    if part == "renderer":
-        drawer = built(lambda: VideoDiT(renderer.CONFIG))
-
-        def keep() -> dict[str, Any]:
-            checkpoint.save(folder / part, renderer.KIND, drawer, renderer.CONFIG.to_dict())
-            return {}
-
-        stage = training.stage_renderer(frozen, size, seed)
-        return common.train(options, drawer, stage, keep, name=part)
-    whole = _bernini(options)
-    both = training.Together(whole.planner, whole.renderer)
-
-    def write() -> dict[str, Any]:
-        config = whole.planner.config.to_dict()
-        checkpoint.save(folder / "vit", vit.KIND, whole.vit, vit.CONFIG.to_dict())
-        checkpoint.save(folder / "planner", planner.KIND, whole.planner, config)
-        checkpoint.save(
-            folder / "renderer", renderer.KIND, whole.renderer, whole.renderer.config.to_dict()
-        )
+    def finish() -> dict[str, Any]:
+        parts = {"vit": whole.vit, "planner": whole.planner, "renderer": whole.renderer}
+        for name, network in parts.items():
+            checkpoint.save(folder / name, name, network, network.config)
         return {}
 
-    return common.train(options, both, training.stage_joint(frozen, size, seed), write, name=part)
+    stage = training.stage_joint(whole.vit, options.batch, options.seed)
+    both = training.Together(whole.planner, whole.renderer)
+    return common.train(options, both, stage, finish, name="cotrain")
 
 
 def _beside(folder: Path, name: str) -> Path | None:

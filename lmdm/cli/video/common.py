@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,28 +131,36 @@ def train(
 
     name: of one of several networks that are trained in the same folder.
     """
-    from lmdm.video.fitting import FitConfig, fit
+    from torch.optim import AdamW
+
+    from lmdm.fitting import begin, cosine_rate, fit_network
     from lmdm.video.report import write_report
 
-    folder = check_folder(options.out)
-    config = FitConfig(steps=options.steps, rate=options.rate)
-    begun, losses, done = time.perf_counter(), [], 0
-    walk: Iterator[tuple[int, float]] = fit(
-        network, loss_of, config, folder / f"{name or 'network'}.training.safetensors"
+    folder, prefix = check_folder(options.out), f"{name}." if name else ""
+    plan = {"steps": options.steps, "rate": options.rate, "seed": options.seed}
+    if hasattr(options, "batch"):
+        plan["batch"] = options.batch
+    begin(folder / f"{prefix}plan.json", plan)
+    begun, losses = time.perf_counter(), list[tuple[int, float]]()
+    done = fit_network(
+        network,
+        AdamW((p for p in network.parameters() if p.requires_grad), betas=(0.9, 0.99)),
+        lambda step: loss_of(network, step),
+        folder / f"{name or 'network'}.training.safetensors",
+        options.steps,
+        average=0.995,
+        clip=1.0,
+        rate=lambda step: cosine_rate(step, options.steps, options.rate, warm_up=50, final=0.05),
+        after=lambda step, figures: losses.append((step, figures["loss"])),
+        seconds=options.seconds or math.inf,
+        title=name or "training",
+        quiet=options.quiet or not sys.stderr.isatty(),
     )
-    with progress(options.steps, "training", options.quiet) as bar:
-        for done, loss in walk:
-            losses.append(loss)
-            bar.update(done - bar.n)
-            bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}")
-            out_of_time = (
-                options.seconds is not None and time.perf_counter() - begun > options.seconds
-            )
-            if out_of_time and done < options.steps:
-                walk.close()  # type: ignore[attr-defined]
-                tell(options, {"steps": done, "finished": False}, [f"{done} steps; to be gone on"])
-                return 0
-    recent = losses[-50:]
+    if not done:
+        steps = losses[-1][0] if losses else 0
+        tell(options, {"steps": steps, "finished": False}, [f"{steps} steps; to be gone on"])
+        return 0
+    recent = [loss for _, loss in losses[-50:]]
     report = {
         "steps": options.steps,
         "finished": True,
@@ -159,6 +168,6 @@ def train(
         "parameters": sum(p.numel() for p in network.parameters()),
         "seconds": round(time.perf_counter() - begun, 1),
     } | finish()
-    write_report(folder / (f"{name}.report.json" if name else "report.json"), report)
+    write_report(folder / f"{prefix}report.json", report)
     tell(options, report, [f"{folder}: {report['parameters']} parameters, {options.steps} steps"])
     return 0

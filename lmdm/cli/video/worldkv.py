@@ -416,7 +416,7 @@ def _train(options: argparse.Namespace) -> int:
         network = VideoDiT(ring.CONFIG)
 
     def finish() -> dict[str, object]:
-        checkpoint.save(options.out, ring.KIND, network, ring.CONFIG.to_dict())
+        checkpoint.save(options.out, ring.KIND, network, ring.CONFIG)
         return {}
 
     return common.train(

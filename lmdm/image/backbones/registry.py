@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lmdm.config import read_json
 from lmdm.image.backbones.protocol import VisionBackbone
-from lmdm.image.config import read_json
 
 BUILT_IN = ("small-vit", "efficientnet-lite0")
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lmdm.config import from_dict, read_json
 from lmdm.errors import InputError
 from lmdm.image.backbones import protocol
 from lmdm.image.backbones.protocol import Features
-from lmdm.image.config import from_dict, read_json
 from lmdm.image.layers import SelfAttentionBlock, patchify, sincos_positions
 from lmdm.weights import load_into, save_module, write_beside
 

@@ -50,6 +50,21 @@ class Dropout:
 
 
 @dataclass(frozen=True)
+class Memorization:
+    """The memorization light (docs/safety.md).
+
+    state: empty without a light; "unknown", nothing can be said yet, or not with these steps and
+    guidance; "clear"; "unusual", the sampler's updates are; "near", what is played is close to a
+    passage of the training set. score: the updates'; similarity: of the nearest passage, at most 1.
+    """
+
+    state: str = ""
+    text: str = ""
+    score: float | None = None
+    similarity: float | None = None
+
+
+@dataclass(frozen=True)
 class ControllerMapping:
     """A controller's mapping; fields as in `SetMapping`, and where the controller is."""
 
@@ -143,6 +158,7 @@ class Snapshot:
     governor: str = ""  # what quality was given up, and why; empty when nothing was
     governor_level: int = 0  # how many measures are taken; 0 none
     governor_on: bool = True
+    memorization: Memorization = Memorization()  # to the training set
     restored: str = ""  # what an earlier session was restored from; empty when nothing was
 
     # the output
@@ -272,6 +288,8 @@ _RECORDS: dict[str, type[Any]] = {
 def _restored(name: str, value: Any) -> Any:
     if name in ("latency", "control_latency") and isinstance(value, Mapping):
         return {key: built(Latency, each, name) for key, each in value.items()}
+    if name == "memorization" and isinstance(value, Mapping):
+        return built(Memorization, value, name)
     if name in _RECORDS and isinstance(value, (list, tuple)):
         return tuple(built(_RECORDS[name], _tuples(each), name) for each in value)
     if name == "prompts" and isinstance(value, (list, tuple)):

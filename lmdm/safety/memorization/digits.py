@@ -7,7 +7,6 @@ model this size does not copy. What separates the first two need not separate th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -18,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmdm.config import from_dict, read_json
 from lmdm.errors import InputError
-from lmdm.safety.fitting import fit
+from lmdm.fitting import begin, fit_network, generator_at
 from lmdm.safety.memorization.models import Images, Sampling, weights_hash
 from lmdm.safety.memorization.watch import Watch, watched
 from lmdm.weights import load_into, save_module, write_beside
@@ -139,43 +139,32 @@ class DigitsModel:
     @classmethod
     def train(cls, folder: Path, config: DigitsConfig, quiet: bool = False) -> DigitsModel:
         """Trains, or goes on training, in `folder`; a finished one is loaded."""
-        folder.mkdir(parents=True, exist_ok=True)
-        made = folder / "config.json"
-        if made.exists() and (held := _read_config(made)) != config:
-            changed = [k for k, v in asdict(config).items() if getattr(held, k) != v]
-            raise InputError(f"{folder} was begun with another {changed[0]}; give a new folder")
-        settings = json.dumps(asdict(config), indent=1)
-        write_beside(made, lambda part: part.write_text(settings))
+        begin(folder / "config.json", asdict(config))
         torch.manual_seed(config.seed)
         data = plant(config)
         model = cls(config, data.prompts, data)
         names = "".join(f"{prompt}\n" for prompt in data.prompts)
         write_beside(folder / "prompts.txt", lambda part: part.write_text(names))
         optimizer = torch.optim.AdamW(model.denoiser.parameters(), config.rate)
-        fit(
-            model.denoiser,
-            optimizer,
-            model._loss,
-            config.steps,
-            folder / "state.safetensors",
-            seed=config.seed,
-            quiet=quiet,
-        )
+        state = folder / "state.safetensors"
+        fit_network(model.denoiser, optimizer, model._loss_of, state, config.steps, quiet=quiet)
         save_module(model.denoiser, folder / "denoiser.safetensors", half=False)
         return model
 
     @classmethod
     def load(cls, folder: Path) -> DigitsModel:
         """Raises InputError unless `folder` holds a finished experiment."""
-        config = _read_config(folder / "config.json")
+        settings = folder / "config.json"
+        config = from_dict(DigitsConfig, read_json(settings), str(settings))
         data = plant(config)
         model = cls(config, data.prompts, data)
         load_into(model.denoiser, folder / "denoiser.safetensors")
         model.denoiser.eval()
         return model
 
-    def _loss(self, _step: int, generator: torch.Generator) -> Tensor:
+    def _loss_of(self, step: int) -> Tensor:
         data, config = self.data, self.config
+        generator = generator_at(config.seed, step)
         chosen = torch.randint(len(data.images), (config.batch,), generator=generator)
         prompt = data.labels[chosen].clone()
         dropped = torch.rand(config.batch, generator=generator) < config.dropout
@@ -247,13 +236,3 @@ def to_pixels(latents: Tensor) -> Images:
 def from_pixels(images: Images) -> Tensor:
     """Undoes `to_pixels`, up to rounding."""
     return torch.from_numpy(images).float().reshape(-1, 64) / 127.5 - 1.0
-
-
-def _read_config(path: Path) -> DigitsConfig:
-    try:
-        values = json.loads(path.read_text())
-        return DigitsConfig(**values)
-    except (OSError, ValueError, TypeError):
-        raise InputError(
-            f"{path} is not the configuration of a digits experiment; make one with fit"
-        ) from None

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lmdm.safety.fitting import fit
+from lmdm.fitting import fit_network, generator_at
 from lmdm.safety.piu.unlearning import IdentityModel
 
 Tokens = Callable[[Tensor], Tensor]  # embeddings [N, D] -> condition tokens [N, T, width]
@@ -73,7 +73,8 @@ def siss(
     parameters = list(student.parameters())
     optimizer = torch.optim.AdamW(parameters, rate)
 
-    def loss(_step: int, generator: torch.Generator) -> Tensor:
+    def loss_of(step: int) -> Tensor:
+        generator = generator_at(seed, step)
         x = torch.randint(len(retain_latents), (batch,), generator=generator)
         a = torch.randint(len(forget_latents), (batch,), generator=generator)
         kept, gone = retain_latents[x], forget_latents[a]
@@ -94,15 +95,8 @@ def siss(
         scale = ratio * _norm(keep_loss, parameters) / _norm(lose_loss, parameters).clamp_min(1e-12)
         return keep_loss - scale * lose_loss
 
-    fit(
-        student,
-        optimizer,
-        loss,
-        steps,
-        folder / "siss.state.safetensors",
-        seed=seed,
-        quiet=quiet,
-    )
+    state = folder / "siss.state.safetensors"
+    fit_network(student, optimizer, loss_of, state, steps, quiet=quiet)
     return student.eval().requires_grad_(False)
 
 

@@ -7,7 +7,6 @@ the place of the VAE, a conditioner that gives tokens, a denoiser with self- and
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -17,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmdm.errors import InputError
-from lmdm.safety.fitting import fit
+from lmdm.config import from_dict, read_json
+from lmdm.fitting import begin, cosine_rate, fit_network, generator_at
 from lmdm.safety.piu.faces import SIZE, draw, random_identities, random_nuisance
-from lmdm.weights import load_into, save_module, write_beside
+from lmdm.weights import load_into, save_module
 
 EMBEDDING = 32
 TOKENS, CHANNELS = 16, 8  # of the latents
@@ -249,12 +248,7 @@ def train(folder: Path, config: FaceConfig, quiet: bool = False) -> FaceModel:
     Raises:
         InputError: the folder was begun with another configuration.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = folder / "config.json"
-    if settings.exists() and _read_config(settings) != config:
-        raise InputError(f"{folder} was begun with another configuration; give a new folder")
-    text = json.dumps(asdict(config), indent=1)
-    write_beside(settings, lambda part: part.write_text(text))
+    begin(folder / "config.json", asdict(config))
     torch.manual_seed(config.seed)
     model = FaceModel(config)
     _train_recogniser(model, folder, quiet)
@@ -267,16 +261,10 @@ def train(folder: Path, config: FaceConfig, quiet: bool = False) -> FaceModel:
 
 def load(folder: Path) -> FaceModel:
     """A trained model. Raises InputError unless `folder` holds one."""
-    model = FaceModel(_read_config(folder / "config.json"))
+    settings = folder / "config.json"
+    model = FaceModel(from_dict(FaceConfig, read_json(settings), str(settings)))
     load_into(model, folder / "model.safetensors")
     return model.eval().requires_grad_(False)
-
-
-def _read_config(path: Path) -> FaceConfig:
-    try:
-        return FaceConfig(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
-        raise InputError(f"{path} is not the configuration of a face model") from None
 
 
 def _faces(count: int, generator: torch.Generator) -> Tensor:
@@ -293,7 +281,8 @@ def _train_recogniser(model: FaceModel, folder: Path, quiet: bool) -> None:
     both = nn.ModuleDict({"recogniser": model.recogniser})
     both.register_parameter("classes", classes)
 
-    def loss(_step: int, generator: torch.Generator) -> Tensor:
+    def loss_of(step: int) -> Tensor:
+        generator = generator_at(config.seed, step)
         who = torch.randint(len(people), (2 * config.batch,), generator=generator)
         faces = draw(people[who], random_nuisance(len(who), generator))
         faces = faces + 0.05 * torch.randn(faces.shape, generator=generator)
@@ -302,14 +291,9 @@ def _train_recogniser(model: FaceModel, folder: Path, quiet: bool) -> None:
         return nn.functional.cross_entropy(SHARPNESS * cosine, who)
 
     optimizer = torch.optim.AdamW(both.parameters(), config.rate)
-    fit(
-        both,
-        optimizer,
-        loss,
-        config.recogniser_steps,
-        folder / "recogniser.state.safetensors",
-        seed=config.seed,
-        quiet=quiet,
+    state = folder / "recogniser.state.safetensors"
+    fit_network(
+        both, optimizer, loss_of, state, config.recogniser_steps, title="recogniser", quiet=quiet
     )
     model.recogniser.requires_grad_(False)
 
@@ -324,7 +308,8 @@ def _train_denoiser(model: FaceModel, folder: Path, quiet: bool) -> None:
     )
     both = nn.ModuleDict({"denoiser": model.denoiser, "conditioner": model.conditioner})
 
-    def loss(_step: int, generator: torch.Generator) -> Tensor:
+    def loss_of(step: int) -> Tensor:
+        generator = generator_at(config.seed + 1, step)
         shape = (config.batch,)
         who = torch.randint(config.people, shape, generator=generator)
         shown, told = torch.randint(config.pictures, (2, *shape), generator=generator)
@@ -337,14 +322,15 @@ def _train_denoiser(model: FaceModel, folder: Path, quiet: bool) -> None:
         return nn.functional.mse_loss(predicted, velocity)
 
     optimizer = torch.optim.AdamW(both.parameters(), config.rate)
-    fit(
+    steps = config.denoiser_steps
+    fit_network(
         both,
         optimizer,
-        loss,
-        config.denoiser_steps,
+        loss_of,
         folder / "denoiser.state.safetensors",
-        seed=config.seed + 1,
-        decay=True,
+        steps,
+        rate=lambda step: cosine_rate(step, steps, config.rate, final=0.01),
+        title="denoiser",
         quiet=quiet,
     )
 

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lmdm.errors import InputError
-from lmdm.safety.fitting import fit
+from lmdm.fitting import Figures, begin, fit_network, generator_at
 from lmdm.safety.piu.identities import Anchor, Identities, Split
 from lmdm.safety.piu.objective import Sampling, forget_conditions, forget_target, piu_loss
 from lmdm.safety.piu.scope import Scope, select
@@ -127,7 +127,7 @@ def unlearn(
         "nearest other identity": identities.nearest(chosen.target),
         "reason": reason,
     }
-    begin(folder, resolved)
+    begin(folder / "run.json", resolved)
     chosen.save(folder / "split.json")
     teacher = model.denoiser
     student = copy.deepcopy(teacher)
@@ -143,7 +143,8 @@ def unlearn(
     towards = centroids[anchor.identity]
     heard = torch.tensor((identities.centroids if judged is None else judged)[chosen.target])
 
-    def loss(_step: int, generator: torch.Generator) -> Tensor:
+    def loss_of(step: int) -> Tensor:
+        generator = generator_at(settings.seed, step)
         total = torch.zeros(())
         for _ in range(settings.accumulation):
             total = total + _loss(
@@ -153,9 +154,9 @@ def unlearn(
 
     log = folder / "log.jsonl"
 
-    def after(step: int, value: float) -> None:
-        row: dict[str, Any] = {"step": step, "loss": value}
-        if (step + 1) % LOG_EVERY == 0:
+    def after(step: int, figures: Figures) -> None:
+        row = {"step": step, **figures}
+        if step % LOG_EVERY == 0:
             student.eval()
             made = model.embed(model.sample(student, forget[:8], settings.seed))
             row["forget similarity"] = float((made.double() @ heard).mean())
@@ -163,13 +164,12 @@ def unlearn(
         with log.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
-    fit(
+    fit_network(
         student,
         optimizer,
-        loss,
-        settings.steps,
+        loss_of,
         folder / "state.safetensors",
-        seed=settings.seed,
+        settings.steps,
         after=after,
         quiet=quiet,
     )
@@ -215,21 +215,6 @@ def _noised_nothing(
     noise = torch.randn(clean.shape, generator=generator)
     timestep = torch.randint(model.training_steps, (count,), generator=generator)
     return model.noised(clean, noise, timestep), timestep
-
-
-def begin(folder: Path, resolved: Mapping[str, Any]) -> None:
-    """Writes run.json, or checks that a run begun there earlier was the same.
-
-    Raises:
-        InputError: the folder was begun with other settings.
-    """
-    text = json.dumps(resolved, indent=1)
-    path = folder / "run.json"
-    if path.exists() and path.read_text() != text:
-        raise InputError(
-            f"{folder} was begun with other settings (see run.json); give a new folder"
-        )
-    write_beside(path, lambda part: part.write_text(text))
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ the penultimate layer feed two heads: `for_vit` conditions the flow head, `for_g
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lmdm.errors import InputError
+from lmdm.config import from_dict
 from lmdm.video import checkpoint, words
 from lmdm.video.bernini.flow_head import FlowHead
 from lmdm.video.bernini.tasks import MOST_REFERENCES
@@ -41,18 +41,6 @@ class PlannerConfig:
     dim: int = 96
     depth: int = 4
     heads: int = 4
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> PlannerConfig:
-        """Raises InputError on an unknown key."""
-        unknown = sorted(values.keys() - {each.name for each in fields(cls)})
-        if unknown:
-            raise InputError(f"planner has unknown key {unknown[0]!r}")
-        return cls(**values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -255,7 +243,7 @@ def plan(
 
 def build(settings: dict[str, Any]) -> Planner:
     """The network of a config.json."""
-    return Planner(PlannerConfig.from_dict(settings))
+    return Planner(from_dict(PlannerConfig, settings, "the planner"))
 
 
 def load(folder: Path | None = None) -> Planner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lmdm.config import from_dict
 from lmdm.video import checkpoint, words
 from lmdm.video.bernini.vit import WIDTH
 from lmdm.video.dit import VideoDiT, VideoDiTConfig
@@ -27,7 +28,7 @@ def segments_of(sources: int) -> tuple[float, ...]:
 
 def build(settings: dict[str, Any]) -> VideoDiT:
     """The network of a config.json."""
-    return VideoDiT(VideoDiTConfig.from_dict(settings))
+    return VideoDiT(from_dict(VideoDiTConfig, settings, "the renderer"))
 
 
 def load(folder: Path | None = None) -> VideoDiT:

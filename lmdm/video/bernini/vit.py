@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lmdm.config import from_dict
+from lmdm.fitting import generator_at
 from lmdm.video import checkpoint
 from lmdm.video.bernini.tasks import COUNTS, TIMES, any_scene, picture_of, video_of
 from lmdm.video.dit import VideoDiT, VideoDiTConfig, grid_positions, rotation_of
@@ -31,6 +33,7 @@ class VisualEncoder(nn.Module):
 
     def __init__(self, config: VideoDiTConfig = CONFIG) -> None:
         super().__init__()
+        self.config = config
         self.trunk = VideoDiT(config)
         self.to_embedding = nn.Linear(config.dim, WIDTH)
         self.heads = nn.ModuleList(nn.Linear(2 * WIDTH, count) for count in COUNTS)
@@ -63,7 +66,7 @@ class VisualEncoder(nn.Module):
 
 def build(settings: dict[str, Any]) -> VisualEncoder:
     """The network of a config.json."""
-    return VisualEncoder(VideoDiTConfig.from_dict(settings))
+    return VisualEncoder(from_dict(VideoDiTConfig, settings, "the visual encoder"))
 
 
 def load(folder: Path | None = None) -> VisualEncoder:
@@ -78,7 +81,7 @@ def loss_of(network: nn.Module, step: int, size: int = 32, seed: int = 0) -> Ten
     generator = np.random.default_rng((seed, step))
     scenes = [any_scene(generator) for _ in range(size)]
     videos = torch.stack([video_of(scene) for scene in scenes])
-    noise = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    noise = generator_at(seed, step)
     videos = videos + 0.1 * torch.randn(videos.shape, generator=noise)
     tokens = network(videos)
     labels = torch.tensor([[s.shape, s.colour, s.direction, s.speed] for s in scenes])

@@ -13,24 +13,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
-from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
-    FlowMatchEulerDiscreteSchedulerOutput,
-)
 from torch import Tensor
 
 from lmdm.video.dvg.planner import BudgetConfig, Choose, planned
 from lmdm.video.dvg.sampler import GrowingGrid
+from lmdm.video.scheduler import SteppingScheduler
 
 
-class DVGScheduler(FlowMatchEulerDiscreteScheduler):
+class DVGScheduler(SteppingScheduler):
     """Euler steps on a grid that grows. `couple` it before every video."""
 
     grid: GrowingGrid
-    _step_index: int | None
 
     def couple(
         self,
@@ -71,32 +66,17 @@ class DVGScheduler(FlowMatchEulerDiscreteScheduler):
         self._step_index = self._begin_index = None
         self._begun = time.perf_counter()
 
-    def step(
-        self,
-        model_output: Tensor,
-        timestep: float | Tensor,
-        sample: Tensor,
-        return_dict: bool = True,
-        **_: Any,
-    ) -> FlowMatchEulerDiscreteSchedulerOutput | tuple[Tensor]:
+    def moved(self, velocity: Tensor, latents: Tensor, index: int) -> Tensor:
         """One Euler step, or a transition: then what is returned stands on the next grid."""
-        if self.step_index is None:
-            self._init_step_index(timestep)
-        index, x, v = int(self.step_index), sample.float(), model_output.float()
         sigma = float(self.sigmas[index])
-        now = time.perf_counter()
-        self.grid.spent(now - self._begun)
+        self.grid.spent(time.perf_counter() - self._begun)
         if self.grid.transits(index):
-            x = self.grid.grow(x, v, index, sigma)
+            x = self.grid.grow(latents, velocity, index, sigma)
             self.sigmas.copy_(self.grid.sigmas())
             self.timesteps.copy_(self.sigmas[:-1] * self.config.num_train_timesteps)
         else:
-            x = x + (float(self.sigmas[index + 1]) - sigma) * v
-        self._step_index = index + 1
+            x = latents + (float(self.sigmas[index + 1]) - sigma) * velocity
         if self._on_step is not None:
             self._on_step(index + 1)
         self._begun = time.perf_counter()
-        x = x.to(sample.dtype)
-        if not return_dict:
-            return (x,)
-        return FlowMatchEulerDiscreteSchedulerOutput(prev_sample=x)
+        return x

@@ -146,13 +146,26 @@ def matched_step(
     x0 = denoised(state.windows, v, t)
     clean = aggregate(x0, geometry)
     number = state.step + 1
+
+    def moved(held: Tensor, target: Tensor) -> Tensor:
+        """What is held at t, at t_next around its clean target."""
+        if t_next == 0:
+            return target
+        if stochastic:
+            noise = noise_like(target.shape, config.seed, number).to(target)
+            return interpolate(target, noise, t_next)
+        return deterministic_step(held, target, t, t_next)
+
     timeline: Tensor | None = None
     if config.variant in ("flowlong", "ode", "sde"):
-        timeline = _global_step(state, clean, t, t_next, geometry, config, stochastic)
+        timeline = state.timeline
+        if timeline is None:  # before the first step
+            timeline = aggregate(state.windows, geometry)
+        timeline = moved(timeline, clean)
         windows = windows_of(timeline, geometry)
     else:
         target = windows_of(clean, geometry) if config.variant == "own-noise" else x0
-        windows = _window_step(state, target, t, t_next, config, stochastic)
+        windows = moved(state.windows, target)
         if config.variant == "xt" or t_next == 0:
             timeline = aggregate(windows, geometry)
             windows = windows_of(timeline, geometry)
@@ -164,44 +177,6 @@ def matched_step(
         mismatch(windows, geometry),
     )
     return WindowState(number, windows, timeline, (*state.reports, report), clean)
-
-
-def _global_step(
-    state: WindowState,
-    clean: Tensor,
-    t: float,
-    t_next: float,
-    geometry: WindowGeometry,
-    config: FlowLongConfig,
-    stochastic: bool,
-) -> Tensor:
-    """The shared timeline at t_next."""
-    if t_next == 0:
-        return clean
-    if stochastic:
-        noise = noise_like(clean.shape, config.seed, state.step + 1).to(clean)
-        return interpolate(clean, noise, t_next)
-    timeline = state.timeline
-    if timeline is None:  # the first step was not stochastic: t* is 1, or above the first t
-        timeline = aggregate(state.windows, geometry)
-    return deterministic_step(timeline, clean, t, t_next)
-
-
-def _window_step(
-    state: WindowState,
-    target: Tensor,
-    t: float,
-    t_next: float,
-    config: FlowLongConfig,
-    stochastic: bool,
-) -> Tensor:
-    """Every window at t_next, renoised by itself around its clean `target`."""
-    if t_next == 0:
-        return target
-    if stochastic:
-        noise = noise_like(target.shape, config.seed, state.step + 1).to(target)
-        return interpolate(target, noise, t_next)
-    return deterministic_step(state.windows, target, t, t_next)
 
 
 def sample(

@@ -20,15 +20,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.hooks import HookRegistry, ModelHook
-from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
-    FlowMatchEulerDiscreteSchedulerOutput,
-)
 from torch import Tensor
 
 from lmdm.video.flowlong.geometry import WindowGeometry
 from lmdm.video.flowlong.sampler import FlowLongConfig, WindowState, begin, matched_step
+from lmdm.video.scheduler import SteppingScheduler
 
 Unpack = Callable[[Tensor], Tensor]
 
@@ -54,14 +51,12 @@ class FrameMajorTokens:
         return latents.permute(0, 2, 3, 4, 1).flatten(1, 3)
 
 
-class FlowLongScheduler(FlowMatchEulerDiscreteScheduler):
+class FlowLongScheduler(SteppingScheduler):
     """Steps K windows of one video together. `couple` it before the pipeline runs."""
 
     geometry: WindowGeometry
     coupling: FlowLongConfig
     state: WindowState
-    timesteps: Tensor
-    sigmas: Tensor
 
     def couple(
         self,
@@ -105,39 +100,24 @@ class FlowLongScheduler(FlowMatchEulerDiscreteScheduler):
         self.timesteps = self.timesteps[self._done :]
         self.sigmas = self.sigmas[self._done :]
 
-    def step(
-        self,
-        model_output: Tensor,
-        timestep: float | Tensor,
-        sample: Tensor,
-        return_dict: bool = True,
-        **_: Any,
-    ) -> FlowMatchEulerDiscreteSchedulerOutput | tuple[Tensor]:
-        """One FlowLong step of all windows, matched in float32.
+    def moved(self, velocity: Tensor, latents: Tensor, index: int) -> Tensor:
+        """One FlowLong step of all windows.
 
         Raises:
             ValueError: the batch is not the K windows.
         """
-        if self.step_index is None:
-            self._init_step_index(timestep)
-        windows = self._unpack(sample.float())
+        windows = self._unpack(latents)
         if len(windows) != self.geometry.windows:
             raise ValueError(f"{len(windows)} latents for {self.geometry.windows} windows")
-        index = self.step_index
-        sigma, following = float(self.sigmas[index]), float(self.sigmas[index + 1])
-        velocity = self._unpack(model_output.float())
+        t, t_next = float(self.sigmas[index]), float(self.sigmas[index + 1])
         state = replace(self.state, windows=windows)
         with torch.no_grad():
             self.state = matched_step(
-                velocity, state, sigma, following, self.geometry, self.coupling
+                self._unpack(velocity), state, t, t_next, self.geometry, self.coupling
             )
-        self._step_index += 1
         if self._on_step is not None:
             self._on_step(self.state)
-        stepped = self._pack(self.state.windows).to(sample.dtype)
-        if not return_dict:
-            return (stepped,)
-        return FlowMatchEulerDiscreteSchedulerOutput(prev_sample=stepped)
+        return self._pack(self.state.windows)
 
 
 class _MicrobatchHook(ModelHook):

@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmdm.config import from_dict
 from lmdm.diffusion.path import interpolate, velocity
 from lmdm.dit.layers import KeysValues
 from lmdm.dit.rotary import rotate
 from lmdm.errors import InputError
+from lmdm.fitting import generator_at
 from lmdm.video import checkpoint
 from lmdm.video.block_causal import chunk_pass, teacher_forced_velocity
 from lmdm.video.dit import VideoDiT, VideoDiTConfig, rotation_of
@@ -37,7 +39,7 @@ CONFIG = VideoDiTConfig(
 
 def build(settings: dict[str, Any]) -> VideoDiT:
     """The network of a config.json."""
-    return VideoDiT(VideoDiTConfig.from_dict(settings))
+    return VideoDiT(from_dict(VideoDiTConfig, settings, "the ring model"))
 
 
 def load(folder: Path | None = None) -> VideoDiT:
@@ -130,7 +132,7 @@ def loss_of(network: nn.Module, step: int, size: int = 16, seed: int = 0) -> Ten
     """Teacher-forced flow-matching loss, every chunk at its own time."""
     assert isinstance(network, VideoDiT)
     clean, features = batch(step, size, seed)
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    generator = generator_at(seed, step)
     t = torch.rand(size, TRAINED_CHUNKS, generator=generator)
     noise = torch.randn(clean.shape, generator=generator)
     noisy = interpolate(clean, noise, t.repeat_interleave(CHUNK, 1)[:, None, :, None, None])

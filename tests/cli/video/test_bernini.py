@@ -29,9 +29,9 @@ def models(tmp_path_factory) -> Path:
         thinker, drawer = planner.Planner(config), VideoDiT(renderer.CONFIG)
         for parameter in drawer.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
-    checkpoint.save(folder / "vit", vit.KIND, encoder, vit.CONFIG.to_dict())
-    checkpoint.save(folder / "planner", planner.KIND, thinker, config.to_dict())
-    checkpoint.save(folder / "renderer", renderer.KIND, drawer, renderer.CONFIG.to_dict())
+    checkpoint.save(folder / "vit", vit.KIND, encoder, vit.CONFIG)
+    checkpoint.save(folder / "planner", planner.KIND, thinker, config)
+    checkpoint.save(folder / "renderer", renderer.KIND, drawer, renderer.CONFIG)
     scene = Scene(0, 1, 0, 0)
     write_video(folder / "source.mp4", to_pictures(video_of(scene)), 8)
     write_strip(folder / "ref.png", [to_pictures(picture_of(scene))])

@@ -131,3 +131,17 @@ def test_a_real_wan_folder_from_prompts_to_mp4(tmp_path):
     assert report["windows"] == 3 and report["settings"]["prompts"] == ["a cat", "rain", "rain"]
     assert [step["after"] for step in report["steps"]] == [0.0, 0.0]
     assert read_video(Path("a.mp4")).shape == (3, 33, 160, 160)
+
+
+def test_a_real_ltx_folder_from_prompts_to_mp4(tmp_path):
+    """Likewise: packed tokens, eights of frames, a codec that scales its latents."""
+    from tests.video.tiny_pipelines import ltx_folder
+
+    ltx_folder(tmp_path / "ltx")
+    more = ("--window", "17", "--stride", "8", "--height", "32", "--width", "64")
+    arguments = ("--model", "ltx", "--frames", "33", "--steps", "2", "--prompt", "a cat", *more)
+    assert flowlong("render", "--out", "a.mp4", *arguments, "--quiet") == 0
+    report = json.loads(Path("a.report.json").read_text())
+    assert (report["windows"], report["latent_frames"], report["fps"]) == (3, 5, 24.0)
+    assert [step["after"] for step in report["steps"]] == [0.0, 0.0]
+    assert read_video(Path("a.mp4")).shape[:2] == (3, 33)

@@ -21,7 +21,7 @@ def _in_a_folder_with_a_model(tmp_path, monkeypatch):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = VideoDiT(ring.CONFIG)
-    checkpoint.save(Path("model"), ring.KIND, network, ring.CONFIG.to_dict())
+    checkpoint.save(Path("model"), ring.KIND, network, ring.CONFIG)
 
 
 def worldkv(*arguments: str) -> int:

@@ -136,16 +136,16 @@ def test_a_training_that_was_cut_ends_where_an_uncut_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = DigitsModel.train(tmp_path / "whole", TINY, quiet=True)
-    kept, calls = DigitsModel._loss, 0
+    kept, calls = DigitsModel._loss_of, 0
 
-    def cut(self, step, generator):  # type: ignore[no-untyped-def]
+    def cut(self, step):  # type: ignore[no-untyped-def]
         nonlocal calls
         calls += 1
         if calls == 17:
             raise KeyboardInterrupt
-        return kept(self, step, generator)
+        return kept(self, step)
 
-    monkeypatch.setattr(DigitsModel, "_loss", cut)
+    monkeypatch.setattr(DigitsModel, "_loss_of", cut)
     with pytest.raises(KeyboardInterrupt):
         DigitsModel.train(tmp_path / "cut", TINY, quiet=True)
     resumed = DigitsModel.train(tmp_path / "cut", TINY, quiet=True)
@@ -158,7 +158,7 @@ def test_a_training_that_was_cut_ends_where_an_uncut_one_does(
 
 def test_another_configuration_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     DigitsModel.train(tmp_path, TINY, quiet=True)
-    with pytest.raises(InputError, match="another width"):
+    with pytest.raises(InputError, match="width was 32, not 16"):
         DigitsModel.train(tmp_path, DigitsConfig(**{**TINY.__dict__, "width": 16}), quiet=True)
 
 

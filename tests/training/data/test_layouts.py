@@ -14,6 +14,7 @@ from tests.training.conftest import tone, write_tone
 from training.data.encode import Encoding, encode
 from training.data.labels import sounding_chords
 from training.data.layouts.registry import tracks_of
+from training.data.pieces import load_pieces
 from training.data.shards import read_manifest, read_shard
 
 HEADER = "TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS\n"
@@ -163,6 +164,8 @@ def test_rendered_pieces_bring_their_labels(tmp_path: Path, tiny_model: Path) ->
 
     folder = tmp_path / "pieces/starter-0-00000"
     write_tone(folder / "mix.flac", 3.0)
+    write_tone(folder / "input.flac", 3.0, 440.0)
+    write_tone(folder / "rest.flac", 3.0, 1760.0)
     labels = {
         "notes": np.array([[0.0, 1.0, 60, 90, 0], [1.0, 1.15, 36, 90, 1]], np.float32),
         "beats": np.array([[0.0, 0], [0.5, 1]], np.float32),
@@ -174,6 +177,7 @@ def test_rendered_pieces_bring_their_labels(tmp_path: Path, tiny_model: Path) ->
     piece = {
         "style": "s", "captions": ["a", "b"], "stems": [stem, drums], "bpm": 120, "key": "C",
         "seconds": 3.0, "licence": "CC0", "source": "s", "split": "test", "seed": 1,
+        "division": {"input_stems": [0], "captions": ["kit"]},
     }  # fmt: skip
     (folder / "piece.json").write_text(json.dumps(piece))
     (tmp_path / "pieces/bad").mkdir()
@@ -181,8 +185,19 @@ def test_rendered_pieces_bring_their_labels(tmp_path: Path, tiny_model: Path) ->
     outcome = encode(tmp_path / "pieces", tmp_path / "out", Encoding(model=str(tiny_model)))
     assert list(outcome.skipped) == ["bad"]
     entry = read_manifest(tmp_path / "out").entries[0]
-    assert entry.facts["labels"] == ["beats", "chords", "loudness", "notes"]
+    assert entry.facts["labels"] == ["beats", "brightness", "chords", "loudness", "notes"]
     assert (entry.facts["drum_stems"], entry.facts["split"]) == ([1], "test")
+    whole = load_pieces(read_manifest(tmp_path / "out"), [entry])[0]
+    rest = whole.rest()
+    assert whole.is_divided and not rest.is_divided
+    assert rest.arrays["notes"][:, 2].tolist() == [36.0]
+    assert rest.facts["captions"] == ["kit"]
+    assert (rest.arrays["brightness"] > whole.arrays["brightness"]).all()
+    np.testing.assert_array_equal(rest.latents, whole.arrays["rest"])
+    given = rest.controls(0, 12, visibility=-4, block=4)["accompaniment"]
+    np.testing.assert_array_equal(given.latents[:, 8:], whole.arrays["input"][:, :4])
+    assert given.known.tolist() == [False] * 8 + [True] * 4
+    assert "accompaniment" not in whole.controls(0, 12)
 
 
 def test_folders_say_what_they_know(tmp_path: Path) -> None:

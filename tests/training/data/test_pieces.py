@@ -63,6 +63,16 @@ def test_latents_and_controls_are_of_the_same_frames() -> None:
     assert drums[0] == 0.0
 
 
+def test_bass_is_on_around_its_notes_and_open_where_stems_are_unknown() -> None:
+    piece = labelled()
+    assert "bass" not in piece.controls(0, 80)
+    piece.facts["bass_stems"] = [1]
+    bass = piece.controls(10, 70)["bass"]  # a note from frame 20 to 40, and a second around it
+    assert bass.tolist() == [1.0] * 52 + [0.0] * 18
+    density = piece.controls(0, 80)["density"]
+    assert density[30] == pytest.approx(np.log2(1.5 / 0.5) / 6)  # three notes in two seconds
+
+
 def test_every_group_is_dropped_as_often_as_asked() -> None:
     made = source(DropoutConfig(null=0.2, text=0.3, controls=1.0))
     batch = made.batch(0, list(range(1500)), 1500)
@@ -127,3 +137,35 @@ def test_music_that_is_too_short_and_shards_that_are_damaged_are_named(
     shard.write_bytes(shard.read_bytes()[:5000])
     with pytest.raises(InputError, match=shard.name):
         open_pieces(copy, "train", 10)
+
+
+def divided() -> Piece:
+    piece = labelled()
+    arrays = {**piece.arrays, "brightness": np.full(80, 0.5, np.float32)}
+    for name in ("loudness", "brightness"):
+        arrays[f"rest.{name}"] = np.zeros(80, np.float32)
+    arrays["input"], arrays["rest"] = (np.full((64, 80), v, np.float16) for v in (1.0, 2.0))
+    division = {"input_stems": [0], "captions": ["the others"]}
+    latents = np.zeros((64, 80), np.float16)
+    return Piece(latents, arrays, {**piece.facts, "key": "d", "division": division})
+
+
+def test_some_rows_of_a_divided_piece_go_with_its_input() -> None:
+    hears = LocalConditioning(("notes", "accompaniment"))
+    place = hears.slices["accompaniment"]
+    made = ExampleSource(PiecesInMemory([divided()]), hears, embed, 3, 40, seed=5)
+    batch = made.batch(0, list(range(400)), 400)
+    rest = batch.latents[:, 0, 0] == 2.0
+    assert 0.6 < float(rest.float().mean()) < 0.8
+    assert not batch.local[~rest][:, place].any()
+    given = batch.local[rest][:, place]
+    assert given[:, 0].any(dim=1).all()
+    assert float(given[:, 1:].max()) == 1.0
+    deaf = ExampleSource(PiecesInMemory([divided()]), CONTROLS, embed, 3, 40, seed=5)
+    assert not (deaf.batch(0, [0, 1, 2], 3).latents == 2.0).any()
+
+
+def test_divided_pieces_are_drawn_as_often_as_asked() -> None:
+    pieces = PiecesInMemory([labelled(), divided()], divided_weight=3.0)
+    keys = [pieces.piece(0, 0, row, 1).facts["key"] for row in range(1000)]
+    assert keys.count("d") / 1000 == pytest.approx(0.75, abs=0.05)

@@ -20,6 +20,7 @@ from training.recipes.starter.render import (
     SAMPLE_RATE,
     SOUNDFONT,
     Sampler,
+    divided,
     limited,
     mixed,
 )
@@ -68,7 +69,7 @@ def test_a_struck_note_sounds_within_ten_milliseconds_of_its_label(
 @needs_soundfont
 def test_a_short_piece_has_energy_at_every_labelled_onset(sampler: Sampler) -> None:
     performance = perform(two_seconds(), np.random.default_rng(0))
-    mix = mixed(performance, sampler, np.random.default_rng(1))
+    mix = mixed(performance, sampler, np.random.default_rng(1)).whole
     assert mix.shape == (2, round(performance.seconds * SAMPLE_RATE))
     assert np.abs(mix).max() <= PEAK_CEILING + 1e-4
     # A stroke is where the high-passed sound leaps; the reverb's tail has no such leaps.
@@ -83,9 +84,9 @@ def test_a_short_piece_has_energy_at_every_labelled_onset(sampler: Sampler) -> N
 @needs_soundfont
 def test_rendering_does_not_depend_on_what_was_rendered_before(sampler: Sampler) -> None:
     performance = perform(two_seconds(), np.random.default_rng(0))
-    first = mixed(performance, sampler, np.random.default_rng(1))
+    first = mixed(performance, sampler, np.random.default_rng(1)).whole
     mixed(perform(two_seconds(), np.random.default_rng(5)), sampler, np.random.default_rng(6))
-    second = mixed(performance, sampler, np.random.default_rng(1))
+    second = mixed(performance, sampler, np.random.default_rng(1)).whole
     np.testing.assert_allclose(first, second, atol=2e-4)
 
 
@@ -94,6 +95,24 @@ def test_the_limiter_keeps_quiet_sound_and_the_ceiling() -> None:
     np.testing.assert_array_equal(limited(quiet), quiet)
     loud = 5 * np.sin(np.linspace(0, 60, 2000, dtype=np.float32)).reshape(2, 1000)
     assert np.abs(limited(loud)).max() <= PEAK_CEILING
+
+
+@needs_soundfont
+def test_a_divided_band_is_the_whole_band(sampler: Sampler) -> None:
+    performance = perform(two_seconds(), np.random.default_rng(0))
+    mix = mixed(performance, sampler, np.random.default_rng(1))
+    division = divided(mix, np.random.default_rng(2))
+    assert division is not None
+    assert len(division.played) == 1
+    played = division.played[0]
+    np.testing.assert_allclose(division.played_sound, limited(mix.stems[played]))
+    np.testing.assert_allclose(division.rest_sound, limited(mix.stems[1 - played]))
+    if np.abs(sum(mix.stems)).max() < PEAK_CEILING:  # nothing was limited
+        np.testing.assert_allclose(
+            division.played_sound + division.rest_sound, mix.whole, atol=1e-5
+        )
+    alone = mix._replace(stems=[mix.stems[0], 0 * mix.stems[1]])
+    assert divided(alone, np.random.default_rng(2)) is None
 
 
 @needs_soundfont

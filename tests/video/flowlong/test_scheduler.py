@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lmdm.video import pipelines
 from lmdm.video.flowlong.geometry import WindowGeometry
 from lmdm.video.flowlong.matching import mismatch
 from lmdm.video.flowlong.sampler import FlowLongConfig, begin, sample
@@ -146,3 +147,18 @@ def test_ltx_tokens_are_unpacked_inside_the_step():
     torch.testing.assert_close(
         pipe._unpack_latents(tokens, 5, 2, 3, 1, 1), layout.unpack(tokens), rtol=0, atol=0
     )
+
+
+def test_ltx_latents_are_decoded_as_the_pipeline_does():
+    pipe = ltx_pipeline()
+
+    def made(output: str):
+        generator = torch.Generator().manual_seed(0)
+        return pipe(
+            prompt="a cat", height=32, width=64, num_frames=17, num_inference_steps=1,
+            guidance_scale=1.0, generator=generator, output_type=output,
+        ).frames  # fmt: skip
+
+    latents = pipe._unpack_latents(made("latent"), 3, 1, 2, 1, 1)[0]
+    decoded = (pipelines.decode(pipe, latents) / 2 + 0.5).clamp(0, 1)
+    torch.testing.assert_close(decoded.transpose(0, 1), made("pt")[0], rtol=1e-4, atol=1e-5)

@@ -1,12 +1,16 @@
-"""Pieces that `training.recipes` rendered: NAME/mix.flac, labels.safetensors, piece.json."""
+"""Pieces that `training.recipes` rendered: NAME/mix.flac, labels.safetensors, piece.json.
+
+Some are divided: NAME/input.flac and rest.flac.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from lmdm.errors import InputError
-from training.data.track import Stem, Track
+from training.data.track import Division, Stem, Track
 
 NAME = "rendered"
 
@@ -43,7 +47,19 @@ def _track(root: Path, folder: Path, licence: str) -> Track:
             captions=tuple(piece["captions"]),
             stems=stems,
             labels=folder / "labels.safetensors",
+            division=_division(folder, piece.get("division")),
             facts={"style": piece["style"], "key": str(piece["key"]), "bpm": str(piece["bpm"])},
         )
     except (ValueError, KeyError, TypeError, OSError) as problem:
         raise InputError(f"{folder / 'piece.json'} describes no piece: {problem!r}") from None
+
+
+def _division(folder: Path, described: dict[str, Any] | None) -> Division | None:
+    if described is None:
+        return None
+    return Division(
+        played=folder / "input.flac",
+        rest=folder / "rest.flac",
+        played_stems=tuple(described["input_stems"]),
+        captions=tuple(described["captions"]),
+    )

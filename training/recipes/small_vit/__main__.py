@@ -10,7 +10,6 @@ So its last layer keeps what is where, and lets go of colour and texture, as lar
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +20,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from lmdm.fitting import Figures, TrainingState, fit
 from lmdm.image.backbones.efficientnet import load_efficientnet
 from lmdm.image.backbones.protocol import layer_norm
 from lmdm.image.backbones.small_vit import SmallViT, SmallViTConfig, save_small_vit
 from lmdm.image.folder import find_images
-from lmdm.image.run import RunState
 from lmdm.weights import write_beside
 
 SIZE = 64
@@ -113,7 +112,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9)
     options = parser.parse_args()
     options.run.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
 
     cache = options.run / "crops.safetensors"
     if not cache.exists():
@@ -127,31 +125,29 @@ def main() -> None:
     torch.manual_seed(1)
     model = Distilled(pooled.shape[1], mapped.shape[1])
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=0.05)
-    state = RunState(options.run, {"model": model}, {"model": optimizer})
-    step, _ = state.restore()
-    bar = tqdm(total=STEPS, initial=step, desc="small ViT", mininterval=5)
-    while step < STEPS and time.monotonic() - began < 60 * options.minutes:
+
+    def step_of(step: int) -> Figures:
         generator = torch.Generator().manual_seed(step)
         rows = torch.randint(len(pixels), (BATCH,), generator=generator)
         views, whole, places = pixels[rows].float() / 255, pooled[rows], mapped[rows]
         if step % 2:
             views, places = views.flip(-1), places.flip(-1)
-        for group in optimizer.param_groups:
-            warm = min(1.0, (step + 1) / 100)
-            group["lr"] = LEARNING_RATE * warm * (1 - step / STEPS) ** 0.9
         guessed, guessed_map = model(jittered(views, generator))
         first, second = F.mse_loss(guessed, whole), F.mse_loss(guessed_map, places)
         optimizer.zero_grad()
         (first + second).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        step += 1
-        bar.update()
-        if step % 20 == 0:
-            bar.set_postfix(pooled=round(first.item(), 3), map=round(second.item(), 3))
-        if step % 100 == 0:
-            state.save(step)
-    state.save(step)
+        return {"pooled": first.item(), "map": second.item()}
+
+    fit(
+        TrainingState(options.run / "state.safetensors", {"model": model}, {"model": optimizer}),
+        STEPS,
+        step_of,
+        rate=lambda step: LEARNING_RATE * min(1.0, (step + 1) / 100) * (1 - step / STEPS) ** 0.9,
+        seconds=60 * options.minutes,
+        title="small ViT",
+    )
     save_small_vit(model.vit, options.out)
 
 

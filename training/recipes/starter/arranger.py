@@ -204,4 +204,5 @@ class Band:
             captions=describe(self.style.name, names, self.bpm, self.key.name, self.generator),
             swing=float(self.generator.uniform(*self.style.swing)),
             looseness=0.3 if self.style.name in ("four-on-the-floor", "chiptune") else 1.0,
+            sections=[(name, bars.start(bars.first)) for name, bars in self.sections],
         )

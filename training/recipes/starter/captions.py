@@ -134,3 +134,14 @@ def describe_player(
         if not others
         else f"{name} with {joined([o.name for o in others])}, {bpm:.0f} bpm",
     ]
+
+
+def describe_rest(instruments: Sequence[Instrument], bpm: float, key: str) -> list[str]:
+    """Captions for the part of a band that goes with a musician's playing."""
+    names = joined([instrument.name for instrument in instruments])
+    return [
+        names,
+        f"{names} accompaniment",
+        f"{tempo_word(bpm)} backing of {names}, {bpm:.0f} bpm",
+        f"{names} in {key}",
+    ]

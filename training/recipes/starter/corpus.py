@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,23 +23,21 @@ from tqdm import tqdm
 from lmdm.errors import InputError
 from training.recipes.starter.player import played
 from training.recipes.starter.recorded import fetch_all
-from training.recipes.starter.render import Sampler, mixed
-from training.recipes.starter.score import Score, perform
+from training.recipes.starter.render import SOUNDFONT, Sampler, divided, mixed
+from training.recipes.starter.score import Performance, Score, perform
 from training.recipes.starter.scores import cut_of, piece_name, score_files
 from training.recipes.starter.store import is_complete, write_piece
 from training.recipes.starter.styles import STYLES, arranged
 
 PLAYER_SHARE = 0.4
 Result = TypeVar("Result")
-_sampler: Sampler | None = None  # one a process: loading the soundfont costs seconds
+DIVIDED_SHARE = 0.6  # of the pieces of several parts, which are written as input and rest too
 
 
-def sampler() -> Sampler:
+@cache  # one a process: loading the soundfont costs seconds
+def sampler(soundfont: Path = SOUNDFONT) -> Sampler:
     """The sampler of this process, made at first use."""
-    global _sampler
-    if _sampler is None:
-        _sampler = Sampler()
-    return _sampler
+    return Sampler(soundfont)
 
 
 def compose(index: int, seed: int) -> tuple[Score, np.random.Generator]:
@@ -49,16 +48,26 @@ def compose(index: int, seed: int) -> tuple[Score, np.random.Generator]:
     return arranged(STYLES[int(generator.integers(len(STYLES)))], generator), generator
 
 
-def render_piece(folder: Path, index: int, seed: int) -> float:
+def play_and_write(
+    folder: Path, score: Score, seed: int, generator: np.random.Generator, soundfont: Path
+) -> Performance:
+    """Play and write one piece, some of them divided."""
+    performance = perform(score, generator)
+    mix = mixed(performance, sampler(soundfont), generator)
+    division = divided(mix, generator) if generator.random() < DIVIDED_SHARE else None
+    write_piece(folder, mix.whole, score, performance, seed, soundfont.stem, division)
+    return performance
+
+
+def render_piece(folder: Path, index: int, seed: int, soundfont: Path = SOUNDFONT) -> float:
     """Compose, play and write one piece; returns its seconds."""
     score, generator = compose(index, seed)
-    performance = perform(score, generator)
-    audio = mixed(performance, sampler(), generator)
-    write_piece(folder, audio, score, performance, seed)
-    return performance.seconds
+    return play_and_write(folder, score, seed, generator, soundfont).seconds
 
 
-def render_score(out: Path, files: list[Path], index: int, seed: int) -> str | None:
+def render_score(
+    out: Path, files: list[Path], index: int, seed: int, soundfont: Path
+) -> str | None:
     """Cut, play and write one score; returns why it was skipped, or None."""
     folder = out / piece_name(files[index])
     if is_complete(folder):
@@ -67,8 +76,7 @@ def render_score(out: Path, files: list[Path], index: int, seed: int) -> str | N
         score, generator = cut_of(files, index, seed)
     except InputError as error:
         return str(error)
-    performance = perform(score, generator)
-    write_piece(folder, mixed(performance, sampler(), generator), score, performance, seed)
+    play_and_write(folder, score, seed, generator, soundfont)
     return None
 
 
@@ -97,10 +105,12 @@ def in_parallel(
     return results
 
 
-def render(out: Path, pieces: int, seed: int, workers: int) -> None:
+def render(out: Path, pieces: int, seed: int, workers: int, soundfont: Path) -> None:
     """Render the procedural pieces that are not there yet; safe to interrupt and to run again."""
     out.mkdir(parents=True, exist_ok=True)
-    folders = [(out / f"starter-{seed}-{index:05d}", index, seed) for index in range(pieces)]
+    folders = [
+        (out / f"starter-{seed}-{index:05d}", index, seed, soundfont) for index in range(pieces)
+    ]
     wanting = [task for task in folders if not is_complete(task[0])]
     started = time.monotonic()
     seconds = sum(in_parallel(render_piece, wanting, workers))
@@ -109,7 +119,9 @@ def render(out: Path, pieces: int, seed: int, workers: int) -> None:
     print(f"{rendered} at {speed:.0f} x real time; {pieces} in {out}")
 
 
-def render_scores(out: Path, folder: Path, pieces: int, seed: int, workers: int) -> None:
+def render_scores(
+    out: Path, folder: Path, pieces: int, seed: int, workers: int, soundfont: Path
+) -> None:
     """Render cuts of `pieces` scores; files that cannot be used are listed beside `out`."""
     files = score_files(folder)
     out.mkdir(parents=True, exist_ok=True)
@@ -118,7 +130,8 @@ def render_scores(out: Path, folder: Path, pieces: int, seed: int, workers: int)
     done = 0
     while done < pieces and order:
         now, order = order[: pieces - done], order[pieces - done :]
-        reasons = in_parallel(render_score, [(out, files, index, seed) for index in now], workers)
+        tasks = [(out, files, index, seed, soundfont) for index in now]
+        reasons = in_parallel(render_score, tasks, workers)
         skipped += [reason for reason in reasons if reason is not None]
         done += reasons.count(None)
     listing = out.with_name(out.name + ".skipped-scores.txt")
@@ -149,6 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_argument("--pieces", type=int, default=700 if name == "render" else 100)
             command.add_argument("--seed", type=int, default=0)
             command.add_argument("--workers", type=int, default=2)
+            command.add_argument("--soundfont", type=Path, default=SOUNDFONT, metavar="FILE")
     options = parser.parse_args(arguments)
     try:
         if options.command == "recorded":
@@ -156,12 +170,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.pieces < 1 or options.workers < 1 or options.seed < 0:
             raise InputError("--pieces and --workers must be at least 1, and --seed at least 0")
-        if options.command == "scores":
-            render_scores(
-                options.out, options.scores, options.pieces, options.seed, options.workers
+        plan = (options.pieces, options.seed, options.workers, options.soundfont)
+        if not options.soundfont.is_file():
+            raise InputError(
+                f"--soundfont {options.soundfont} is missing: install fluid-soundfont-gm or "
+                "musescore-general-soundfont-lossless, or name another file"
             )
+        if options.command == "scores":
+            render_scores(options.out, options.scores, *plan)
         else:
-            render(options.out, options.pieces, options.seed, options.workers)
+            render(options.out, *plan)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

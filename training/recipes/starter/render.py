@@ -1,9 +1,10 @@
-"""Play a performance with FluidSynth, stem by stem, and mix it."""
+"""Play a performance with FluidSynth, stem by stem, mix it, and divide the band in two."""
 
 from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from typing import NamedTuple
 
 import fluidsynth
 import numpy as np
@@ -21,6 +22,8 @@ LATENCY_SAMPLES = 88
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 PEAK_CEILING = 10 ** (-1.0 / 20)
 RMS_RANGE_DB = (-24.0, -14.0)
+ONE_STEM = 0.6  # share of divisions in which the musician plays one stem
+SILENT_POWER = 1e-6
 
 Audio = NDArray[np.float32]
 
@@ -33,11 +36,11 @@ class Sampler:
 
     def __init__(self, soundfont: Path = SOUNDFONT) -> None:
         if not soundfont.is_file():
-            raise InputError(f"soundfont {soundfont} is missing: install fluid-soundfont-gm")
+            raise InputError(
+                f"soundfont {soundfont} is missing: install fluid-soundfont-gm or "
+                "musescore-general-soundfont-lossless"
+            )
         self.soundfont = soundfont
-        # Never played: while it lives FluidSynth keeps the samples in memory, and the synthesiser
-        # that each stem needs is made in some 60 ms.
-        self._keeper, _ = self._synthesiser()
         self._write = fluidsynth._fl.fluid_synth_write_float
         pointer, number = ctypes.c_void_p, ctypes.c_int
         self._write.argtypes = [pointer, number, pointer, number, number, pointer, number, number]
@@ -47,6 +50,7 @@ class Sampler:
         synth = fluidsynth.Synth(gain=0.4, samplerate=float(SAMPLE_RATE), channels=16)
         synth.setting("synth.chorus.active", 0)
         synth.setting("synth.polyphony", 160)
+        synth.setting("synth.dynamic-sample-loading", 1)  # only of the program that is played
         return synth, synth.sfload(str(self.soundfont))
 
     def play(
@@ -100,10 +104,6 @@ class Sampler:
         left, right = (audio[side].ctypes.data_as(ctypes.c_void_p) for side in (0, 1))
         self._write(synth.synth, stop - start, left, start, 1, right, start, 1)
 
-    def close(self) -> None:
-        """Free the samples."""
-        self._keeper.delete()
-
 
 def balanced(audio: Audio, pan: float, level_db: float) -> Audio:
     """A stem at a given active loudness (dB RMS over its non-silent part) and pan −1…1."""
@@ -119,13 +119,21 @@ def balanced(audio: Audio, pan: float, level_db: float) -> Audio:
     return np.asarray(audio * (gain * sides), dtype=np.float32)
 
 
-def mixed(performance: Performance, sampler: Sampler, generator: np.random.Generator) -> Audio:
-    """A performance → the stereo mix [2, samples] at 44.1 kHz, peak ≤ −1 dBFS, RMS −24…−14 dBFS.
+class Mix(NamedTuple):
+    """whole: [2, samples]. stems: the same of each instrument at its gain in it, not limited."""
+
+    whole: Audio
+    stems: list[Audio]
+
+
+def mixed(performance: Performance, sampler: Sampler, generator: np.random.Generator) -> Mix:
+    """A performance → its stereo mix at 44.1 kHz, peak ≤ −1 dBFS, RMS −24…−14 dBFS.
 
     Gain, pan and reverb of each stem are drawn from `generator`. The peak ceiling outranks the RMS.
     """
     total = round(performance.seconds * SAMPLE_RATE)
     mix = np.zeros((2, total), dtype=np.float32)
+    stems = [np.zeros_like(mix) for _ in performance.instruments]
     room = float(generator.uniform(0.15, 0.85))
     wetness = float(generator.uniform(0.2, 1.0))
     for stem, instrument in enumerate(performance.instruments):
@@ -137,14 +145,44 @@ def mixed(performance: Performance, sampler: Sampler, generator: np.random.Gener
         if not len(notes):
             continue
         audio = sampler.play(notes, instrument, performance.seconds, send, room)
-        mix += balanced(audio, pan, level)
+        stems[stem] = balanced(audio, pan, level)
+        mix += stems[stem]
     fade = int(0.3 * SAMPLE_RATE)
-    mix[:, -fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+    fading = np.linspace(1.0, 0.0, fade, dtype=np.float32)
+    for each in (mix, *stems):
+        each[:, -fade:] *= fading
     rms = float(np.sqrt((mix**2).mean()))
     if rms < 1e-6:
-        return mix
-    mix *= 10 ** (float(generator.uniform(*RMS_RANGE_DB)) / 20) / rms
-    return np.asarray(limited(mix), dtype=np.float32)
+        return Mix(mix, stems)
+    gain = np.float32(10 ** (float(generator.uniform(*RMS_RANGE_DB)) / 20) / rms)
+    return Mix(limited(mix * gain), [each * gain for each in stems])
+
+
+class Division(NamedTuple):
+    """A band in two: `played`, the stems (by index) that a musician plays, and the rest.
+
+    played_sound, rest_sound: [2, samples] as loud as in the mix.
+    """
+
+    played: list[int]
+    played_sound: Audio
+    rest_sound: Audio
+
+
+def divided(mix: Mix, generator: np.random.Generator) -> Division | None:
+    """One stem or several against the others; None where fewer than two are heard."""
+    heard = [i for i, stem in enumerate(mix.stems) if float((stem**2).mean()) > SILENT_POWER]
+    if len(heard) < 2:
+        return None
+    most = 1 if generator.random() < ONE_STEM else len(heard) - 1
+    order = [heard[int(place)] for place in generator.permutation(len(heard))]
+    played = sorted(order[: int(generator.integers(1, most + 1))])
+    size = mix.whole.shape
+    sides = [
+        limited(sum((mix.stems[i] for i in side), np.zeros(size, np.float32)))
+        for side in (played, [i for i in heard if i not in played])
+    ]
+    return Division(played, sides[0], sides[1])
 
 
 def limited(mix: Audio) -> Audio:

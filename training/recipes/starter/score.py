@@ -60,7 +60,8 @@ class Score:
 
     swing: where the off-beat eighth falls, 0.5 (straight) to 0.67;
     looseness: scale of the errors of timing;
-    beat_grid: (place, beat in bar) of each beat, where the metre changes or counts in other units.
+    beat_grid: (place, beat in bar) of each beat, where the metre changes or counts in other units;
+    sections: (name, first beat) of the form's parts, where there is one.
     """
 
     style: str
@@ -73,8 +74,9 @@ class Score:
     swing: float = 0.5
     looseness: float = 1.0
     beat_grid: list[tuple[float, int]] | None = None
-    source: str = "procedural arranger, rendered with FluidR3_GM"
-    licence: str = "CC0-1.0 (composition); soundfont FluidR3_GM: MIT"
+    sections: list[tuple[str, float]] = field(default_factory=list)
+    source: str = "procedural arranger"
+    licence: str = "CC0-1.0 (composition)"
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def arranged_cut(written: WrittenScore, generator: np.random.Generator) -> Score
         chords=heard_chords(parts, end - start),
         captions=describe(style, instruments, tempo, key.name, generator),
         source=f"{SOURCE}: {written.title}",
-        licence="CC0-1.0 (score); soundfont FluidR3_GM: MIT",
+        licence="CC0-1.0 (score)",
         beat_grid=grid,
     )
 

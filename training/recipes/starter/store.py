@@ -1,4 +1,4 @@
-"""A piece on disk: mix.flac, labels.safetensors, piece.json, written so that it appears whole."""
+"""A piece on disk: sounds, labels.safetensors, piece.json, written so that it appears whole."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import soundfile
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from training.recipes.starter.render import SAMPLE_RATE
-from training.recipes.starter.score import Performance, Score
+from training.recipes.starter.captions import describe_rest
+from training.recipes.starter.render import SAMPLE_RATE, Division
+from training.recipes.starter.score import LEAD_IN_SECONDS, Performance, Score
 
 
 def split_of(name: str) -> str:
@@ -36,16 +37,28 @@ def is_complete(folder: Path) -> bool:
 
 
 def write_piece(
-    folder: Path, audio: NDArray[np.float32], score: Score, performance: Performance, seed: int
+    folder: Path,
+    audio: NDArray[np.float32],
+    score: Score,
+    performance: Performance,
+    seed: int,
+    soundfont: str,
+    division: Division | None = None,
 ) -> None:
     """Write one piece; the folder appears in one rename.
 
-    audio: [2, samples] at 44.1 kHz within ±1.
+    audio: [2, samples] at 44.1 kHz within ±1. soundfont: its name. division: written beside the
+    mix as input.flac and rest.flac.
     """
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    soundfile.write(partial / "mix.flac", audio.T, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+    sounds = {"mix": audio}
+    if division is not None:
+        sounds |= {"input": division.played_sound, "rest": division.rest_sound}
+    for name, sound in sounds.items():
+        file = partial / f"{name}.flac"
+        soundfile.write(file, sound.T, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
     labels = {"notes": performance.notes, "beats": performance.beats, "chords": performance.chords}
     save_file(
         {k: np.ascontiguousarray(v) for k, v in labels.items()}, partial / "labels.safetensors"
@@ -61,11 +74,22 @@ def write_piece(
         "bpm": beat_rate(performance),
         "key": score.key,
         "seconds": round(audio.shape[1] / SAMPLE_RATE, 3),
-        "licence": score.licence,
+        "sections": [
+            {"name": name, "start": round(LEAD_IN_SECONDS + first * 60.0 / score.bpm, 3)}
+            for name, first in score.sections
+        ],
+        "soundfont": soundfont,
+        "licence": f"{score.licence}; soundfont {soundfont}: MIT",
         "source": score.source,
         "split": split_of(folder.name),
         "seed": seed,
     }
+    if division is not None:
+        rest = [each for i, each in enumerate(performance.instruments) if i not in division.played]
+        description["division"] = {
+            "input_stems": division.played,
+            "captions": describe_rest(rest, score.bpm, score.key),
+        }
     text = json.dumps(description, indent=1, ensure_ascii=False)
     (partial / "piece.json").write_text(text, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)

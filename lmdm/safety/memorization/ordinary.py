@@ -1,0 +1,199 @@
+"""Ordinary playing, from which a memorization light learns what is usual, and how often it errs.
+
+Performances of a session: a prompt, a tempo and a seed each, no notes. Half of them set region and
+thresholds; the other half tells how often those are exceeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from lmdm.errors import InputError
+from lmdm.live.controls import Controls
+from lmdm.live.session import Session
+from lmdm.safety.memorization.block_updates import BlockUpdates, stream_setting
+from lmdm.safety.memorization.light import (
+    CHECK_FRAMES,
+    UPDATE_FRAMES,
+    Threshold,
+    UpdateWitness,
+    averaged,
+    block_score,
+)
+from lmdm.safety.memorization.passages import WINDOW_FRAMES, Passages
+from lmdm.safety.memorization.region import Region, calibrate, fingerprint
+from lmdm.weights import read_header, write_beside
+
+if TYPE_CHECKING:
+    from lmdm.checkpoints import Model
+
+SLOWEST, FASTEST = 70.0, 140.0  # beats a minute
+DRAWS = 1000  # of the bootstrap
+FEWEST = 4  # performances
+
+
+@dataclass(frozen=True)
+class Playing:
+    """How ordinary performances are played."""
+
+    prompts: tuple[str, ...]
+    steps: int
+    guidance: float
+    performances: int = 32
+    seconds: float = 40.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Performance:
+    """latents [C, T] and the norms of every block's steps [B, K, 3]."""
+
+    latents: Tensor
+    norms: Tensor
+
+
+def perform(model: Model, controls: Controls, blocks: int) -> Performance:
+    """Plays a session of so many blocks."""
+    session = Session(model, controls)
+    session.watch = updates = BlockUpdates()
+    latents, norms = [], []
+    for _ in range(blocks):
+        latents.append(torch.from_numpy(session.next_block().latents))
+        taken = updates.taken(controls.guidance)
+        assert taken is not None
+        norms.append(taken)
+    return Performance(torch.cat(latents, dim=1), torch.stack(norms))
+
+
+def performances(
+    model: Model, playing: Playing, folder: Path, quiet: bool = False
+) -> list[Performance]:
+    """All of them, each kept in `folder` when done, so that a run that was cut goes on.
+
+    Raises:
+        InputError: too few are asked for; or `folder` holds those of another setting.
+    """
+    if playing.performances < FEWEST:
+        raise InputError(
+            f"a light needs {FEWEST} performances or more, not {playing.performances}: half of "
+            "them set its thresholds, the others tell how often it errs"
+        )
+    setting = stream_setting(model, playing.steps, playing.guidance)
+    key = fingerprint({"setting": dict(setting), "playing": repr(playing)})
+    rate = model.codec.sample_rate / model.codec.frame_samples
+    blocks = round(playing.seconds * rate / model.stream_config.block_frames)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for number in tqdm(range(playing.performances), unit="performance", disable=quiet):
+        path = folder / f"{number:04d}.safetensors"
+        if not path.exists():
+            made = perform(model, _controls(playing, number), blocks)
+            tensors = {"latents": made.latents.half(), "norms": made.norms}
+            write_beside(path, partial(save_file, tensors, metadata={"key": key}))
+        found.append(_read(path, key))
+    return found
+
+
+def _controls(playing: Playing, number: int) -> Controls:
+    generator = np.random.default_rng([playing.seed, number])
+    prompt = playing.prompts[int(generator.integers(len(playing.prompts)))]
+    return Controls(
+        prompts=((prompt, 1.0),),
+        bpm=float(generator.uniform(SLOWEST, FASTEST)),
+        guidance=playing.guidance,
+        steps=playing.steps,
+        seed=int(generator.integers(2**31)),
+        notes_mode="free",
+    )
+
+
+def _read(path: Path, key: str) -> Performance:
+    read_header(path)
+    with safe_open(path, "pt") as file:
+        if (file.metadata() or {}).get("key") != key:
+            raise InputError(
+                f"{path.parent} holds performances of another model or setting; delete it, or "
+                "give another --out"
+            )
+    tensors = load_file(path)
+    return Performance(tensors["latents"].float(), tensors["norms"])
+
+
+def update_witness(
+    played: Sequence[Performance], setting: Mapping[str, Any], model: Model, rate: float
+) -> UpdateWitness:
+    """Region and threshold from the first half, its false rate from the second.
+
+    rate: share of the time that ordinary playing may exceed the threshold.
+    """
+    block = model.stream_config.block_frames
+    first = UPDATE_FRAMES // block  # before, there is less context than usual
+    usual = played[: len(played) // 2]
+    region = calibrate([trace for each in usual for trace in each.norms[first:]], setting)
+    tracks = [update_track(region, each.norms[first:], block) for each in played]
+    return UpdateWitness(region, threshold(tracks, rate, block * _frame_seconds(model)))
+
+
+def update_track(region: Region, norms: Tensor, block_frames: int) -> list[float]:
+    """The averaged score after every block, of norms [B, K, 3]."""
+    scores = [block_score(region, each) for each in norms]
+    return [averaged(scores[: end + 1], block_frames) for end in range(len(scores))]
+
+
+def nearness(
+    played: Sequence[Performance], passages: Passages, model: Model, rate: float
+) -> Threshold:
+    """The similarity that ordinary playing exceeds for `rate` of the time; halves as above."""
+    tracks = [passage_track(passages, each.latents) for each in played]
+    return threshold(tracks, rate, CHECK_FRAMES * _frame_seconds(model))
+
+
+def passage_track(passages: Passages, latents: Tensor) -> list[float]:
+    """Similarity of the nearest passage, as often as the light looks for it."""
+    ends = range(WINDOW_FRAMES, latents.shape[1] + 1, CHECK_FRAMES)
+    return [passages.nearest(latents[:, end - WINDOW_FRAMES : end]).similarity for end in ends]
+
+
+def threshold(tracks: Sequence[Sequence[float]], rate: float, seconds: float) -> Threshold:
+    """From the first half of the tracks, one a performance; false rate and interval of the others.
+
+    seconds: between two values of a track. The interval is the bootstrap's over performances, since
+    the values of one are not independent.
+
+    Raises:
+        InputError: a performance so short that its track is empty.
+    """
+    if not all(tracks):
+        raise InputError("the performances are too short to judge; ask for more --seconds")
+    half = len(tracks) // 2
+    value = float(np.quantile(np.concatenate(tracks[:half]), 1.0 - rate))
+    above = [np.asarray(track) > value for track in tracks[half:]]
+    generator = np.random.default_rng(0)
+    drawn = [
+        np.concatenate([above[i] for i in generator.integers(0, len(above), len(above))]).mean()
+        for _ in range(DRAWS)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    every = np.concatenate(above)
+    return Threshold(
+        value,
+        float(every.mean()),
+        (float(low), float(high)),
+        len(above),
+        round(len(every) * seconds / 60.0, 2),
+    )
+
+
+def _frame_seconds(model: Model) -> float:
+    return float(model.codec.frame_samples / model.codec.sample_rate)

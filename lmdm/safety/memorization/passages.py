@@ -1,0 +1,141 @@
+"""Fingerprints of training music, to find the passage that what is played comes nearest to.
+
+A window of latents is averaged over short stretches, so that a shift by a frame or two matters
+little, each channel in units of its own spread; of that its principal components are kept, of unit
+length. The similarity of two windows is the cosine of their fingerprints: 1 is the same passage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lmdm.errors import InputError
+
+WINDOW_FRAMES = 48  # 2.2 s of the starter
+STRETCH_FRAMES = 8  # frames that are averaged
+HOP_FRAMES = 4  # between fingerprints of a piece
+COMPONENTS = 48
+SMALLEST_SPREAD = 1e-6
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The training passage nearest to a window. similarity: cosine, -1 to 1."""
+
+    similarity: float
+    piece: str
+    frame: int  # of the piece, where the passage begins
+
+
+@dataclass(frozen=True)
+class Passages:
+    """Fingerprints of a corpus.
+
+    prints [N, D] float32 of unit length; owner [N] the piece's number and frame [N] the window's
+    first frame, int32. mean, spread [C] of the latents; axes [C * window / stretch, D], centre.
+    """
+
+    prints: Tensor
+    owner: Tensor
+    frame: Tensor
+    mean: Tensor
+    spread: Tensor
+    axes: Tensor
+    centre: Tensor
+    pieces: tuple[str, ...]
+
+    @classmethod
+    def of(cls, pieces: Sequence[tuple[str, Tensor]], seed: int = 0) -> Passages:
+        """From (name, latents [C, T]) of every piece.
+
+        Raises:
+            InputError: no piece is as long as a window.
+        """
+        long = [(name, latents.float()) for name, latents in pieces
+                if latents.shape[1] >= WINDOW_FRAMES]  # fmt: skip
+        if not long:
+            raise InputError(f"no piece is {WINDOW_FRAMES} latent frames long; give longer ones")
+        everything = torch.cat([latents for _, latents in long], dim=1)
+        mean = everything.mean(dim=1)
+        spread = everything.std(dim=1).clamp_min(SMALLEST_SPREAD)
+        windows = [_stretched(_scaled(latents, mean, spread)) for _, latents in long]
+        rows = torch.cat(windows)
+        generator = torch.Generator().manual_seed(seed)
+        some = rows[torch.randperm(len(rows), generator=generator)[: 50 * rows.shape[1]]]
+        centre = some.mean(dim=0)
+        _, axes = torch.linalg.eigh((some - centre).T @ (some - centre) / len(some))
+        axes = axes.flip(1)[:, :COMPONENTS].contiguous()
+        frames = [torch.arange(len(each), dtype=torch.int32) * HOP_FRAMES for each in windows]
+        owners = [torch.full((len(each),), n, dtype=torch.int32) for n, each in enumerate(windows)]
+        return cls(
+            _unit((rows - centre) @ axes),
+            torch.cat(owners),
+            torch.cat(frames),
+            mean,
+            spread,
+            axes,
+            centre,
+            tuple(name for name, _ in long),
+        )
+
+    def fingerprint(self, latents: Tensor) -> Tensor:
+        """[D] of one window [C, WINDOW_FRAMES]."""
+        scaled = _scaled(latents.float(), self.mean, self.spread)
+        return _unit((_stretched(scaled) - self.centre) @ self.axes)[0]
+
+    def nearest(self, latents: Tensor) -> Nearest:
+        """The training passage nearest to a window [C, WINDOW_FRAMES]."""
+        similarity, index = (self.prints @ self.fingerprint(latents)).max(dim=0)
+        at = int(index)
+        return Nearest(float(similarity), self.pieces[int(self.owner[at])], int(self.frame[at]))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file holds of it; fingerprints as 8-bit numbers."""
+        return {
+            "passages.prints": (self.prints * 127).round().to(torch.int8),
+            "passages.owner": self.owner,
+            "passages.frame": self.frame,
+            "passages.mean": self.mean,
+            "passages.spread": self.spread,
+            "passages.axes": self.axes,
+            "passages.centre": self.centre,
+        }
+
+    def names(self) -> str:
+        """The pieces' names as JSON, for a file's metadata."""
+        return json.dumps(self.pieces, ensure_ascii=False)
+
+    @classmethod
+    def read(cls, tensors: dict[str, Tensor], names: str) -> Passages:
+        """From `tensors()` and `names()`. Raises KeyError or ValueError if they are not such."""
+        held = {name: tensors[f"passages.{name}"] for name in cls._tensor_names()}
+        pieces = json.loads(names)
+        count = len(held["prints"])
+        if not pieces or {len(held["owner"]), len(held["frame"])} != {count}:
+            raise ValueError("the fingerprints do not fit each other")
+        held["prints"] = _unit(held["prints"].float())
+        return cls(**held, pieces=tuple(map(str, pieces)))
+
+    @staticmethod
+    def _tensor_names() -> Iterable[str]:
+        return "prints", "owner", "frame", "mean", "spread", "axes", "centre"
+
+
+def _scaled(latents: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+    return (latents - mean[:, None]) / spread[:, None]
+
+
+def _stretched(latents: Tensor) -> Tensor:
+    """Every window of latents [C, T] at the hop, its stretches averaged: [N, C * stretches]."""
+    windows = latents.unfold(1, WINDOW_FRAMES, HOP_FRAMES)  # [C, N, window]
+    stretches = windows.unflatten(2, (-1, STRETCH_FRAMES)).mean(dim=3)
+    return stretches.permute(1, 0, 2).flatten(1)
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-9)

@@ -1,0 +1,90 @@
+"""Judges of controls, accompaniment and prompts, on sounds and models whose answer is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from lmdm.checkpoints import load
+from lmdm.errors import InputError
+from training.data.pieces import Piece
+from training.evaluate import accompaniment, asking, controls, prompts
+from training.evaluate.embedding import MelStatistics
+
+RATE = 44100
+
+
+def stereo(mono: np.ndarray) -> np.ndarray:
+    return np.stack([mono, mono], axis=1).astype(np.float32)
+
+
+def tone(hertz: float, seconds: float = 4.0) -> np.ndarray:
+    return stereo(0.2 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE))
+
+
+def clicks(rate: float, seconds: float = 4.0) -> np.ndarray:
+    """Decaying bursts, `rate` of them a second."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    noise = np.random.default_rng(0).normal(size=len(time))
+    return stereo(0.3 * noise * np.exp(-40 * (time % (1 / rate))))
+
+
+def test_measures_answer_what_they_are_named_for() -> None:
+    assert controls.brightness(tone(4000.0)) > controls.brightness(tone(400.0)) + 0.5
+    assert controls.low_share_db(tone(80.0)) > controls.low_share_db(tone(800.0)) + 20.0
+    rates = [controls.density(clicks(rate)) for rate in (1.0, 2.0, 4.0, 8.0)]
+    np.testing.assert_allclose(np.diff(rates), 1 / 6, atol=0.05)
+    assert controls.correlation([0, 1, 2], [5, 6, 7]) == 1.0
+    assert controls.correlation([0, 1, 2], [5, 5, 5]) is None
+
+
+def test_agreement_is_high_with_the_same_and_low_with_another_harmony_and_rhythm() -> None:
+    same = accompaniment.agreement(tone(440.0) + clicks(2.0), tone(880.0) + clicks(2.0))
+    other = accompaniment.agreement(tone(440.0) + clicks(2.0), tone(622.25) + clicks(3.1))
+    assert same[0] > other[0] + 0.3
+    assert same[1] > other[1] + 0.5
+    assert accompaniment.agreement(tone(440.0), 0 * tone(440.0))[1] == 0.0
+
+
+def test_asking_is_the_streams_own_music(tiny_model: Path) -> None:
+    model = load(str(tiny_model))
+    frames = 3 * model.stream_config.block_frames
+    sound = asking.played(model, "", {}, frames, seed=3)
+    assert sound.shape == (frames * model.codec.frame_samples, 2)
+    np.testing.assert_array_equal(sound, asking.played(model, "", {}, frames, seed=3))
+    assert not np.array_equal(sound, asking.played(model, "", {}, frames, seed=4))
+
+
+def test_a_model_that_does_not_hear_a_control_is_not_asked(tiny_model: Path) -> None:
+    model = load(str(tiny_model))
+    facts = {"key": "k", "captions": ["a"], "drum_stems": []}
+    piece = Piece(np.zeros((64, 60), np.float16), {}, facts)
+    heard = model.conditioning.names if model.conditioning else ()
+    assert "bass" not in heard
+    assert controls.evaluate(model, [piece], 2.0, 1.0, ["bass"])["controls"] == {}
+    with pytest.raises(InputError, match="hears no accompaniment"):
+        accompaniment.evaluate(model, [piece], 2.0)
+
+
+def test_a_probe_tells_families_apart(tmp_path: Path) -> None:
+    for index in range(6):
+        family, hertz = (("bass", 60.0), ("flute", 1800.0))[index % 2]
+        folder = tmp_path / f"solo-{index}"
+        folder.mkdir()
+        soundfile.write(folder / "mix.flac", tone(hertz + 5 * index, 14.0), RATE)
+        stems = [{"family": family}] + [{"family": "drums"}] * (index == 5)
+        piece = {"stems": stems, "split": "test" if index > 3 else "train"}
+        (folder / "piece.json").write_text(json.dumps(piece))
+    found = prompts.solos(tmp_path)
+    assert [solo.family for solo in found] == ["bass", "flute"] * 2 + ["bass"]  # one is no solo
+    known = [solo for solo in found if solo.split == "train"]
+    probe = prompts.FamilyProbe(MelStatistics(), known, 3.0)
+    assert probe.families == ["bass", "flute"]
+    assert probe.family(tone(70.0)) == "bass"
+    assert probe.family(tone(1700.0)) == "flute"
+    with pytest.raises(InputError, match="no rendered piece of one instrument"):
+        prompts.solos(tmp_path / "solo-0")
