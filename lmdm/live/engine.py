@@ -162,7 +162,7 @@ class Engine:
 
     def _warm_up(self) -> None:
         """Generates blocks that nobody hears, so that the first heard one is on time."""
-        self._session.prepare_economy()
+        self._session.decoder.prepare()
         before = self._session.snapshot()
         for _ in range(WARM_UP_BLOCKS):
             begun = time.perf_counter()
