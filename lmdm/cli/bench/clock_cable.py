@@ -73,13 +73,13 @@ def _played(
             capture.start()
             jack.plug_output_into_input()
             with keyboard(jack) as cable:
-                begun = _ticks(cable, truth)
+                sent = _ticks(cable, truth)
             underruns = performance.snapshot().underruns
         finally:
             capture.close()
             performance.close()
     sound, first = recording.sound(), float(np.median(recording.begun()))
-    apart = beats_apart(sound, first, truth, begun)
+    apart = beats_apart(sound, first, sent)
     return {
         "within": round(float((np.abs(apart) <= TOLERANCE_MS).mean()), 4),
         "median_ms": round(float(np.median(np.abs(apart))), 2),
@@ -90,35 +90,36 @@ def _played(
     }
 
 
-def _ticks(cable: Any, truth: Truth) -> float:
-    """Sends start and the ticks of a curve; returns the moment of beat 0."""
+def _ticks(cable: Any, truth: Truth) -> np.ndarray:
+    """Sends start and the ticks of a curve; returns the moments at which beats were sent [n]."""
     from audio_io.clock_input import TICKS
 
+    sent = []
     begun = time.perf_counter() + 0.2
     cable.send_message([0xFA])
     for tick in range(int(truth.beats[-1] * TICKS)):
         wait = begun + truth.time(tick / TICKS) - time.perf_counter()
         if wait > 0.0:
             time.sleep(wait)
+        if tick % TICKS == 0:
+            sent.append(time.perf_counter())
         cable.send_message([0xF8])
-    return begun
+    return np.array(sent)
 
 
-def beats_apart(sound: np.ndarray, first: float, truth: Truth, begun: float) -> np.ndarray:
+def beats_apart(sound: np.ndarray, first: float, sent: np.ndarray) -> np.ndarray:
     """From each judged beat of the clock to the nearest that the tracker hears, signed, in ms.
 
-    sound [n] at 48 kHz, whose sample 0 was at moment `first`; beat 0 was at moment `begun`.
+    sound [n] at 48 kHz, whose sample 0 was at moment `first`; sent: the moments of the beats.
     """
     import soxr
 
     from training.evaluate.beats import onset_strength, track
 
     audio = soxr.resample(sound.astype(np.float32), RATE, 44100)
-    last = truth.beat(truth.seconds - 1.0)
-    tempo = 60.0 * (last - truth.beat(FIND_SECONDS)) / (truth.seconds - 1.0 - FIND_SECONDS)
-    found = track(onset_strength(audio), tempo) + first - begun
-    beats = range(int(truth.beat(FIND_SECONDS)) + 1, int(last))
-    given = np.array([truth.time(beat) for beat in beats])
+    given = sent[(sent > sent[0] + FIND_SECONDS) & (sent < sent[-1] - 1.0)]
+    tempo = 60.0 * (len(given) - 1) / float(given[-1] - given[0])
+    found = track(onset_strength(audio), tempo) + first
     nearest = np.abs(found[None, :] - given[:, None]).argmin(axis=1)
     apart: np.ndarray = 1000.0 * (found[nearest] - given)
     return apart
