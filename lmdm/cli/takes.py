@@ -29,6 +29,7 @@ class Takes:
         """`settle` has every control told to `applied` that was heard by now."""
         self._settle = settle
         self._history: list[Applied | Held] = []
+        self._instant: list[Applied] = []  # of those that only set a value, the newest
         self._lock = threading.Lock()
         self._take: TakeRecorder | None = None
         self.last = ""  # the folder of the newest take
@@ -50,7 +51,8 @@ class Takes:
         self.stop()
         made = new_take_folder(folder)
         with self._lock:
-            self._take = TakeRecorder(made, header, self._history)
+            past = sorted([*self._history, *self._instant], key=lambda entry: entry.sample)
+            self._take = TakeRecorder(made, header, past)
         self.last = str(made)
 
     def stop(self) -> None:
@@ -85,7 +87,11 @@ class Takes:
     def applied(self, entry: Applied) -> None:
         """A control that took effect."""
         with self._lock:
-            self._history.append(entry)
+            if entry.message.lane == "instant":  # of a fader's way only its end matters later
+                old = [e for e in self._instant if not entry.message.supersedes(e.message)]
+                self._instant = [*old, entry]
+            else:
+                self._history.append(entry)
             take = self._take
         if take is not None:
             take.applied(entry)

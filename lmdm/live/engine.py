@@ -21,7 +21,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lmdm.errors import InputError
-from lmdm.live import wire
+from lmdm.live import heap, wire
 from lmdm.live.controls import Controls
 from lmdm.live.governor import Governor
 from lmdm.live.messages import (
@@ -47,6 +47,7 @@ WARM_UP_BLOCKS = 3
 GOES_ON = (
     "this model hears no accompaniment: it goes on from what you play as if it had played it itself"
 )
+TIDY_SECONDS = 10.0  # between two times that free memory is given back
 SPARE_SECONDS = 0.15  # with so much sound to spare, a control stops the block being made ahead
 
 
@@ -119,6 +120,7 @@ class Engine:
         self._quit = False
         self._number = 0  # of the newest control received
         self._factors: deque[float] = deque(maxlen=32)
+        self._tidied = time.perf_counter()
         self._report("loading", progress=0.1, text="loading torch")
         import torch
 
@@ -258,6 +260,9 @@ class Engine:
     def _extend(self) -> None:
         self._govern()
         begun = time.perf_counter()
+        if begun - self._tidied > TIDY_SECONDS:
+            self._tidied = begun
+            heap.give_back()
         if self._jam is not None and not self._session.fed:
             heard = self._jam.for_block(self._session.past)
             if heard is not None:

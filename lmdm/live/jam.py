@@ -48,9 +48,8 @@ class InputTape:
 
     def __init__(self, ring: AudioRing, rate: int = 44100) -> None:
         self._ring = ring
-        self._samples = np.zeros((0, 2), np.float32)
-        self._most = round(MEMORY_SECONDS * rate)
-        self._end = ring.read_total  # ring position of the end of `_samples`
+        self._samples = np.zeros((round(MEMORY_SECONDS * rate), 2), np.float32)  # circular
+        self._end = self._begin = ring.read_total  # ring positions between which it is known
         self.offset: int | None = None  # stream position of the ring's sample 0
 
     def listen(self) -> None:
@@ -58,8 +57,13 @@ class InputTape:
         waiting = self._ring.readable
         if waiting:
             pcm = self._ring.read(waiting)
-            self._samples = np.concatenate([self._samples, pcm])[-self._most :]
             self._end += len(pcm)
+            kept = pcm[-len(self._samples) :]
+            self._samples[self._places(self._end - len(kept), self._end)] = kept
+            self._begin = max(self._begin, self._end - len(self._samples))
+
+    def _places(self, first: int, end: int) -> np.ndarray:
+        return np.arange(first, end) % len(self._samples)
 
     @property
     def end(self) -> int:
@@ -76,15 +80,15 @@ class InputTape:
         pcm = np.zeros((count, 2), np.float32)
         if self.offset is None:
             return pcm
-        first = position - (self.end - len(self._samples))
-        low, high = max(0, first), min(len(self._samples), first + count)
+        first = position - self.offset  # of the ring
+        low, high = max(self._begin, first), min(self._end, first + count)
         if high > low:
-            pcm[low - first : high - first] = self._samples[low:high]
+            pcm[low - first : high - first] = self._samples[self._places(low, high)]
         return pcm
 
     def newest(self, count: int) -> np.ndarray:
         """The last `count` samples [m, 2], m <= count."""
-        return self._samples[-count:]
+        return self._samples[self._places(max(self._begin, self._end - count), self._end)]
 
 
 class Jam:
