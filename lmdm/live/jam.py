@@ -73,7 +73,7 @@ class InputTape:
     @property
     def begin(self) -> int:
         """Stream position from which the input is known."""
-        return self.end - len(self._samples)
+        return 2**62 if self.offset is None else self._begin + self.offset
 
     def at(self, position: int, count: int) -> np.ndarray:
         """What was played at a stream position [count, 2]; silence where nothing is known."""

@@ -16,7 +16,7 @@ from lmdm.live import messages
 from lmdm.live.messages import NoteOff, NoteOn
 from lmdm.live.notes import HeldNotes
 
-STARTER = ("notes", "beat", "chord", "loudness", "drums")
+FIVE = ("notes", "beat", "chord", "loudness", "drums")
 FRAMES = 4
 
 EXAMPLES = {
@@ -32,12 +32,12 @@ EXAMPLES = {
 }
 
 
-def test_the_starter_hears_280_channels_in_order() -> None:
-    conditioning = LocalConditioning(STARTER)
+def test_channels_follow_one_another_in_order() -> None:
+    conditioning = LocalConditioning(FIVE)
     assert conditioning.channels == 280
     sizes = {name: place.stop - place.start for name, place in conditioning.slices.items()}
     assert sizes == {"notes": 257, "beat": 6, "chord": 13, "loudness": 2, "drums": 2}
-    assert list(sizes) == list(STARTER)
+    assert list(sizes) == list(FIVE)
 
 
 @pytest.mark.parametrize("name", sorted(CONTROLS))
@@ -55,7 +55,7 @@ def test_every_control_keeps_its_declaration(name: str) -> None:
 
 
 def test_absent_and_none_are_zeros() -> None:
-    conditioning = LocalConditioning(STARTER)
+    conditioning = LocalConditioning(FIVE)
     features = conditioning.features({"drums": False, "chord": None}, FRAMES)
     drums = conditioning.slices["drums"]
     assert features[drums].tolist() == [[1.0] * FRAMES, [0.0] * FRAMES]
@@ -64,8 +64,8 @@ def test_absent_and_none_are_zeros() -> None:
 
 
 def test_features_are_each_controls_own_in_its_slice() -> None:
-    conditioning = LocalConditioning(reversed(STARTER))
-    features = conditioning.features({name: EXAMPLES[name] for name in STARTER}, FRAMES)
+    conditioning = LocalConditioning(reversed(FIVE))
+    features = conditioning.features({name: EXAMPLES[name] for name in FIVE}, FRAMES)
     for name, place in conditioning.slices.items():
         np.testing.assert_array_equal(
             features[place], CONTROLS[name].features(EXAMPLES[name], FRAMES)
@@ -73,11 +73,11 @@ def test_features_are_each_controls_own_in_its_slice() -> None:
 
 
 def test_drop_leaves_out_each_control_at_its_rate() -> None:
-    conditioning = LocalConditioning(STARTER)
+    conditioning = LocalConditioning(FIVE)
     generator = np.random.default_rng(0)
     draws = 2000
-    kept = [set(conditioning.drop(dict.fromkeys(STARTER), generator)) for _ in range(draws)]
-    for name in STARTER:
+    kept = [set(conditioning.drop(dict.fromkeys(FIVE), generator)) for _ in range(draws)]
+    for name in FIVE:
         share = sum(name not in each for each in kept) / draws
         assert abs(share - CONTROLS[name].dropout) < 0.05
 

@@ -47,6 +47,7 @@ def test_predictions_are_the_streams_own(music: MusicStyles, people) -> None:
     from lmdm.stream.strategies import Rows, encoder_decoder_network
 
     dit, config = music.denoiser, music._config
+    channels = dit.config.local_channels
     generator = torch.Generator().manual_seed(0)
     latents = music.data_free(2, generator)
     rows = torch.tensor(people.embeddings[:2], dtype=torch.float32)
@@ -54,9 +55,9 @@ def test_predictions_are_the_streams_own(music: MusicStyles, people) -> None:
     with torch.no_grad():
         batched = music.predict(dit, latents, t, rows)
         for number in range(2):
-            context = Context(latents[number, :, :-4], latents.new_zeros(280, 8))
+            context = Context(latents[number, :, :-4], latents.new_zeros(channels, 8))
             text = dit.text_keys_values(rows[number][None, None])
-            one = Rows(text, latents.new_zeros(1, 280, 4), None)
+            one = Rows(text, latents.new_zeros(1, channels, 4), None)
             network, _ = encoder_decoder_network(dit, config, context, one)
             alone, _ = network(
                 latents[number : number + 1, :, -4:], (float(t[number]) + 0.5) / 1000

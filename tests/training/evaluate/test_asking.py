@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from lmdm.checkpoints import load
 from lmdm.errors import InputError
 from training.data.pieces import Piece
-from training.evaluate import accompaniment, asking, controls
+from training.evaluate import accompaniment, asking, controls, prompts
+from training.evaluate.embedding import MelStatistics
 
 RATE = 44100
 
@@ -65,3 +68,23 @@ def test_a_model_that_does_not_hear_a_control_is_not_asked(tiny_model: Path) -> 
     assert controls.evaluate(model, [piece], 2.0, 1.0, ["bass"])["controls"] == {}
     with pytest.raises(InputError, match="hears no accompaniment"):
         accompaniment.evaluate(model, [piece], 2.0)
+
+
+def test_a_probe_tells_families_apart(tmp_path: Path) -> None:
+    for index in range(6):
+        family, hertz = (("bass", 60.0), ("flute", 1800.0))[index % 2]
+        folder = tmp_path / f"solo-{index}"
+        folder.mkdir()
+        soundfile.write(folder / "mix.flac", tone(hertz + 5 * index, 14.0), RATE)
+        stems = [{"family": family}] + [{"family": "drums"}] * (index == 5)
+        piece = {"stems": stems, "split": "test" if index > 3 else "train"}
+        (folder / "piece.json").write_text(json.dumps(piece))
+    found = prompts.solos(tmp_path)
+    assert [solo.family for solo in found] == ["bass", "flute"] * 2 + ["bass"]  # one is no solo
+    known = [solo for solo in found if solo.split == "train"]
+    probe = prompts.FamilyProbe(MelStatistics(), known, 3.0)
+    assert probe.families == ["bass", "flute"]
+    assert probe.family(tone(70.0)) == "bass"
+    assert probe.family(tone(1700.0)) == "flute"
+    with pytest.raises(InputError, match="no rendered piece of one instrument"):
+        prompts.solos(tmp_path / "solo-0")

@@ -1,0 +1,227 @@
+"""The examples of docs/listen.md: short sounds and pictures, each with its command and seed.
+
+python -m training.recipes.starter.listen --latents DIR [--model starter] [--out docs]
+
+OUT/sounds/listen-NAME.ogg, OUT/pictures/listen/NAME.png and OUT/listen.md are written anew; what
+takes a command line is made by that command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from lmdm.checkpoints import Model, load
+from lmdm.conditioning.beat import BeatFrames
+from lmdm.errors import InputError
+from lmdm.theory.bars import PlayedNote, write_midi
+from lmdm.weights import write_beside
+from training.evaluate import plots
+from training.evaluate.asking import played, sound_of
+from training.evaluate.controls import held_out_latents
+from training.evaluate.stream import level_db
+
+SAMPLE_RATE, FRAME = 44100, 2048
+OGG_BLOCK = 1 << 16  # samples; libsndfile's Vorbis writer fails on much more at once
+LONG_SECONDS = 120.0
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sound that one command makes. notes: (start in beats, length, pitch) of a MIDI file."""
+
+    name: str
+    title: str
+    options: str  # of `lmdm render`
+    notes: tuple[tuple[float, float, int], ...] = ()
+    bpm: float = 100.0
+
+
+def _chords(*chords: tuple[int, ...], beats: float = 4.0) -> tuple[tuple[float, float, int], ...]:
+    """Chords of so many beats, one after another."""
+    return tuple(
+        (index * beats, beats - 0.1, pitch) for index, chord in enumerate(chords) for pitch in chord
+    )
+
+
+CADENCE = _chords((48, 60, 64, 67), (45, 60, 64, 69), (41, 60, 65, 69), (43, 59, 62, 67))
+_TUNE_PITCHES = (
+    60, 64, 67, 72, 71, 67, 64, 62, 60, 65, 69, 74, 72, 69, 65, 64,
+    62, 65, 69, 72, 71, 69, 67, 65, 64, 62, 60, 59, 60, 64, 67, 72,
+)  # fmt: skip
+TUNE = tuple((0.5 * index, 0.45, pitch) for index, pitch in enumerate(_TUNE_PITCHES))
+EXAMPLES = (
+    Example(
+        "piano", "A tune and a cadence on a piano", '--prompt "grand piano" --seed 1',
+        (*CADENCE, *TUNE),
+    ),
+    Example("strings", "The cadence by strings", '--prompt "string section" --seed 2', CADENCE),
+    Example("organ", "The tune on an organ", '--prompt "drawbar organ" --seed 3', TUNE),
+    Example(
+        "house", "House, with drums, at 124",
+        '--prompt "house, four-on-the-floor club track" --drums on --bpm 124 --seed 4 --seconds 12',
+    ),
+    Example(
+        "jazz", "A jazz trio at 140",
+        '--prompt "jazz trio, acoustic jazz, walking bass" --drums on --bpm 140 --seed 5 '
+        "--seconds 12",
+    ),
+)  # fmt: skip
+
+
+def write_ogg(path: Path, sound: Array) -> None:
+    """sound [S, 2] as Vorbis."""
+
+    def write(part: Path) -> None:
+        with soundfile.SoundFile(
+            part, "w", SAMPLE_RATE, 2, format="OGG", subtype="VORBIS", compression_level=0.5
+        ) as file:
+            for first in range(0, len(sound), OGG_BLOCK):
+                file.write(sound[first : first + OGG_BLOCK])
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_beside(path, write)
+
+
+def rendered(example: Example, model: str, sounds: Path) -> tuple[str, Array, Array]:
+    """The command as it is written down, the sound, and the notes asked [n, 3] in seconds."""
+    midi = ""
+    beat = 60.0 / example.bpm
+    if example.notes:
+        file = sounds / f"listen-{example.name}.mid"
+        notes = [
+            PlayedNote(round(4 * start), round(4 * (start + length)), pitch, 90, 0)
+            for start, length, pitch in example.notes
+        ]
+        write_midi(notes, file, example.bpm)
+        midi = f" --midi docs/sounds/{file.name}"
+    command = f"lmdm render{midi} {example.options} --out {example.name}.wav"
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "sound.wav"
+        words = [*shlex.split(example.options), "--model", model, "--out", str(out), "--quiet"]
+        if midi:
+            words += ["--midi", str(sounds / f"listen-{example.name}.mid")]
+        subprocess.run([sys.executable, "-m", "lmdm", "render", *words], check=True)
+        sound, _ = soundfile.read(out, dtype="float32", always_2d=True)
+    asked = np.array(
+        [(s * beat, (s + length) * beat, p) for s, length, p in example.notes], np.float32
+    ).reshape(-1, 3)
+    return command, sound, asked
+
+
+def swept(model: Model, name: str, values: Sequence[float], seed: int) -> Array:
+    """One control stepped through its values, four seconds each, nothing else but a beat asked."""
+    frames = round(4.0 * SAMPLE_RATE / FRAME)
+    total = frames * len(values)
+    beats = np.arange(total) * FRAME / SAMPLE_RATE * 2.0  # 120 beats a minute
+    asked = {
+        "beat": BeatFrames.from_positions(beats, np.full(total, 120.0)),
+        name: np.repeat(np.array(values, np.float32), frames),
+    }
+    return played(model, "electronic dance track", asked, total, seed)
+
+
+def accompanied(model: Model, latents: Path, seed: int) -> tuple[Array, Array]:
+    """(input, answer) of one held-out band; the answer saw the input up to a block before."""
+    seconds = 14.0
+    frames = round(seconds * SAMPLE_RATE / FRAME)
+    part = held_out_latents(latents, 1, frames, divided=True)[0].rest()
+    known = part.controls(0, frames, visibility=0, block=model.stream_config.block_frames)
+    values = {name: known[name] for name in ("beat", "accompaniment") if name in known}
+    answer = played(model, part.facts["captions"][0], values, frames, seed)
+    heard = sound_of(model, part.arrays["accompaniment"][:, :frames])
+    return heard[: len(answer)], answer
+
+
+def drift(model: Model, seed: int) -> tuple[list[float], list[float]]:
+    """Loudness in dB RMS of every 5 s of two minutes: of a prompt alone, and of held chords."""
+    frames = round(LONG_SECONDS * SAMPLE_RATE / FRAME)
+    curves = []
+    for caption in ("ambient", "house, four-on-the-floor club track"):
+        sound = played(model, caption, {}, frames, seed)
+        windows = np.array_split(sound, int(LONG_SECONDS / 5))
+        curves.append([level_db(window) for window in windows])
+    return curves[0], curves[1]
+
+
+def page(model: str, latents: Path, out: Path) -> str:
+    """Makes everything; returns the page."""
+    sounds, pictures = out / "sounds", out / "pictures/listen"
+    pictures.mkdir(parents=True, exist_ok=True)
+    lines = [
+        "# Listen", "",
+        "What the starter plays, unedited, each sound with the command and the seed that made",
+        "it. The whole page is made anew by",
+        "`python -m training.recipes.starter.listen --latents data/latents`. In the pictures,",
+        "colour is the level of what sounded, by pitch; outlines are the notes that were asked.",
+        "",
+    ]  # fmt: skip
+
+    def add(name: str, title: str, how: str, sound: Array, asked: Array) -> None:
+        write_ogg(sounds / f"listen-{name}.ogg", sound)
+        plots.piano_roll_over_spectrogram(pictures / f"{name}.png", asked, sound, title)
+        lines.extend([
+            f"## {title}", "", f"[listen-{name}.ogg](sounds/listen-{name}.ogg)", "",
+            f"```\n{how}\n```", "", f"![{title}](pictures/listen/{name}.png)", "",
+        ])  # fmt: skip
+
+    for example in tqdm(EXAMPLES, desc="examples"):
+        command, sound, asked = rendered(example, model, sounds)
+        add(example.name, example.title, command, sound, asked)
+    loaded = load(model)
+    heard = loaded.conditioning.names if loaded.conditioning is not None else ()
+    nothing = np.zeros((0, 3), np.float32)
+    own = "python -m training.recipes.starter.listen --latents data/latents  # seed {}"
+    for name, values, title in (
+        ("density", (0.15, 0.4, 0.65, 0.9), "Density asked: 0.15, 0.4, 0.65, 0.9"),
+        ("brightness", (0.3, 0.45, 0.6, 0.75), "Brightness asked: 0.3, 0.45, 0.6, 0.75"),
+    ):
+        if name in heard:
+            add(name, title, own.format(6), swept(loaded, name, values, 6), nothing)
+    if "accompaniment" in heard:
+        played_to, answer = accompanied(loaded, latents, 7)
+        title = "An answer to a held-out band's part: the part (left), the answer (right)"
+        sides = np.stack([played_to.mean(axis=1), answer.mean(axis=1)], axis=1)
+        add("accompaniment", title, own.format(7), sides, nothing)
+    curves = dict(zip(("ambient", "house"), drift(loaded, 8), strict=True))
+    plots.curves(pictures / "drift.png", curves, LONG_SECONDS, "loudness_db")
+    lines += [
+        "## Two minutes on end", "",
+        "Loudness (dB RMS, windows of 5 s) of two prompts without any notes, seed 8.", "",
+        "![loudness over two minutes](pictures/listen/drift.png)", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="make docs/listen.md, its sounds and pictures")
+    parser.add_argument("--model", default="starter", help="model name or folder")
+    parser.add_argument("--latents", type=Path, required=True, help="the corpus, encoded")
+    parser.add_argument("--out", type=Path, default=Path("docs"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    (options.out / "sounds").mkdir(parents=True, exist_ok=True)
+    try:
+        text = page(options.model, options.latents, options.out)
+    except InputError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        raise SystemExit(2) from None
+    write_beside(options.out / "listen.md", lambda part: part.write_text(text))
+
+
+if __name__ == "__main__":
+    main()
