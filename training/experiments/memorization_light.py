@@ -49,7 +49,7 @@ TRAINING = (
 SMALL = (
     "network.fresh=true", "network.dim=128", "network.depth=4", "network.heads=4",
     "network.feedforward_multiplier=2", "controls=[]", "optimizer.learning_rate=2e-3",
-    "engine.steps=200", "engine.batch_size=8", "engine.microbatch=8",
+    "engine.steps=1500", "engine.batch_size=8", "engine.microbatch=8",
 )  # fmt: skip
 STARTER = (
     "optimizer.learning_rate=6e-4", "engine.steps=250", "engine.batch_size=4",
@@ -89,14 +89,15 @@ def played(model: Model, piece: Piece, primed: bool, guidance: float, seed: int)
     return {"latents": torch.cat(blocks, 1), "norms": torch.stack(norms), "text": torch.stack(text)}
 
 
-def copied(latents: Tensor, windows: Tensor, spread: Tensor) -> float:
+def copied(latents: Tensor, windows: Tensor) -> float:
     """Share of a roll's windows that lie within COPY of some window [N, C * n] of the corpus.
+
+    Both in units of the corpus's spread, about its mean.
 
     The squared distance is relative to the two windows' own sizes, so that it is 1 where they have
     nothing in common.
     """
-    scaled = latents / spread[:, None]
-    own = scaled.unfold(1, WINDOW_FRAMES, 8).permute(1, 0, 2).flatten(1)
+    own = latents.unfold(1, WINDOW_FRAMES, 8).permute(1, 0, 2).flatten(1)
     size = own.square().sum(1)[:, None] + windows.square().sum(1)
     distance = 1.0 - 2.0 * own @ windows.T / size
     return float((distance.amin(dim=1) < COPY).float().mean())
@@ -109,13 +110,12 @@ def measure(rolls: list[Roll], pieces: list[Piece], setting: Any) -> dict[str, A
         (name, torch.from_numpy(p.latents.astype(np.float32))) for (name, _), p in unique.items()
     ]
     passages = Passages.of(named)
-    spread = passages.spread
-    rows = [
-        (latents / spread[:, None]).unfold(1, WINDOW_FRAMES, 1).permute(1, 0, 2).flatten(1)
+    mean, spread = passages.mean[:, None], passages.spread[:, None]
+    windows = torch.cat([
+        ((latents - mean) / spread).unfold(1, WINDOW_FRAMES, 1).permute(1, 0, 2).flatten(1)
         for _, latents in named
-    ]
-    windows = torch.cat(rows)
-    shares = [copied(roll.latents, windows, spread) for roll in rolls]
+    ])  # fmt: skip
+    shares = [copied((roll.latents - mean) / spread, windows) for roll in rolls]
     first = UPDATE_FRAMES // 4 // 2
     usual = [roll for roll, share in zip(rolls, shares, strict=True) if share == 0.0]
     if len(usual) < 8:
