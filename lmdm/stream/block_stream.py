@@ -337,6 +337,12 @@ def check_network(dit: DiTConfig, config: StreamConfig) -> None:
             f"the strategy {config.strategy!r} needs a model with a context stem "
             "(to_input_add_embed), which fine-tuning adds; this model streams by outpainting"
         )
+    if dit.prepended_dim or (dit.concatenated and not dit.inpainting):
+        wanted = "prepended conditions" if dit.prepended_dim else "channels beside its latents"
+        raise InputError(
+            f"this model wants {wanted} that a stream has nothing to fill with: it can be loaded "
+            "and called, not played"
+        )
     patch = dit.patch
     if config.context_frames % patch or config.block_frames % patch:
         raise InputError(
