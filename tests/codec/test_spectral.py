@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from lmdm.codec import synthesis
+from lmdm.codec import spectrum, synthesis
 from lmdm.codec.spectral import DecoderOutput, SpectralCodec, SpectralCodecConfig
-from lmdm.codec.spectrum import FRAME_SAMPLES, LONG_HOP, SAMPLE_RATE
+from lmdm.codec.spectrum import FRAME_SAMPLES, LONG_HOP, LONG_WINDOW, SAMPLE_RATE
 from lmdm.codec.streaming import StreamingDecoder
 from lmdm.errors import InputError
 
@@ -91,6 +91,34 @@ def test_a_steady_partial_keeps_its_frequency_across_blocks(codec: SpectralCodec
     near[spectrum.argmax() - 8 : spectrum.argmax() + 9] = True
     # A grid tone would stand at a multiple of 86 Hz away; the made-up lobe shape leaks at -47 dB.
     assert spectrum[~near].max() < 1e-2 * spectrum.max()
+
+
+def test_two_close_partials_beat_as_they_should(codec: SpectralCodec) -> None:
+    """82 and 110 Hz, of which one window sees but one lump, come out as 82 and 110 Hz."""
+    frames, low, high = 120, 82.41, 110.0
+    time = torch.arange(frames * LONG_HOP, dtype=torch.float64) / SAMPLE_RATE
+    chord = sum(torch.sin(2 * math.pi * each * time) for each in (low, high))
+    spectra = spectrum.frame_spectra(0.2 * chord[None].float(), LONG_WINDOW, LONG_HOP)
+    spectra = spectra[..., : SMALL.tonal_bins]
+    quiet = torch.zeros(1, 4 * frames, 257)
+    parameters = synthesis.SynthesisParameters(
+        spectra.abs(), spectrum.phase_deviation(spectra), torch.zeros(*spectra.shape, 2),
+        quiet, torch.zeros(*quiet.shape, 2),
+    )  # fmt: skip
+    state = synthesis.initial_state(1, SMALL.tonal_bins, quiet)
+    audio, _ = synthesis.synthesize(parameters, state, codec.noise_table)
+    window = torch.hann_window(32768)
+    found = torch.fft.rfft(audio[0, 0, 8192 : 8192 + 32768] * window).abs()
+
+    def level(hertz: float) -> float:
+        at = round(hertz * 32768 / SAMPLE_RATE)
+        return float(found[at - 2 : at + 3].max()) / float(window.sum() / 2) / 0.2
+
+    assert level(low) == pytest.approx(1, abs=0.2)
+    assert level(high) == pytest.approx(1, abs=0.2)
+    # The gap between them, and a bin's spacing beyond: no third tone above -20 dB.
+    for other in ((low + high) / 2, low - 27.6, high + 27.6):
+        assert level(other) < 0.1
 
 
 def test_encode_gives_one_latent_a_frame_and_is_nearly_causal(codec: SpectralCodec) -> None:
