@@ -21,7 +21,6 @@ from lmdm.codec.spectrum import FRAME_SAMPLES, LONG_HOP, LONG_WINDOW, SHORT_HOP,
 NOISE_FRAMES = 1024  # period of the noise table in short frames (3 s)
 LONG_MARGIN = (LONG_WINDOW - LONG_HOP) // 2  # a frame's window starts this long before its hop
 SHORT_MARGIN = (SHORT_WINDOW - SHORT_HOP) // 2
-LOCK = 0.5  # weight of a neighbour's energy where phases are locked
 DELAY_SAMPLES = LONG_MARGIN  # sound is final up to this long before the newest latent frame's end
 
 
@@ -137,8 +136,8 @@ def lock_phases(magnitude: Tensor, phases: Tensor) -> Tensor:
     """
     phasors = torch.polar(magnitude.square() + 1e-14, phases)
     mixed = phasors.clone()
-    mixed[..., 1:] += LOCK * phasors[..., :-1]
-    mixed[..., :-1] += LOCK * phasors[..., 1:]
+    mixed[..., 1:] += phasors[..., :-1]
+    mixed[..., :-1] += phasors[..., 1:]
     return mixed / mixed.abs().clamp_min(1e-20)
 
 

@@ -62,6 +62,6 @@ def test_a_low_chord_survives_analysis_and_synthesis() -> None:
         return float(found[at - 2 : at + 3].max()) / float(window.sum() / 2) / 0.1
 
     for each in pitches:
-        assert 20 * math.log10(level(each)) == pytest.approx(0, abs=2)
+        assert 20 * math.log10(level(each)) == pytest.approx(0, abs=3)
     for gap in ((82.41 + 110) / 2, (110 + 146.83) / 2):
-        assert 20 * math.log10(level(gap)) < -12
+        assert 20 * math.log10(level(gap)) < -9
