@@ -13,7 +13,6 @@ An index runs to twice the size before it wraps, which tells a full ring from an
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import sys
 import threading
@@ -22,6 +21,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lmdm.live.ring import unmap
 
 Audio = NDArray[np.float32]
 
@@ -147,7 +148,6 @@ class DeviceRing:
         self.pcm = np.zeros((0, self.channels), np.float32)
         for view in views:
             view.release()
-        with contextlib.suppress(BufferError):  # PortAudio's structure still points into it
-            self._memory.close()
+        unmap(self._memory)  # PortAudio's structure may still point into it
         if self._owner:
             self._memory.unlink()

@@ -34,7 +34,7 @@ from audio_io.midi_ports import (
     rtmidi_module,
 )
 
-SCAN_SECONDS = 0.4  # between two looks for what was plugged or pulled
+SCAN_SECONDS = 0.1  # between two looks: a cable that is pulled for a shorter time is not noticed
 EVENT = struct.Struct("<Bd")  # number of the input, perf_counter seconds; the MIDI bytes follow
 MOST_INPUTS = 100  # an event's first byte is below that of a JSON text, 123
 SERVER_DIED = 3  # exit status

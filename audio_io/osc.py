@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from audio_io.osc_messages import ROOT, arguments_of, message_of, state_of
+from audio_io.osc_messages import ROOT, arguments_of, message_of, names_file, state_of
 from lmdm.errors import InputError
 from lmdm.live.messages import Message, Snapshot
 
@@ -125,7 +125,10 @@ class OscServer:
             for known in tuple(self._subscribers.values()):
                 known.clear()
         else:
-            self._send(message_of(address, arguments))
+            message = message_of(address, arguments)
+            if sender[0] != LOOPBACK and names_file(message):
+                raise InputError(f"OSC: {address} names a file, which only this machine may do")
+            self._send(message)
 
     def _problem(self, text: str, sender: Address) -> None:
         """One line for the musician, not twice the same, and for who sent it."""

@@ -42,6 +42,18 @@ def message_of(address: str, arguments: Sequence[Any]) -> Message:
         raise InputError(f"OSC: {problem}") from None
 
 
+def names_file(message: Message) -> bool:
+    """Whether a message reads or writes a file or folder that it names.
+
+    >>> from lmdm.live.messages import Quantised, SaveScenes, SetGuidance, StartRecording
+    >>> names_file(SaveScenes("a.toml")), names_file(StartRecording()), names_file(SetGuidance(2))
+    (True, False, False)
+    """
+    inner = getattr(message, "change", None)
+    named = any(getattr(message, name, "") for name in ("file", "folder"))
+    return named or (isinstance(inner, Message) and names_file(inner))
+
+
 def arguments_of(message: Message) -> tuple[str, list[Any]]:
     """The OSC address and arguments of a message; `message_of` reads them back."""
     values = [getattr(message, each.name) for each in fields(message)]

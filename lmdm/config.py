@@ -39,6 +39,42 @@ def remove_parts(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+def begin(path: Path, plan: Mapping[str, Any], what: str = "a run") -> None:
+    """Writes what is to be done in a folder, or checks that it was begun with the same plan.
+
+    what: the sentence's name for what the folder holds.
+
+    Raises:
+        InputError: it was begun with another one; names the first difference.
+    """
+    document = json.loads(json.dumps(plan))
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, document)
+        return
+    key, was, now = _difference(read_json(path), document)
+    if key:
+        raise InputError(
+            f"{path.parent} holds {what} whose {key} was {was!r}, not {now!r}; give the same, or "
+            "another folder"
+        )
+
+
+def _difference(
+    before: Mapping[str, Any], after: Mapping[str, Any], place: str = ""
+) -> tuple[str, Any, Any]:
+    """The dotted name of the first value that differs, and both; "" where none does."""
+    for key in [*after, *before]:
+        was, now = before.get(key), after.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            found = _difference(was, now, f"{place}{key}.")
+            if found[0]:
+                return found
+        elif was != now:
+            return f"{place}{key}", was, now
+    return "", None, None
+
+
 def from_dict(kind: type[Config], values: Mapping[str, Any], place: str) -> Config:
     """A frozen dataclass from plain values; lists become tuples.
 

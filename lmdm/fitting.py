@@ -22,7 +22,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lmdm.config import read_json, write_json
 from lmdm.errors import InputError
 from lmdm.weights import write_beside
 
@@ -30,40 +29,6 @@ if TYPE_CHECKING:
     from torch.amp.grad_scaler import GradScaler
 
 Figures = dict[str, float]
-
-
-def begin(path: Path, plan: Mapping[str, Any]) -> None:
-    """Writes what a run in this folder is to do, or checks that it was begun with the same plan.
-
-    Raises:
-        InputError: it was begun with another one; names the first difference.
-    """
-    document = json.loads(json.dumps(plan))
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, document)
-        return
-    key, was, now = _difference(read_json(path), document)
-    if key:
-        raise InputError(
-            f"{path.parent} holds a run whose {key} was {was!r}, not {now!r}; give the same, or "
-            "another folder"
-        )
-
-
-def _difference(
-    before: Mapping[str, Any], after: Mapping[str, Any], place: str = ""
-) -> tuple[str, Any, Any]:
-    """The dotted name of the first value that differs, and both; "" where none does."""
-    for key in [*after, *before]:
-        was, now = before.get(key), after.get(key)
-        if isinstance(was, dict) and isinstance(now, dict):
-            found = _difference(was, now, f"{place}{key}.")
-            if found[0]:
-                return found
-        elif was != now:
-            return f"{place}{key}", was, now
-    return "", None, None
 
 
 class TrainingState:

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lmdm.config import begin
 from lmdm.errors import InputError
-from lmdm.fitting import TrainingState, begin, cosine_rate, fit, fit_network, update_average
+from lmdm.fitting import TrainingState, cosine_rate, fit, fit_network, update_average
 
 STEPS = 7
 

@@ -13,8 +13,6 @@ from lmdm.live.messages import Message
 class Instant:
     """Does instant-lane messages and remembers where they left the audio path.
 
-    A take keeps the model's sound with gain and mute; the other effects are in its log only.
-
     Threads: may be used from any thread; the output takes new values over by itself.
     """
 

@@ -57,6 +57,13 @@ class JackServer:
             time.sleep(0.1)
         raise RuntimeError(f"JACK shows no port {part!r}")
 
+    def plug_output_into_input(self) -> None:
+        """What the program that plays to "system" plays is heard by the one that records it."""
+        sources, ends = self.ports(":out_", 2), self.ports(":in_", 2)
+        for channel in range(2):
+            self.connect(f"system:capture_{channel + 1}", ends[channel], on=False)
+            self.connect(sources[channel], ends[channel])
+
     def connect(self, source: str, destination: str, on: bool = True) -> None:
         """Plugs a cable, or pulls it."""
         tool = "jack_connect" if on else "jack_disconnect"

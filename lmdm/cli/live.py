@@ -246,7 +246,12 @@ def _with_model(performance: Performance, model: str) -> Performance:
         {name: value for name, value in values.items() if value is not None}, "the session"
     )
     settings = replace(
-        performance.settings, model=model, controls=controls, take=None, restore=False
+        performance.settings,
+        model=model,
+        controls=controls,
+        take=None,
+        restore=False,
+        light="",  # one that was named is for the model that was named with it
     )
     return Performance(settings)
 

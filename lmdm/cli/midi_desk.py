@@ -133,6 +133,8 @@ class MidiDesk:
                 case SetChannelRole():
                     self._keep(profile.with_role(message))
                 case ExportMappings(file=file):
+                    if Path(file).exists():
+                        read_profile(Path(file))  # nothing but mappings is written over
                     write_profile(Path(file), profile)
                 case ImportMappings(file=file):
                     self._keep(replace(read_profile(Path(file)), device=self._device))
@@ -224,7 +226,9 @@ class MidiDesk:
 
     def _lost(self, device: str, device_map: MidiMap) -> list[Message]:
         """The device is gone: nobody will lift the keys that it holds down."""
-        if device != VIRTUAL:
+        if device == "virtual":
+            self._say("MIDI is gone for a moment: its driver is started again")
+        else:
             self._gone.add(device)
             self._say(f"the MIDI device {device} is gone: its notes end; it may come back")
         return device_map.lost()

@@ -22,27 +22,30 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="a known model, a checkpoint's folder or file, or owner/name of the hub (starter)",
     )
     add_precision(parser)
-    parser.add_argument(
-        "--threads", type=whole(0, 256), default=0, metavar="N", help="torch threads (0: automatic)"
-    )
+    add_threads(parser)
 
 
-def add_compute(parser: argparse.ArgumentParser) -> None:
-    """--device, --precision and --threads, for what brings its own network."""
+def add_compute(parser: argparse.ArgumentParser, precisions: bool = False) -> None:
+    """--device, --precision (or several) and --threads, for what brings its own network."""
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda (cpu)")
-    add_precision(parser)
+    add_precision(parser, precisions)
+    add_threads(parser)
+
+
+def add_precision(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """--precision; several: a list of them."""
+    names = ("auto", "float32", "bfloat16", "float16", "int8")
+    about = "of the weights (auto: bfloat16 for a large model where that is faster)"
+    if several:
+        parser.add_argument("--precision", choices=names, nargs="+", default=["auto"], help=about)
+    else:
+        parser.add_argument("--precision", choices=names, default="auto", help=about)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """--threads."""
     parser.add_argument(
         "--threads", type=whole(0, 256), default=0, metavar="N", help="torch threads (0: automatic)"
-    )
-
-
-def add_precision(parser: argparse.ArgumentParser) -> None:
-    """--precision."""
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "float32", "bfloat16", "float16", "int8"),
-        default="auto",
-        help="of the weights (auto: bfloat16 for a large model where that is faster)",
     )
 
 

@@ -136,7 +136,7 @@ class Performance:
             light=settings.light,
             input_offset=lambda: self._live_input.offset,
         )
-        self.output.listen_to(self._live_input.monitor)
+        self.output.listen_to(self._takes.beside(self._live_input.monitor))
         self._instant = Instant(self.output, self._live_input)
         self._devices = DeviceKeeper(self.output, self._tell)
         self._clocks = Clocks(self.send, self._position)
@@ -353,6 +353,8 @@ class Performance:
                 case m.DeleteScene(name=name):
                     keeper.scenes.delete(name)
                 case m.SaveScenes(file=file):
+                    if Path(file).exists():
+                        SceneBank.read(Path(file))  # nothing but scenes is written over
                     keeper.scenes.write(Path(file))
                 case m.LoadScenes(file=file):
                     keeper.scenes = SceneBank.read(Path(file))

@@ -75,7 +75,7 @@ class _Plan:
     events: tuple[tuple[int, Message], ...]
     samples: int
     prime: np.ndarray | None  # [n, 2]
-    input: np.ndarray | None  # [n, 2]
+    input: np.ndarray | None  # a part to accompany, or a take's live input [n, 2]
     take: Take | None
 
 
@@ -147,7 +147,7 @@ def _plan(options: argparse.Namespace) -> _Plan:
 def _replay_plan(options: argparse.Namespace) -> _Plan:
     """The plan of a take; options that would make it another performance are refused."""
     from lmdm.live.sound_file import read_sound
-    from lmdm.live.take import AUDIO_NAME, read_take
+    from lmdm.live.take import AUDIO_NAME, INPUT_NAME, read_take
 
     fixed = [name for name in (*_SOURCES, *_SETTINGS) if name != "steps"]
     contrary = [name for name in fixed if getattr(options, name) is not None]
@@ -164,7 +164,9 @@ def _replay_plan(options: argparse.Namespace) -> _Plan:
     if options.steps is not None:
         take = take.with_steps(options.steps)
     model = options.model if options.model != "starter" else take.header.model
-    return _Plan(model, take.header.controls, (), samples, None, None, take)
+    file = options.replay / INPUT_NAME
+    live = read_sound(file) if file.exists() else None
+    return _Plan(model, take.header.controls, (), samples, None, live, take)
 
 
 def _check_asked(options: argparse.Namespace, plan: _Plan, model: Model) -> None:
@@ -218,7 +220,7 @@ def _heard(
     """What the blocks hear of the part to accompany."""
     from lmdm.live.input_file import heard_input
 
-    if plan.input is None:
+    if plan.input is None or plan.take is not None:
         return ()
     visible = model.stream_config.block_frames
     if options.future_visibility is not None:
@@ -234,7 +236,7 @@ def _pieces(
     from lmdm.live import offline
 
     if plan.take is not None:
-        return offline.replay(session, plan.take, *mastering())
+        return offline.replay(session, plan.take, *mastering(), plan.input)
     return offline.render(session, (*plan.events, *heard), plan.samples, *mastering())
 
 

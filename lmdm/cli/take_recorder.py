@@ -1,4 +1,4 @@
-"""Records one take: the stream's sound with gain and limiter, and its log."""
+"""Records one take: what is heard, the live input beside it, and the log."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import numpy as np
 from audio_io.recorder import Recorder
 from lmdm.cli.mastering import mastering
 from lmdm.live.mixdown import SAMPLE_RATE, Mixdown
-from lmdm.live.take import AUDIO_NAME, Applied, Held, TakeHeader, TakeLog
+from lmdm.live.take import AUDIO_NAME, INPUT_NAME, Applied, Held, TakeHeader, TakeLog
 
+APART_SAMPLES = 4096  # from stream to live input: more is no jitter
 DELAY_SAMPLES = SAMPLE_RATE // 2  # a gain change acts on sound heard now, given out a while ago
 
 
 class TakeRecorder:
-    """Writes `take.wav` and `log.jsonl` of one folder.
+    """Writes `take.wav`, `log.jsonl` and, where there is a live input, `input.wav` of one folder.
 
     The take begins with the first piece that is heard.
 
-    Threads: the output thread calls `hear` and `held`; `applied` and `remark` come from the
-    supervisor's thread; the rest from any. The disk is left to the recorder's and the log's own
-    threads, so that none of these waits for it.
+    Threads: the output thread calls `hear`, `hear_input` and `held`; `applied` and `remark` come
+    from the supervisor's thread; the rest from any. The disk is left to the threads of recorder and
+    log, so that none of these waits for it.
     """
 
     def __init__(self, folder: Path, header: TakeHeader, past: Iterable[Applied | Held]) -> None:
@@ -39,7 +40,10 @@ class TakeRecorder:
         self._waiting: deque[np.ndarray] = deque()
         self._waiting_samples = 0
         self._start: int | None = None
-        self._position = 0
+        self._position = self._written = 0  # positions up to which was heard, and written
+        self._input: Recorder | None = None
+        self._beside: deque[tuple[int, np.ndarray]] = deque()  # live input by position
+        self._beside_position = 0
         self._last_gain = max((entry.sample for entry in self._gains), default=0)
         self._hold: Held | None = None
         self._ended = self._closed = False
@@ -49,7 +53,8 @@ class TakeRecorder:
     @property
     def error(self) -> str | None:
         """Why recording stopped, if it did."""
-        return self._recorder.error or self._log.error
+        refused = self._input.error if self._input is not None else None
+        return self._recorder.error or refused or self._log.error
 
     def hear(self, pcm: np.ndarray, position: int) -> None:
         """A piece of the stream [n, 2] at its position; pieces follow one another."""
@@ -57,7 +62,7 @@ class TakeRecorder:
             if self._ended:
                 return
             if self._start is None:
-                self._start = self._position = position
+                self._start = self._position = self._written = position
                 self._log.begin(position)
             if self._hold is not None and position >= self._hold.sample + self._hold.samples:
                 self._log.write(self._hold)
@@ -68,9 +73,43 @@ class TakeRecorder:
             while self._waiting_samples - len(self._waiting[0]) >= DELAY_SAMPLES:
                 self._write(self._waiting.popleft())
 
+    def hear_input(self, pcm: np.ndarray, asked: int) -> None:
+        """Live input that is heard beside the stream [n, 2]; of nothing, `asked` are silent."""
+        with self._lock:
+            if self._ended or self._start is None or not (len(pcm) or self._beside_position):
+                return
+            place = self._beside_position
+            if abs(place - self._position) > APART_SAMPLES:  # it began, or the stream stood still
+                place = self._position
+            if len(pcm):
+                self._beside.append((place, pcm))
+            self._beside_position = place + (len(pcm) or asked)
+
     def _write(self, pcm: np.ndarray) -> None:
         self._waiting_samples -= len(pcm)
-        self._recorder.process(self._mixed().process(pcm))
+        live = self._live(len(pcm))
+        self._written += len(pcm)
+        self._recorder.process(self._mixed().process(pcm, live))
+
+    def _live(self, count: int) -> np.ndarray | None:
+        """The live input beside the next samples, which goes into its own file as well."""
+        if self._input is None:
+            if not self._beside:
+                return None
+            self._input = Recorder(self.folder / INPUT_NAME, SAMPLE_RATE)
+            self._log.begin_input(self._written)
+        live = np.zeros((count, 2), np.float32)
+        while self._beside and self._beside[0][0] < self._written + count:
+            place, pcm = self._beside.popleft()
+            first = place - self._written
+            low, high = max(0, first), min(count, first + len(pcm))
+            if high > low:
+                live[low:high] = pcm[low - first : high - first]
+            if first + len(pcm) > count:
+                self._beside.appendleft((self._written + count, pcm[count - first :]))
+                break
+        self._input.process(live)
+        return live
 
     def _mixed(self) -> Mixdown:
         """The mixdown, made when the first sound is written: what came before the start is past."""
@@ -131,6 +170,8 @@ class TakeRecorder:
             self._log.write(self._hold)
         samples = self._position - (self._start or 0)
         self._recorder.close()
+        if self._input is not None:
+            self._input.close()
         self._log.close(samples)
         return samples
 

@@ -20,7 +20,8 @@ BYTES_A_SECOND = 44100 * 2 * 3 * 1.01  # 24 bits, stereo, and the log
 class Takes:
     """Everything that happened, and the take that is recorded now.
 
-    Threads: the output thread calls `hear` and `held`, the supervisor's `applied` and `remarked`;
+    Threads: the output thread calls `hear`, `held` and what `beside` gives, the supervisor's
+    `applied` and `remarked`;
     the rest may be called from any thread.
     """
 
@@ -70,6 +71,18 @@ class Takes:
         take = self._take
         if take is not None:
             take.hear(pcm, position)
+
+    def beside(self, live: Callable[[int], np.ndarray]) -> Callable[[int], np.ndarray]:
+        """The live input's source, heard by the take as well."""
+
+        def heard(count: int) -> np.ndarray:
+            pcm = live(count)
+            take = self._take
+            if take is not None:
+                take.hear_input(pcm, count)
+            return pcm
+
+        return heard
 
     def applied(self, entry: Applied) -> None:
         """A control that took effect."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lmdm.codec.oobleck import DILATIONS, Oobleck, OobleckConfig
-from lmdm.codec.pipeline import States, Step, advance, initial_states
+from lmdm.codec.pipeline import States, Step, StepState, advance, initial_states
 
 REACH = 3 * sum(DILATIONS)  # samples on either side that a block's residual units hear
 FADE_SECONDS = 0.03
@@ -133,7 +133,11 @@ class OobleckStreamingDecoder:
 
     def restore(self, snapshot: DecoderState) -> None:
         """Continue from a snapshot as if nothing had been decoded since."""
-        self._state = snapshot
+        steps = (
+            StepState(*(None if each is None else each.to(self._dtype) for each in step))
+            for step in snapshot.steps
+        )
+        self._state = snapshot._replace(steps=tuple(steps))
 
     def _sound(self, found: Tensor | None) -> Tensor:
         """[1, 2, n] -> [2, n]; nothing where nothing was found."""

@@ -1,7 +1,7 @@
 """Sines plus noise: decoder parameters to sound, block by block, with phases that never break.
 
 Partials: a magnitude and a phase advance per bin; phases are summed over time, so a steady tone may
-have any frequency, and latents need not carry phase at all. Within a main lobe all bins follow the
+have any frequency, and latents need not carry phase at all. Around a peak the bins follow the
 loudest (identity phase locking, Laroche & Dolson 1999). Noise: fixed white noise shaped by band
 gains in short windows, sharp enough for drums.
 """
@@ -127,17 +127,18 @@ def partial_spectra(parameters: SynthesisParameters, phase: Tensor) -> tuple[Ten
 
 
 def lock_phases(magnitude: Tensor, phases: Tensor) -> Tensor:
-    """Unit phasors in which the bins around a peak share the peak's phase.
+    """Unit phasors in which the bins beside a peak share the peak's phase.
 
-    Each bin takes the energy-weighted mean phasor of itself and two neighbours a side.
+    Each bin takes the energy-weighted mean phasor of itself and one neighbour a side. A wider mean
+    would lock the partials of low chords together, whose beating is heard as their pitch. The
+    locked phases are not carried on: that would be a shade smoother, but chaotic, and a stream in
+    blocks would soon differ from the whole decoded at once.
     """
     phasors = torch.polar(magnitude.square() + 1e-14, phases)
-    padded = F.pad(torch.view_as_real(phasors), (0, 0, 2, 2))
-    width = magnitude.shape[-1]
-    mixed = padded[..., 2 : 2 + width, :]
-    for shift, weight in ((0, 0.5), (1, 1.0), (3, 1.0), (4, 0.5)):
-        mixed = mixed + weight * padded[..., shift : shift + width, :]
-    return torch.view_as_complex(mixed / mixed.norm(dim=-1, keepdim=True).clamp_min(1e-20))
+    mixed = phasors.clone()
+    mixed[..., 1:] += phasors[..., :-1]
+    mixed[..., :-1] += phasors[..., 1:]
+    return mixed / mixed.abs().clamp_min(1e-20)
 
 
 def noise_spectra(parameters: SynthesisParameters, frame: int, noise: Tensor) -> Tensor:

@@ -55,6 +55,12 @@ class KVCache:
         """[depth, B, heads, context, head_dim]."""
         return self.value_slots[:, :, :, : self.context]
 
+    def rows(self, count: int) -> KVCache:
+        """The first `count` rows of the batch; rows know nothing of one another."""
+        return replace(
+            self, key_slots=self.key_slots[:, :count], value_slots=self.value_slots[:, :count]
+        )
+
     def layer(self, index: int) -> Past:
         """One layer's keys and values."""
         return Past(self.key_slots[index], self.value_slots[index], self.room)

@@ -46,6 +46,11 @@ class DiTConfig:
     norm: str = "layer"  # or "tanh", elementwise in place of LayerNorm
     norm_eps: float = 1e-5
     feedforward_bias: bool = True  # of its second matrix
+    concatenated: int = 0  # channels a frame that stand beside the noisy latents at the input
+    inpainting: bool = False  # these are a mask (1: given) and the given latents
+    prepended_dim: int = 0  # channels of tokens that stand before the global one; 0: none do
+    differential: bool = False  # attention is the difference of two
+    conformer: bool = False  # convolutions over tokens between attention and feed-forward
 
     def __post_init__(self) -> None:
         if isinstance(self.qk_norm, bool):
@@ -75,10 +80,16 @@ class DiTConfig:
                 f"dit config: the global condition has {self.global_dim} channels and is not "
                 f"projected, but dim is {self.dim}"
             )
-        if self.routed and (self.patch > 1 or self.modulated or self.memory_tokens):
+        if self.inpainting and self.concatenated != 1 + self.latent_channels:
             raise InputError(
-                "dit config: a context stem goes with one frame a token, one global token and no "
-                "memory tokens"
+                f"dit config: a mask and latents are {1 + self.latent_channels} channels, not "
+                f"{self.concatenated}"
+            )
+        whole = self.concatenated or self.prepended_dim or self.differential or self.conformer
+        if self.routed and (self.patch > 1 or self.modulated or self.memory_tokens or whole):
+            raise InputError(
+                "dit config: a context stem goes with one frame a token, one global token, no "
+                "memory tokens, concatenated channels or prepended conditions, and plain layers"
             )
 
     @property
@@ -110,6 +121,11 @@ class DiTConfig:
             return self.rotary_channels
         wanted = min(self.head_dim, max(self.head_dim // 2, 32))
         return wanted + wanted % 2
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of a frame as stem A takes it: noisy latents, and what stands beside them."""
+        return self.latent_channels + self.concatenated
 
     @property
     def stem_channels(self) -> int:

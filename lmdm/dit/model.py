@@ -16,6 +16,7 @@ from lmdm.dit.cache import KVCache
 from lmdm.dit.config import DiTConfig
 from lmdm.dit.layers import KeysValues, TransformerLayer
 from lmdm.dit.rotary import RotaryPositions, Rotation
+from lmdm.dit.variants import VariantLayer
 from lmdm.errors import InputError
 
 
@@ -38,9 +39,9 @@ class Transformer(nn.Module):
 
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
-        channels = config.latent_channels * config.patch
-        self.project_in = nn.Linear(channels, config.dim, bias=False)
-        self.project_out = nn.Linear(config.dim, channels, bias=False)
+        inputs, outputs = config.input_channels, config.latent_channels
+        self.project_in = nn.Linear(inputs * config.patch, config.dim, bias=False)
+        self.project_out = nn.Linear(config.dim, outputs * config.patch, bias=False)
         self.rotary_pos_emb: RotaryPositions | None = None
         if config.rotary_dim:
             self.rotary_pos_emb = RotaryPositions(config.rotary_dim, config.rope_base)
@@ -50,8 +51,9 @@ class Transformer(nn.Module):
             self.global_cond_embedder = nn.Sequential(
                 nn.Linear(config.dim, config.dim), nn.SiLU(), nn.Linear(config.dim, 6 * config.dim)
             )
+        layer = VariantLayer if config.differential or config.conformer else TransformerLayer
         self.layers = nn.ModuleList(
-            TransformerLayer(config, config.reads_text(index)) for index in range(config.depth)
+            layer(config, config.reads_text(index)) for index in range(config.depth)
         )
 
 
@@ -70,7 +72,9 @@ class DiT(nn.Module):
             self.to_cond_embed = two_layers(c.text_dim, c.kv_dim)
         if c.global_dim:
             self.to_global_embed = two_layers(c.global_dim, c.dim)
-        self.preprocess_conv = nn.Conv1d(c.latent_channels, c.latent_channels, 1, bias=False)
+        if c.prepended_dim:
+            self.to_prepend_embed = two_layers(c.prepended_dim, c.dim)
+        self.preprocess_conv = nn.Conv1d(c.input_channels, c.input_channels, 1, bias=False)
         self.postprocess_conv = nn.Conv1d(c.latent_channels, c.latent_channels, 1, bias=False)
         nn.init.zeros_(self.preprocess_conv.weight)
         nn.init.zeros_(self.postprocess_conv.weight)
@@ -108,6 +112,17 @@ class DiT(nn.Module):
             frames = frames.view(batch, count // self.config.patch, self.config.patch, channels)
             frames = frames.transpose(2, 3).flatten(2)
         return self.transformer.project_in(frames)
+
+    def _beside(self, latents: Tensor, concatenated: Tensor | None) -> Tensor:
+        """Latents [B, C, T] and, below them, the channels that this model wants with them."""
+        if not self.config.concatenated:
+            return latents
+        if concatenated is None:
+            shape = (len(latents), self.config.concatenated, latents.shape[-1])
+            concatenated = latents.new_zeros(shape)
+        if concatenated.shape[-1] != latents.shape[-1]:
+            concatenated = nn.functional.interpolate(concatenated, latents.shape[-1])
+        return torch.cat([latents, concatenated.to(latents)], dim=1)
 
     def _stem_b(self, mask: Tensor, latents: Tensor, local: Tensor | None) -> Tensor:
         channels = [mask, latents]
@@ -192,15 +207,20 @@ class DiT(nn.Module):
         timestep: Tensor,
         text_tokens: Tensor | None = None,
         global_condition: Tensor | None = None,
+        concatenated: Tensor | None = None,
+        prepended: Tensor | None = None,
     ) -> Tensor:
         """The plain bidirectional pass of the base model: the network's raw output [B, C, T].
 
         latents [B, C, T]; timestep [B] in 0..1; text_tokens [B, N, D] before `to_cond_embed`;
-        global_condition [B, G] before `to_global_embed`. What the output means is
-        `config.objective`.
+        global_condition [B, G] before `to_global_embed`; concatenated [B, K, n], stretched to T
+        frames, zeros if None; prepended [B, P, E] before `to_prepend_embed`. What the output means
+        is `config.objective`.
         """
         text = self.text_keys_values(text_tokens) if text_tokens is not None else None
-        return self.bidirectional(latents, timestep, text, global_condition)
+        return self.bidirectional(
+            latents, timestep, text, global_condition, concatenated, prepended
+        )
 
     def bidirectional(
         self,
@@ -208,11 +228,13 @@ class DiT(nn.Module):
         timestep: Tensor,
         text: list[KeysValues] | None,
         global_condition: Tensor | None,
+        concatenated: Tensor | None = None,
+        prepended: Tensor | None = None,
     ) -> Tensor:
         """`velocity` of text whose keys and values are at hand; timestep and globals [B] or [1].
 
-        Memory tokens and the global token come first, from position 0; frames follow. With adaLN
-        there is no global token.
+        Memory tokens, prepended ones and the global token come first, from position 0; frames
+        follow. With adaLN there is no global token.
 
         Raises:
             InputError: T is no multiple of `config.patch`.
@@ -223,11 +245,13 @@ class DiT(nn.Module):
                 f"{latents.shape[-1]} latent frames are no multiple of the {c.patch} a token holds"
             )
         token, modulation = self.embed_global(timestep, global_condition), None
-        tokens = [self._stem_a(latents)]
+        tokens = [self._stem_a(self._beside(latents, concatenated))]
         if c.modulated:
             modulation = self.transformer.global_cond_embedder(token[:, 0])
         else:
             tokens.insert(0, token.expand(len(latents), -1, -1))
+        if c.prepended_dim and prepended is not None:
+            tokens.insert(0, self.to_prepend_embed(prepended.to(token.dtype)))
         if c.memory_tokens:
             tokens.insert(0, self.transformer.memory_tokens.expand(len(latents), -1, -1))
         hidden = torch.cat(tokens, dim=1)

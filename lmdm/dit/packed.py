@@ -54,7 +54,8 @@ def packed(dit: DiT, tokens: int, linear: type[PackedLinear] | None = None) -> D
     """
     c = dit.config
     done = any(isinstance(layer, PackedLayer) for layer in dit.transformer.layers)
-    if done or not packable(dit) or c.modulated or c.layer_scale:
+    plain = not (c.modulated or c.layer_scale or c.differential or c.conformer)
+    if done or not packable(dit) or not plain:
         return dit
     layers = []
     for layer in dit.transformer.layers:

@@ -22,6 +22,7 @@ OBJECTIVES = {
     "rectified_flow": "rectified_flow",
     "rf_denoiser": "rectified_flow",
 }
+INPAINTING = ["inpaint_mask", "inpaint_masked_input"]  # beside the latents at the input
 DISTILLED = ("rf_denoiser", "v_denoiser")
 
 
@@ -103,11 +104,11 @@ def dit_config(diffusion: Section, stem_inputs: int | None) -> DiTConfig:
     """The part `model.diffusion`. stem_inputs: of `to_input_add_embed`, if the weights have it."""
     objective = diffusion.only("diffusion_objective", tuple(OBJECTIVES), "v")
     diffusion.only("type", ("dit",), None)
-    diffusion.only("input_concat_ids", ([],), [])
-    diffusion.only("prepend_cond_ids", ([],), [])
+    inpainting = diffusion.take("input_concat_ids", []) == INPAINTING
     diffusion.ignore(
-        "distribution_shift_options", "input_add_ids", "cross_attention_cond_ids", "global_cond_ids"
-    )
+        "distribution_shift_options", "input_add_ids", "prepend_cond_ids",
+        "cross_attention_cond_ids", "global_cond_ids",
+    )  # fmt: skip
     c = diffusion.section("config")
     diffusion.close()
     heads = c.size("num_heads", 8)
@@ -139,12 +140,15 @@ def dit_config(diffusion: Section, stem_inputs: int | None) -> DiTConfig:
         qk_norm=attention.only("qk_norm", ("none", "ln", "l2", "dyt"), "none"),
         feedforward_multiplier=ff.take("mult", 4),
         feedforward_bias=not ff.take("no_bias", False),
+        concatenated=c.size("input_concat_dim", 0, least=0),
+        inpainting=inpainting,
+        prepended_dim=c.size("prepend_cond_dim", 0, least=0),
+        differential=attention.take("differential", False),
+        conformer=c.take("conformer", False),
     )
     c.only("transformer_type", ("continuous_transformer",), "continuous_transformer")
     c.only("timestep_cond_type", ("global",), "global")
-    for key in ("input_concat_dim", "prepend_cond_dim"):
-        c.only(key, (0,), 0)
-    for key in ("causal", "conformer", "use_sinusoidal_emb", "use_abs_pos_emb", "add_rope"):
+    for key in ("causal", "use_sinusoidal_emb", "use_abs_pos_emb", "add_rope"):
         c.only(key, (False,), False)
     c.only("sliding_window", (None,), None)
     # what shapes no tensor and no output: initial values, positions of the stream's own token
@@ -153,7 +157,7 @@ def dit_config(diffusion: Section, stem_inputs: int | None) -> DiTConfig:
         "split_qkv", "input_add_dims",
     )  # fmt: skip
     norm.ignore("bias", "fix_scale", "force_fp32")  # the same function, learnt or not
-    for key in ("differential", "feat_scale", "causal"):
+    for key in ("feat_scale", "causal"):
         attention.only(key, (False,), False)
     attention.ignore("zero_init_output")
     ff.only("glu", (True,), True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from lmdm.figures import new_figure, write_figure
 from lmdm.image.autoencoder import Latents, RepresentationAutoencoder, encode
 from lmdm.image.backbones.protocol import VisionBackbone
 from lmdm.image.dataset import PreparedImages
@@ -138,19 +139,13 @@ def cost(autoencoder: RepresentationAutoencoder, backbone: VisionBackbone) -> di
 
 def plot(figures: dict[str, dict[str, Any]], path: Path) -> None:
     """Bars of PSNR, SSIM and perceptual distance, a model each; lines are deviations."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     names = ("psnr", "ssim", "perceptual")
     titles = ("PSNR, dB (more is better)", "SSIM (more is better)", "perceptual (less is better)")
-    figure, axes = pyplot.subplots(1, 3, figsize=(9, 3), layout="constrained")
-    for axis, name, title in zip(axes, names, titles, strict=True):
+    figure = new_figure(9, 3)
+    for axis, name, title in zip(figure.subplots(1, 3), names, titles, strict=True):
         means = [entry[name]["mean"] for entry in figures.values()]
         spreads = [entry[name]["deviation"] for entry in figures.values()]
         axis.bar(range(len(means)), means, yerr=spreads, color="#4477aa", ecolor="#222222")
         axis.set_xticks(range(len(means)), list(figures), rotation=20, ha="right")
         axis.set_title(title, fontsize=9)
-    figure.savefig(path, dpi=120, format="png")
-    pyplot.close(figure)
+    write_figure(path, figure)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from lmdm.config import read_json, remove_parts, write_json
+from lmdm.config import begin, remove_parts
 from lmdm.errors import InputError
 from lmdm.image.autoencoder import Latents, RepresentationAutoencoder, encode
 from lmdm.image.backbones.protocol import VisionBackbone
@@ -32,19 +32,8 @@ def claim(out: Path, made_by: Mapping[str, Any]) -> None:
     Raises:
         InputError: the folder holds pictures that something else made.
     """
-    path = out / "made_by.json"
-    out.mkdir(parents=True, exist_ok=True)
     remove_parts(out)
-    if not path.exists():
-        write_json(path, made_by)
-        return
-    before = read_json(path)
-    for key in [*made_by, *before]:
-        if before.get(key) != made_by.get(key):
-            raise InputError(
-                f"{out} holds pictures whose {key} was {before.get(key)!r}, not "
-                f"{made_by.get(key)!r}; give another folder"
-            )
+    begin(out / "made_by.json", made_by, "pictures")
 
 
 def reconstruct_folder(

@@ -17,8 +17,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
-from lmdm import fitting
-from lmdm.config import remove_parts
+from lmdm import config, fitting
 from lmdm.errors import InputError
 from lmdm.fitting import Figures, TrainingState, cosine_rate
 
@@ -85,9 +84,9 @@ def begin(folder: Path, plan: Mapping[str, Any], accelerator: Accelerator) -> No
         InputError: the folder holds a run of another plan; names the first difference.
     """
     if accelerator.is_main_process:
-        remove_parts(folder)
+        config.remove_parts(folder)
     with accelerator.main_process_first():
-        fitting.begin(folder / "plan.json", {**plan, "processes": accelerator.num_processes})
+        config.begin(folder / "plan.json", {**plan, "processes": accelerator.num_processes})
 
 
 def train(

@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-from matplotlib import pyplot
+from lmdm.figures import new_figure, write_figure
 
-from lmdm.weights import write_beside
-
-matplotlib.use("Agg")
 BLUE, RED, GREY, GREEN = "#4477aa", "#cc6677", "#888888", "#117733"
 
 
 def plot_variants(figures: dict[str, Any], path: Path) -> None:
     """PSNR of every variant of stage 1; lines are standard errors over seeds."""
     rows = list(figures["stage1"].items())[::-1]
-    figure, axis = pyplot.subplots(figsize=(7, 0.35 * len(rows) + 1.2), layout="constrained")
+    figure = new_figure(7, 0.35 * len(rows) + 1.2)
+    axis = figure.subplots()
     for height, (variant, row) in enumerate(rows):
         colour = {"rae": RED, "decq": BLUE}.get(variant, GREY)
         value = row["psnr"]
@@ -30,12 +27,13 @@ def plot_variants(figures: dict[str, Any], path: Path) -> None:
     axis.set_xlabel("PSNR on held-out pictures, dB (number of seeds); lines: standard error")
     axis.margins(x=0.2)
     axis.grid(axis="x", alpha=0.3)
-    _save(figure, path)
+    write_figure(path, figure)
 
 
 def plot_convergence(figures: dict[str, Any], path: Path) -> None:
     """Fréchet distance of generated pictures against steps, with the reconstructions' own."""
-    figure, axis = pyplot.subplots(figsize=(6, 3.6), layout="constrained")
+    figure = new_figure(6, 3.6)
+    axis = figure.subplots()
     curves = [
         ("rae", "frechet_judge", "RAE", RED, "-"),
         ("decq", "frechet_judge", "DecQ, joint", BLUE, "-"),
@@ -61,9 +59,4 @@ def plot_convergence(figures: dict[str, Any], path: Path) -> None:
     axis.set_yscale("log")
     axis.legend(fontsize=8)
     axis.grid(alpha=0.3, which="both")
-    _save(figure, path)
-
-
-def _save(figure: Any, path: Path) -> None:
-    write_beside(path, lambda part: figure.savefig(part, dpi=120, format="png"))
-    pyplot.close(figure)
+    write_figure(path, figure)

@@ -120,7 +120,6 @@ class Engine:
         self._quit = False
         self._number = 0  # of the newest control received
         self._factors: deque[float] = deque(maxlen=32)
-        self._governor = Governor()
         self._tidied = time.perf_counter()
         self._report("loading", progress=0.1, text="loading torch")
         import torch
@@ -138,6 +137,7 @@ class Engine:
         model = load(settings.model, settings.device, settings.precision)
         self._ring = AudioRing.attach(settings.ring)
         self._session = Session(model, Controls.from_dict(settings.controls))
+        self._governor = Governor(self._session.economies)
         self._horizon = Horizon(self._session, self._ring, self._report_block, settings.rewinds)
         self._listening = Listening(model)
         self._jam: Jam | None = None
@@ -164,12 +164,15 @@ class Engine:
 
     def _warm_up(self) -> None:
         """Generates blocks that nobody hears, so that the first heard one is on time."""
+        self._session.decoder.prepare()
         before = self._session.snapshot()
         for _ in range(WARM_UP_BLOCKS):
             begun = time.perf_counter()
             self._session.next_block()
             taken = time.perf_counter() - begun
         self._horizon.took(taken)
+        if self._jam is not None:
+            self._jam.warm_up()
         self._session.restore(before)
 
     def play(self) -> None:
@@ -245,7 +248,7 @@ class Engine:
         self._horizon.forget()
         if self._jam is not None:
             self._jam.reckon(self._ring.read_total, self._pressing())
-        lead = int(self._lead * self._session.sample_rate)
+        lead = int(self._governor.lead(self._lead) * self._session.sample_rate)
         room = self._ring.writable >= 2 * self._session.block_samples
         if self._jam is not None and not self._jam.ready():  # what it is to hear has not come
             lead = min(lead, self._pressing())
@@ -270,6 +273,7 @@ class Engine:
             self._horizon.extend(time.perf_counter, self._look_up, begun)
             seconds = time.perf_counter() - begun
             self._factors.append(seconds * self._session.sample_rate / self._session.block_samples)
+            self._governor.watch(time.perf_counter(), seconds, self._lead)
 
     def _govern(self) -> None:
         newest = list(self._factors)[-6:]
@@ -312,9 +316,7 @@ class Engine:
             "safe": horizon.safe,
             "horizon": max(0, horizon.first_change - self._ring.read_total),
             "waiting": [each.to_dict() for each in horizon.waiting()],
-            "governor": self._governor.words(
-                self._session.controls.steps or self._session.model_steps
-            ),
+            "governor": self._governor.words(self._lead),
             "governor_level": self._governor.level,
             "governor_on": self._governor.on,
             "guard": self._jam.guard_db if self._jam is not None else 0.0,

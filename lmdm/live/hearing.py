@@ -23,6 +23,7 @@ from lmdm.live.glide import Weighted
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
+ANSWER_DB = -18.0  # RMS asked for while notes sound and no loudness is set: a key is to be heard
 DRIFT_BARS = 8  # in seed mode "drift" the noise changes this often
 
 # message kind -> the local control by which a model hears it; "" is text
@@ -112,6 +113,8 @@ class Hearing:
         if conditioning is None:
             return None
         level = controls.loudness_db
+        if level is None and notes is not None and notes.sounding.any():
+            level = ANSWER_DB
         harmony = controls.triad()
         values = {
             "notes": None if notes is None else _bent(notes, controls.pitch_bend),

@@ -73,7 +73,7 @@ class InputTape:
     @property
     def begin(self) -> int:
         """Stream position from which the input is known."""
-        return self.end - len(self._samples)
+        return 2**62 if self.offset is None else self._begin + self.offset
 
     def at(self, position: int, count: int) -> np.ndarray:
         """What was played at a stream position [count, 2]; silence where nothing is known."""
@@ -107,6 +107,13 @@ class Jam:
         self._stem = bool(model.stream_config.accompaniment)
         self.accompanies = hears_accompaniment(model)
         self.guard_db = 0.0  # what the feedback guard took off last
+
+    def warm_up(self) -> None:
+        """Encodes silence, so that the first sound that is heard does not come late."""
+        session = self._session
+        count = HISTORY_FRAMES * session.frame_samples + session.block_samples
+        with torch.inference_mode():
+            self._model.codec.encode(torch.zeros(1, 2, count))
 
     def _span(self, position: int) -> tuple[int, int] | None:
         """First and end position of the input that a block at `position` asks for."""

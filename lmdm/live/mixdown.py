@@ -1,9 +1,10 @@
-"""The sound of a take: gain and limiter over the stream, sample for sample the same in a replay."""
+"""The sound of a take: what was heard of the stream, sample for sample the same in a replay."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import numpy as np
 
@@ -13,8 +14,22 @@ from lmdm.live.take import Applied
 SAMPLE_RATE = 44100
 RAMP_SAMPLES = SAMPLE_RATE * 10 // 1000  # a gain change takes 10 ms
 QUANTUM = 1024  # samples the limiter gets at once, so that its rounding does not depend on ours
+EFFECTS_QUANTUM = 256  # and the effects
 
 Limit = Callable[[np.ndarray], np.ndarray]
+
+
+class Effects(Protocol):
+    """Level of the stream, filters, and the live input beside it."""
+
+    def apply(self, message: Message) -> None:
+        """A change from the next sample on; messages about something else change nothing."""
+
+    def settle(self) -> None:
+        """Stands where it is wanted, without a fade."""
+
+    def process(self, pcm: np.ndarray, live: np.ndarray) -> np.ndarray:
+        """The stream's samples [n, 2] and the live input beside them [n, 2] as they are heard."""
 
 
 class Fade:
@@ -56,60 +71,89 @@ class Fade:
 
 
 class Mixdown:
-    """Turns the stream's samples into those of a take.
+    """Turns the stream's samples, and the live input heard beside them, into those of a take.
 
-    Gain changes are given with their positions, at the latest before the samples they act on are.
-    The limiter's own delay is taken out, so sample n of the take is sample n of the stream.
+    Changes are given with their positions, at the latest before the samples they act on are. Gain
+    and mute act at their sample, effects from the next 256 samples on. The limiter's own delay is
+    taken out, so sample n of the take is sample n of the stream.
     """
 
     def __init__(
-        self, limit: Limit, latency: int, start: int = 0, past: Iterable[Message] = ()
+        self,
+        limit: Limit,
+        latency: int,
+        effects: Effects,
+        start: int = 0,
+        past: Iterable[Message] = (),
     ) -> None:
         """Begins at position `start`.
 
         `limit` is the limiter, a function of pieces [1024, 2] that keeps its own state and is
-        `latency` samples late; `past` are the gain changes before `start`.
+        `latency` samples late; `past` are the changes before `start`.
         """
         self._limit = limit
         self._late = latency  # samples of its output still to leave out
         self._latency = latency
+        self._effects = effects
         self._fade = Fade()
         for message in past:
             self._fade.apply(message)
+            effects.apply(message)
         self._fade.process(np.zeros((RAMP_SAMPLES, 2), np.float32))
-        self._changes: deque[Applied] = deque()
+        effects.settle()
+        self._to_effects: deque[Applied] = deque()
+        self._to_fade: deque[Applied] = deque()
         self._position = start
-        self._waiting = np.zeros((0, 2), np.float32)
+        self._waiting = self._live = np.zeros((0, 2), np.float32)
 
     def change(self, applied: Applied) -> None:
-        """A gain change; positions must not fall."""
-        self._changes.append(applied)
+        """A change of the instant lane; positions must not fall."""
+        self._to_effects.append(applied)
+        self._to_fade.append(applied)
 
-    def process(self, pcm: np.ndarray) -> np.ndarray:
-        """The next samples of the stream [n, 2]; returns the next of the take [m, 2]."""
-        faded = [self._waiting]
+    def process(self, pcm: np.ndarray, live: np.ndarray | None = None) -> np.ndarray:
+        """The next samples of the stream [n, 2]; returns the next of the take [m, 2].
+
+        live [n, 2]: the live input beside them; None is silence.
+        """
+        self._waiting = np.concatenate([self._waiting, pcm])
+        beside = np.zeros_like(pcm) if live is None else live
+        self._live = np.concatenate([self._live, beside])
+        pieces = [self._waiting[:0]]
+        while len(self._waiting) >= QUANTUM:
+            pieces.append(self._quantum())
+        return self._in_time(np.concatenate(pieces))
+
+    def _quantum(self) -> np.ndarray:
+        """The next 1024 samples, limited."""
+        pcm, self._waiting = np.split(self._waiting, [QUANTUM])
+        live, self._live = np.split(self._live, [QUANTUM])
+        sounds = []
+        for at in range(0, QUANTUM, EFFECTS_QUANTUM):
+            while self._to_effects and self._to_effects[0].sample <= self._position + at:
+                self._effects.apply(self._to_effects.popleft().message)
+            piece = slice(at, at + EFFECTS_QUANTUM)
+            sounds.append(self._effects.process(pcm[piece], live[piece]))
+        return self._limit(self._faded(np.concatenate(sounds)))
+
+    def _faded(self, pcm: np.ndarray) -> np.ndarray:
+        faded = []
         while len(pcm):
-            while self._changes and self._changes[0].sample <= self._position:
-                self._fade.apply(self._changes.popleft().message)
+            while self._to_fade and self._to_fade[0].sample <= self._position:
+                self._fade.apply(self._to_fade.popleft().message)
             count = len(pcm)
-            if self._changes:
-                count = min(count, self._changes[0].sample - self._position)
+            if self._to_fade:
+                count = min(count, self._to_fade[0].sample - self._position)
             faded.append(self._fade.process(pcm[:count]))
             self._position += count
             pcm = pcm[count:]
-        waiting = np.concatenate(faded)
-        whole = len(waiting) - len(waiting) % QUANTUM
-        self._waiting = waiting[whole:]
-        pieces = [self._limit(waiting[at : at + QUANTUM]) for at in range(0, whole, QUANTUM)]
-        return self._in_time(np.concatenate([waiting[:0], *pieces]))
+        return np.concatenate(faded)
 
     def flush(self) -> np.ndarray:
         """The samples still inside; nothing may be given afterwards."""
         left = len(self._waiting) + self._latency - self._late
-        padded = np.zeros((-(-(left + self._late) // QUANTUM) * QUANTUM, 2), np.float32)
-        padded[: len(self._waiting)] = self._waiting
-        pieces = [self._limit(padded[at : at + QUANTUM]) for at in range(0, len(padded), QUANTUM)]
-        return self._in_time(np.concatenate([padded[:0], *pieces]))[:left]
+        count = -(-(left + self._late) // QUANTUM) * QUANTUM - len(self._waiting)
+        return self.process(np.zeros((count, 2), np.float32))[:left]
 
     def _in_time(self, limited: np.ndarray) -> np.ndarray:
         late = min(self._late, len(limited))

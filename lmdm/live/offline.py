@@ -9,7 +9,7 @@ import numpy as np
 
 from lmdm.live.hold import Hold
 from lmdm.live.messages import Message
-from lmdm.live.mixdown import Limit, Mixdown
+from lmdm.live.mixdown import Effects, Limit, Mixdown
 from lmdm.live.player import LOOP_SECONDS, SAMPLE_RATE
 from lmdm.live.take import Held, Take
 
@@ -25,16 +25,16 @@ def render(
     samples: int,
     limit: Limit,
     latency: int,
+    effects: Effects,
 ) -> Iterator[np.ndarray]:
     """Yields a session's sound in pieces [n, 2], `samples` in all.
 
     The session has generated nothing yet. Each event `(sample, message)` acts in the block, and a
-    note in the frame, that contains its position. `limit` and `latency` are the limiter's, see
-    `Mixdown`.
+    note in the frame, that contains its position. `limit`, `latency` and `effects`: see `Mixdown`.
     """
     for sample, message in events:
         session.apply(message, sample)
-    mixdown = Mixdown(limit, latency)
+    mixdown = Mixdown(limit, latency, effects)
     left = samples
     while left > 0:
         piece = session.next_block().pcm[:left]
@@ -43,28 +43,48 @@ def render(
     yield mixdown.flush()
 
 
-def replay(session: Session, take: Take, limit: Limit, latency: int) -> Iterator[np.ndarray]:
+def replay(
+    session: Session,
+    take: Take,
+    limit: Limit,
+    latency: int,
+    effects: Effects,
+    live: np.ndarray | None = None,
+) -> Iterator[np.ndarray]:
     """Yields the samples of a take again, in pieces [n, 2].
 
     Every control acts where the log says, and where sound was missing the last bars loop as they
-    did, so every sample agrees with `take.wav`. `take.samples` must be known.
+    did, so every sample agrees with `take.wav`. `take.samples` must be known. live [n, 2]: the
+    take's live input, which begins at `take.input_start`.
     """
     instant = [each for each in take.controls if each.message.lane == "instant"]
     start = take.start
     past = [each.message for each in instant if each.sample < start]
-    mixdown = Mixdown(limit, latency, start, past)
+    mixdown = Mixdown(limit, latency, effects, start, past)
     for each in instant:
         if each.sample >= start:
             mixdown.change(each)
     position, left = 0, take.samples or 0
     for piece in heard_pieces(session, take):
-        inside = piece[max(0, start - position) :][:left]
+        begin = max(start, position)
+        inside = piece[begin - position :][:left]
         position += len(piece)
         left -= len(inside)
-        yield mixdown.process(inside)
+        yield mixdown.process(inside, _beside(live, begin - take.input_start, len(inside)))
         if left <= 0:
             break
     yield mixdown.flush()
+
+
+def _beside(live: np.ndarray | None, first: int, count: int) -> np.ndarray | None:
+    """`count` samples of the live input from its `first` on; silence before it and after it."""
+    if live is None:
+        return None
+    pcm = np.zeros((count, 2), np.float32)
+    low, high = max(0, first), min(len(live), first + count)
+    if high > low:
+        pcm[low - first : high - first] = live[low:high]
+    return pcm
 
 
 def heard_pieces(session: Session, take: Take) -> Iterator[np.ndarray]:

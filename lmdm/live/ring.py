@@ -198,7 +198,7 @@ class AudioRing:
         self._closed = True
         self._words.release()
         del self._pcm
-        self._memory.close()
+        unmap(self._memory)
 
     def unlink(self) -> None:
         """Frees the memory once every process has closed it; for the creator to call, once."""
@@ -221,6 +221,17 @@ class AudioRing:
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
             self.close()
+
+
+def unmap(memory: SharedMemory) -> None:
+    """Unmaps shared memory; where somebody still looks into it, that happens when he is done.
+
+    `SharedMemory` would otherwise complain on the terminal when it is collected.
+    """
+    try:
+        memory.close()
+    except BufferError:
+        memory._mmap = None  # type: ignore[attr-defined]  # lives as long as what looks into it
 
 
 def _header(memory: SharedMemory) -> memoryview:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmdm.codec.streaming import streaming_decoder
+from lmdm.codec.two_precisions import TwoPrecisionsDecoder
 from lmdm.conditioning.notes import NoteFrames
 from lmdm.diffusion.samplers import Velocities
 from lmdm.errors import InputError
@@ -30,7 +30,7 @@ from lmdm.live.accompaniment import Accompaniment
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.glide import Glide
-from lmdm.live.governor import economical
+from lmdm.live.governor import Economy, ladder
 from lmdm.live.hearing import Hearing, noise_number
 from lmdm.live.history import Bar, History, HistorySnapshot, bars_begun
 from lmdm.live.loop import Loop, Looper
@@ -98,7 +98,8 @@ class Session(Sizes):
             )
         super().__init__(model)
         self.stream = BlockStream(model.dit, model.stream_config, controls.seed)
-        self._decoder: Any = streaming_decoder(model.codec, model.decoder_dtype)
+        self.decoder = TwoPrecisionsDecoder(model.codec, model.decoder_dtype)
+        self.economies = ladder(self.decoder.has_coarse)
         self._hearing = Hearing(model, self.tensor)
         self.controls = controls
         self.clock = MusicalClock.at_tempo(controls.bpm)
@@ -121,7 +122,12 @@ class Session(Sizes):
     @property
     def delay_samples(self) -> int:
         """How far the sound lags the latents: frame f first touches f * frame_samples less this."""
-        return int(self._decoder.delay_samples)
+        return self.decoder.delay_samples
+
+    @property
+    def economy(self) -> Economy:
+        """What is given up now to keep in time."""
+        return self.economies[min(self.controls.economy, len(self.economies) - 1)]
 
     @property
     def position(self) -> int:
@@ -131,7 +137,7 @@ class Session(Sizes):
     @property
     def steps(self) -> int:
         """Denoising steps of a block: the musician's, or the model's own, less what is saved."""
-        return economical(self.controls.steps or self.model_steps, self.controls.economy)
+        return self.economy.steps_of(self.controls.steps or self.model_steps)
 
     # --- controls -------------------------------------------------------------------------------
 
@@ -276,7 +282,8 @@ class Session(Sizes):
             negative_text_tokens=self._hearing.negative(controls.negative_prompt),
             local=local if len(local) else None,
             global_condition=self._model.global_condition,
-            guidance=controls.guidance,
+            guidance=controls.guidance if self.economy.guided else 1.0,
+            guided=self.economy.guided,
         )
         middle = self.position + self.block_samples / 2
         remembered = self._recollection.for_block(controls, self.clock, middle, self)
@@ -298,13 +305,14 @@ class Session(Sizes):
         self, latents: Tensor, local: Tensor, remarks: tuple[str, ...]
     ) -> tuple[np.ndarray, Tensor, tuple[str, ...]]:
         """Sound [n, 2] of latents; what is not finite is made again from nothing."""
-        before = self._decoder.snapshot()
-        audio = self._decoder.decode(latents)
+        before = self.decoder.snapshot()
+        coarse = self.economy.coarse
+        audio = self.decoder.decode(latents, coarse)
         if not _finite(latents, audio):
             self.stream.reset()
-            self._decoder.restore(before)
+            self.decoder.restore(before)
             latents = self._pass(0, local, None, None)
-            audio = self._decoder.decode(latents)
+            audio = self.decoder.decode(latents, coarse)
             remarks = (f"block {self.blocks} was not finite: the context was dropped",)
         if not _finite(latents, audio):
             raise UnsoundError(f"block {self.blocks} is not finite, with and without its context")
@@ -381,7 +389,7 @@ class Session(Sizes):
         For a session that has generated nothing yet.
         """
         self.stream.prime(latents, None)
-        given = self._decoder.decode(latents).shape[1]
+        given = self.decoder.decode(latents).shape[1]
         self._surplus = latents.shape[1] * self.frame_samples - given
 
     def resume(self, state: Mapping[str, Any], recent: np.ndarray, skip: int = 0) -> None:
@@ -401,14 +409,14 @@ class Session(Sizes):
         """Stream and decoder begin anew from the newest latents, here as in a replay."""
         self.stream.reset()
         self.stream.reseed(seed)
-        self._decoder.reset()
+        self.decoder.reset()
         self.controls = replace(self.controls, freeze=None)
         self.history.forget_bars()
         self._recollection.forget()
         latents, _ = self.history.before(self.history.frames, self.context_frames)
         if latents.shape[1]:
             self.stream.prime(latents, None)
-            self._decoder.decode(latents)
+            self.decoder.decode(latents)
 
     # --- state ----------------------------------------------------------------------------------
 
@@ -449,7 +457,7 @@ class Session(Sizes):
         """The whole state, to `restore` exactly: the same sound follows."""
         return SessionSnapshot(
             self.stream.snapshot(),
-            self._decoder.snapshot(),
+            self.decoder.snapshot(),
             self.state(),
             self.history.snapshot(),
             self._looper.snapshot(),
@@ -460,7 +468,7 @@ class Session(Sizes):
         """Continues from a snapshot of this session as if nothing had happened since."""
         self._set_state(snapshot.state)
         self.stream.restore(snapshot.stream)
-        self._decoder.restore(snapshot.decoder)
+        self.decoder.restore(snapshot.decoder)
         self.history.restore(snapshot.history)
         self._looper.restore(snapshot.looper)
         self._recollection.restore(snapshot.recollection)

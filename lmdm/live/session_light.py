@@ -58,7 +58,8 @@ class SessionLight:
             return
         from lmdm.safety.memorization.block_updates import stream_setting
 
-        session, guidance = self._session, self._session.controls.guidance
+        session = self._session
+        guidance = session.controls.guidance if session.economy.guided else 1.0
         setting = stream_setting(self._model, session.steps, guidance)
         norms = self._updates.taken(guidance)
         self._light.hear(session.blocks, torch.from_numpy(latents), norms, setting)

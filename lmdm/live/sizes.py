@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
 class Sizes:
     """In samples and in latent frames."""
-
-    _decoder: Any  # the stream's, whose delay it is
 
     def __init__(self, model: Model) -> None:
         self._model = model

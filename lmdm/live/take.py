@@ -1,5 +1,9 @@
 """A take's folder: `take.wav`, and `log.jsonl` from which the same samples can be made again.
 
+`take.wav` is what was heard: the stream with wet level, filters, gain and mute, the live input as
+loud as dry said, and the limiter; not the fades of pausing. `input.wav`, where there was a live
+input, is what was heard beside the stream, sample for sample from the log's `input` line on.
+
 The log's first line is the header: model and its hash, versions, settings, and where the recording
 begins. Every further line is one control with the position (in samples since the session began) at
 which it took effect: of the generated stream for what the model hears, of the heard sound for the
@@ -25,6 +29,7 @@ from lmdm.live.messages import Message, SetEconomy, SetSteps, from_dict, to_dict
 
 LOG_NAME = "log.jsonl"
 AUDIO_NAME = "take.wav"
+INPUT_NAME = "input.wav"
 LOG_VERSION = 1
 _LONGEST_LINE = 1 << 20
 _QUALITY = (SetSteps, SetEconomy)
@@ -78,6 +83,7 @@ class Take:
     holds: tuple[Held, ...]
     start: int  # heard position of the first sample of take.wav
     samples: int | None  # length of take.wav as the log's last line says; None after a crash
+    input_start: int = 0  # heard position of the first sample of input.wav
 
     def with_samples(self, samples: int) -> Take:
         """The same take, `samples` long."""
@@ -122,6 +128,10 @@ class TakeLog:
     def begin(self, sample: int) -> None:
         """Says at which heard position take.wav begins."""
         self._lines.put({"sample": sample, "kind": "begin"})
+
+    def begin_input(self, sample: int) -> None:
+        """Says at which heard position input.wav begins."""
+        self._lines.put({"sample": sample, "kind": "input"})
 
     def write(self, entry: Applied | Held) -> None:
         """Adds one control or hold."""
@@ -188,7 +198,7 @@ def read_take(folder: Path) -> Take:
     header = _header(lines[0][1], path)
     controls: list[Applied] = []
     holds: list[Held] = []
-    start, samples = 0, None
+    start, samples, input_start = 0, None, 0
     for number, values in lines[1:]:
         place = f"{path}, line {number}"
         kind = values.get("kind")
@@ -201,6 +211,9 @@ def read_take(folder: Path) -> Take:
         if kind == "begin":
             start = sample
             continue
+        if kind == "input":
+            input_start = sample
+            continue
         if kind == "hold":
             holds.append(Held(sample, _count(values.get("samples"), f"{place}: samples")))
             continue
@@ -208,7 +221,7 @@ def read_take(folder: Path) -> Take:
             controls.append(Applied(sample, from_dict(values)))
         except InputError as problem:
             raise InputError(f"{place}: {problem}") from None
-    return Take(header, tuple(controls), tuple(holds), start, samples)
+    return Take(header, tuple(controls), tuple(holds), start, samples, input_start)
 
 
 def _numbered_lines(file: Iterable[str], path: Path) -> Iterable[tuple[int, dict[str, object]]]:

@@ -43,8 +43,8 @@ def _control(session: Session, each: Applied) -> None:
         session.clock = session.clock.with_tempo(after.bpm, each.sample)
     if isinstance(each.message, m.SetSeed) or after.seed != before.seed:
         session.stream.reseed(after.seed)
-    heard = session.local_controls
-    former, wanted = before.weighted_prompts(heard), after.weighted_prompts(heard)
+    names = session.local_controls
+    former, wanted = before.weighted_prompts(names), after.weighted_prompts(names)
     if wanted != former:
         beat = session.clock.beat(each.sample)
         heard = session.glide.weights(former, beat)

@@ -187,7 +187,7 @@ class BlockStream:
         """The conditional row and, where guidance needs it, the null one."""
         config, wanted = self.config, self.dit.config
         needed = conditions.guidance != 1.0 or config.sampler in NEEDS_NULL
-        count = 2 if config.guided or needed else 1
+        count = 2 if (config.guided and conditions.guided) or needed else 1
         shape = (wanted.local_channels, config.block_frames)
         local = torch.zeros(count, *shape, device=self.device, dtype=self.dtype)
         if conditions.local is not None:
@@ -205,11 +205,13 @@ class BlockStream:
     def _text_rows(self, text: tuple[Tensor | None, ...]) -> list[KeysValues] | None:
         """Text keys and values of every row, computed once a prompt; None if no row has text.
 
-        When the prompt changes, or rows come or go, cached context that heard the old ones is
-        dropped (dossier §2.6).
+        When the prompt changes, or the null row comes, cached context that heard the old ones is
+        dropped (dossier §2.6); when it goes, that of the first row stays.
         """
         if self._text is None or not _same_text(text, self._text):
-            self.context = Context(self.context.latents, self.context.local)
+            cache, first = self.context.cache, (self._text or ())[:1]
+            kept = cache.rows(1) if cache is not None and _same_text(text, first) else None
+            self.context = Context(self.context.latents, self.context.local, kept)
             self._read_text(text)
         return self._text_keys_values
 
@@ -334,6 +336,12 @@ def check_network(dit: DiTConfig, config: StreamConfig) -> None:
         raise InputError(
             f"the strategy {config.strategy!r} needs a model with a context stem "
             "(to_input_add_embed), which fine-tuning adds; this model streams by outpainting"
+        )
+    if dit.prepended_dim or (dit.concatenated and not dit.inpainting):
+        wanted = "prepended conditions" if dit.prepended_dim else "channels beside its latents"
+        raise InputError(
+            f"this model wants {wanted} that a stream has nothing to fill with: it can be loaded "
+            "and called, not played"
         )
     patch = dit.patch
     if config.context_frames % patch or config.block_frames % patch:

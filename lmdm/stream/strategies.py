@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lmdm.diffusion.path import interpolate
@@ -233,15 +234,24 @@ def base_outpainting_network(dit: DiT, context: Context, rows: Rows, noise: Tens
     checkpoint plays on from what it hears, however it takes its globals and positions.
     """
     clean, objective = context.latents[None], dit.config.objective
+    known = _given(dit, context, rows)
 
     def network(x: Tensor, t: float) -> Velocities:
         window = torch.cat([interpolate(clean, noise, t), x], dim=2)
         z, timestep = network_input(objective, window, t)
         output = dit.bidirectional(
             z.expand(rows.count, -1, -1), x.new_full((1,), timestep), rows.text,
-            rows.global_condition,
+            rows.global_condition, known,
         )  # fmt: skip
         own = output[:, :, context.frames :]
         return split_rows(velocity_of(objective, own, x, t))
 
     return network
+
+
+def _given(dit: DiT, context: Context, rows: Rows) -> Tensor | None:
+    """Mask and given latents [R, 1 + C, n + o], for a model that was trained to inpaint."""
+    if not dit.config.inpainting:
+        return None
+    past = torch.cat([torch.ones_like(context.latents[:1]), context.latents])
+    return F.pad(past, (0, rows.local.shape[-1])).expand(rows.count, -1, -1)

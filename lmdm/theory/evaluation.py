@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -87,8 +85,3 @@ def ngram_distance(one: Tensor, other: Tensor, vocabulary: int, n: int = 2) -> f
         found = torch.bincount(code.flatten(), minlength=vocabulary**n).double()
         laws.append(found / found.sum())
     return 0.5 * float((laws[0] - laws[1]).abs().sum())
-
-
-def bits(nats: float) -> float:
-    """Nats as bits."""
-    return nats / math.log(2)

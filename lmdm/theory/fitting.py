@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lmdm.config import begin
 from lmdm.diffusion.discrete.losses import antithetic_times
 from lmdm.errors import InputError
-from lmdm.fitting import begin, fit_network, generator_at
+from lmdm.fitting import fit_network, generator_at
 from lmdm.theory.models import TokenModel
 
 

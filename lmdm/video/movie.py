@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from lmdm.weights import write_beside
 SUFFIXES = (".mp4", ".gif")
 MOST_FRAMES = 20_000
 LONGEST_SIDE = 4096
+MOST_BYTES = 1 << 30  # of decoded frames, 8 bits a sample
 
 
 def check_video_path(path: Path) -> Path:
@@ -45,16 +46,30 @@ def read_video(path: Path, size: tuple[int, int] | None = None) -> Tensor:
         raise InputError(f"the video {path} cannot be read: there is no such file")
     try:
         plugin: dict[str, Any] = {"plugin": "pyav"} if path.suffix.lower() == ".mp4" else {}
-        frames = np.stack(
-            [_rgb(frame) for frame in itertools.islice(iio.imiter(path, **plugin), MOST_FRAMES)]
-        )
+        frames = np.stack(list(_measured(iio.imiter(path, **plugin), path)))
+    except InputError:
+        raise
     except Exception as problem:  # each of its readers has exceptions of its own
         words = " ".join(str(problem).split())[:120] or type(problem).__name__
         raise InputError(f"the video {path} cannot be read: {words}") from None
-    if max(frames.shape[1:3]) > LONGEST_SIDE:
-        raise InputError(f"the video {path} is wider than {LONGEST_SIDE} pixels; shrink it first")
     video = torch.from_numpy(frames).permute(3, 0, 1, 2).float() / 127.5 - 1
     return video if size is None else resized(video, size)
+
+
+def _measured(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
+    """The frames in RGB, as long as they are not too many or too large to be held."""
+    held = 0
+    for frame in itertools.islice(frames, MOST_FRAMES):
+        held += 3 * frame.shape[0] * frame.shape[1]
+        if max(frame.shape[:2]) > LONGEST_SIDE:
+            raise InputError(
+                f"the video {path} is wider than {LONGEST_SIDE} pixels; shrink it first"
+            )
+        if held > MOST_BYTES:
+            raise InputError(
+                f"the video {path} is larger than {MOST_BYTES >> 20} MiB unpacked; cut or shrink it"
+            )
+        yield _rgb(frame)
 
 
 def _rgb(frame: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""report.json and plots: what a run did, in figures and as a picture."""
+"""report.json: what a run did, in figures."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lmdm.weights import write_beside
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
@@ -30,21 +27,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return value
-
-
-def new_figure(width: float = 7.0, height: float = 3.5) -> Figure:
-    """An empty figure that needs no display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def write_figure(path: Path, figure: Figure) -> None:
-    """A PNG, beside and renamed."""
-    write_beside(path, lambda part: figure.savefig(part, format="png", dpi=110))
 
 
 def mean_and_error(values: list[float]) -> tuple[float, float]:

@@ -27,10 +27,14 @@ from lmdm.live.messages import (
     Quit,
     SetBlend,
     SetDrums,
+    SetDry,
     SetGain,
     SetGuidance,
+    SetHighPass,
+    SetLowPass,
     SetSeed,
     SetTempo,
+    SetWet,
     StartRecording,
     StopRecording,
     Sustain,
@@ -121,6 +125,37 @@ def test_a_replay_is_the_take_byte_for_byte(performance):
     assert kinds == {type(each) for each in controls} | {AllNotesOff}
     take, again = replayed("take")
     assert take == again
+
+
+def test_a_take_has_effects_and_live_input_as_they_were_heard(performance):
+    noise = 0.2 * np.random.default_rng(1).standard_normal((44100, 2)).astype(np.float32)
+    place = [0]
+
+    def microphone(count):
+        """As a device gives it: in pieces of its own, and sometimes nothing yet."""
+        if place[0] % 7 == 3:
+            place[0] += 1
+            return noise[:0]
+        pcm = noise[place[0] % 40000 :][: min(count, 200)]
+        place[0] += len(pcm)
+        return pcm
+
+    performance.output.listen_to(performance._takes.beside(microphone))
+    for message in (
+        SetLowPass(900.0), SetWet(0.5), SetDry(0.8), NoteOn(60), SetHighPass(120.0), SetDry(0.2),
+        Mute(True), SetLowPass(None), Mute(False), SetWet(1.0),
+    ):  # fmt: skip
+        performance.send(message)
+        time.sleep(0.13)
+    time.sleep(0.7)
+    performance.send(Quit())
+    performance.close()
+    sound, _ = soundfile.read("take/input.wav", dtype="float32")
+    assert np.abs(sound).max() > 0.1
+    take, again = replayed("take")
+    assert take == again
+    Path("take/input.wav").unlink()
+    assert replayed("take")[1] != take  # it was heard
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from lmdm.codec import synthesis
+from lmdm.codec import spectrum, synthesis
 from lmdm.codec.spectral import DecoderOutput, SpectralCodec, SpectralCodecConfig
-from lmdm.codec.spectrum import FRAME_SAMPLES, LONG_HOP, SAMPLE_RATE
+from lmdm.codec.spectrum import FRAME_SAMPLES, LONG_HOP, LONG_WINDOW, SAMPLE_RATE
 from lmdm.codec.streaming import StreamingDecoder
 from lmdm.errors import InputError
 
@@ -91,6 +91,34 @@ def test_a_steady_partial_keeps_its_frequency_across_blocks(codec: SpectralCodec
     near[spectrum.argmax() - 8 : spectrum.argmax() + 9] = True
     # A grid tone would stand at a multiple of 86 Hz away; the made-up lobe shape leaks at -47 dB.
     assert spectrum[~near].max() < 1e-2 * spectrum.max()
+
+
+def test_a_chord_comes_back_as_it_was(codec: SpectralCodec) -> None:
+    """Its own magnitudes and advances, and no phases: the error of the spectrum is below -16 dB."""
+    time = torch.arange(2 * SAMPLE_RATE // 2048 * 2048, dtype=torch.float64) / SAMPLE_RATE
+    pitches = (261.63, 329.63, 392.0)
+    chord = sum(
+        0.05 / n * torch.sin(2 * math.pi * n * each * time + n * n)
+        for each in pitches
+        for n in range(1, 9)
+    ).float()  # type: ignore[union-attr]
+    spectra = spectrum.frame_spectra(chord[None], LONG_WINDOW, LONG_HOP)[..., : SMALL.tonal_bins]
+    quiet = torch.zeros(1, 4 * spectra.shape[1], 257)
+    parameters = synthesis.SynthesisParameters(
+        spectra.abs(), spectrum.phase_deviation(spectra), torch.zeros(*spectra.shape, 2),
+        quiet, torch.zeros(*quiet.shape, 2),
+    )  # fmt: skip
+    state = synthesis.initial_state(1, SMALL.tonal_bins, chord)
+    audio, after = synthesis.synthesize(parameters, state, codec.noise_table)
+    sound = torch.cat([audio[0, 0, synthesis.DELAY_SAMPLES :], synthesis.flush(after)[0, 0]])
+
+    def middle(samples: torch.Tensor) -> torch.Tensor:
+        cut = samples[8192:-8192].unfold(0, 16384, 8192) * torch.hann_window(16384)
+        return torch.fft.rfft(cut).abs()[:, :3000]
+
+    want, got = middle(chord), middle(sound)
+    error = (want - got).square().sum() / want.square().sum()
+    assert 10 * math.log10(error) < -16
 
 
 def test_encode_gives_one_latent_a_frame_and_is_nearly_causal(codec: SpectralCodec) -> None:

@@ -38,6 +38,8 @@ class Listener:
         self._pieces: list[np.ndarray] = []
         self._on = True
         performance.output.add_tap(self._hear)
+        performance.add_listener(self._keep)
+        self._stream: list[np.ndarray] = []
         self._ended = threading.Event()
         self._reader = threading.Thread(target=self._read)
 
@@ -59,6 +61,14 @@ class Listener:
         if self._on:
             self._pieces.append(pcm.copy())
 
+    def _keep(self, pcm: np.ndarray, _position: int) -> None:
+        if self._on:
+            self._stream.append(pcm.copy())
+
+    def stream(self) -> np.ndarray:
+        """What a take keeps [n], whatever became of the device."""
+        return np.concatenate(list(self._stream))[:, 0]
+
     def _read(self) -> None:
         while not self._ended.wait(0.01):
             text = self._performance.snapshot().text
@@ -75,10 +85,11 @@ class Listener:
         return np.concatenate(list(self._pieces))[:, 0]
 
 
-def click(sound: np.ndarray, fault: int) -> float:
-    """Largest step between samples after the fault / the largest of the music before it."""
-    before, after = np.abs(np.diff(sound[:fault])), np.abs(np.diff(sound[fault:]))
-    return float(after.max() / before.max())
+def click(sound: np.ndarray, fault: int, over: int) -> float:
+    """Largest step between samples during the fault / the largest of the music around it."""
+    steps = np.abs(np.diff(sound))
+    around = np.concatenate([steps[:fault], steps[over:]])
+    return float(steps[fault:over].max() / around.max())
 
 
 def hole_ms(sound: np.ndarray, rate: int) -> float:

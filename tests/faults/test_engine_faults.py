@@ -61,12 +61,14 @@ def test_an_engine_that_fails_is_replaced(
         block = ready.snapshot().block
         until(lambda: ready.snapshot().block > block, "a new block")
         recovery = time.monotonic() - begun
-        time.sleep(2.5)
+        time.sleep(2.0)  # the lead plays out first
+        over = listener.heard
+        time.sleep(1.5)
         sound = listener.sound()
     after = ready.snapshot()
     figures = {
         "fault": fault,
-        "click": round(click(sound, at), 2),
+        "click": round(click(sound, at, over), 2),
         "hole_ms": round(hole_ms(sound, 48000), 1),
         "recovery_s": round(recovery, 2),
         "after_notice_s": round(recovery - noticed, 2),
@@ -92,14 +94,16 @@ def test_one_block_that_is_not_finite_costs_its_context_only(
         (drill / "nan").touch()
         recovery = until(lambda: "was not finite" in " ".join(listener.lines), "the line")
         time.sleep(2.0)
+        over = listener.heard
+        time.sleep(1.5)
         sound = listener.sound()
     line = next(line for line in listener.lines if "was not finite" in line)
     note(
-        fault="NaN once", click=round(click(sound, at), 2),
+        fault="NaN once", click=round(click(sound, at, over), 2),
         hole_ms=round(hole_ms(sound, 48000), 1), recovery_s=round(recovery, 2), line=line,
     )  # fmt: skip
     assert ready.snapshot().restarts == restarts
-    assert click(sound, at) < CLICK
+    assert click(sound, at, over) < CLICK
     assert hole_ms(sound, 48000) < HOLE_MS
 
 

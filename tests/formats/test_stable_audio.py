@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from lmdm import checkpoints
 from lmdm.diffusion.samplers import sample
 from lmdm.errors import InputError
+from lmdm.stream.block_stream import BlockConditions, BlockStream
 from lmdm.stream.context import Context
 from lmdm.stream.strategies import Rows, base_outpainting_network
 from tests.formats.golden.checkpoint import DESCRIBED, HERE, Tensors, tensors_of, write
@@ -49,7 +50,8 @@ def off(name: str, key: str, ours: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_velocity_is_the_references(name: str, models: dict[str, checkpoints.Model]) -> None:
-    given = [GOLDEN[f"{name}.{key}"] for key in ("latents", "timestep", "text", "global")]
+    keys = ("latents", "timestep", "text", "global", "concatenated", "prepended")
+    given = [GOLDEN.get(f"{name}.{key}") for key in keys]
     assert off(name, "velocity", models[name].dit.velocity(*given)) < EXACT
 
 
@@ -91,6 +93,41 @@ def test_sampling_a_block_is_the_references(
     ours = sample(network, noise, walk, solver, 1.0, torch.Generator().manual_seed(1))
     theirs = GOLDEN[f"{name}.{sampler}"]
     assert off(name, sampler, ours) < EXACT * max(1.0, float(theirs.abs().max()))
+
+
+def test_an_inpainting_model_is_told_what_the_past_is(models: dict[str, checkpoints.Model]) -> None:
+    """A stream gives it mask and latents of the context beside the noisy window, target zeros."""
+    model = models["inpainting"]
+    past, noisy = GOLDEN["inpainting.latents"][0], GOLDEN["inpainting.latents"][1:]
+    text, condition = (GOLDEN[f"inpainting.{key}"][:1] for key in ("text", "global"))
+    rows = Rows(model.dit.text_keys_values(text), torch.zeros(1, 0, noisy.shape[-1]), condition)
+    noise = torch.randn(past.shape, generator=torch.Generator().manual_seed(2))
+    network = base_outpainting_network(model.dit, Context(past, past[:0]), rows, noise)
+    ours, _ = network(noisy, 0.3)
+    window = torch.cat([0.7 * past[None] + 0.3 * noise, noisy], dim=2)
+    known = torch.cat([torch.ones(1, 1, 10), past[None]], dim=1)
+    known = torch.cat([known, torch.zeros_like(known)], dim=2)
+    whole = model.dit.velocity(window, torch.tensor([0.3]), text, condition, known)
+    torch.testing.assert_close(ours, whole[:, :, 10:], rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(
+        ours, model.dit.velocity(window, torch.tensor([0.3]), text, condition)[:, :, 10:]
+    )
+    stream = BlockStream(model.dit, model.stream_config)
+    for _ in range(2):
+        block = stream.next_block(BlockConditions(text[0], None, condition[0]), steps=2)
+    assert torch.isfinite(block).all()
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("prepended", "prepended"), ("other", None)])
+def test_what_a_stream_cannot_fill_is_not_played(
+    name: str, wanted: str | None, models: dict[str, checkpoints.Model]
+) -> None:
+    model = models[name]
+    if wanted is None:
+        BlockStream(model.dit, model.stream_config)
+        return
+    with pytest.raises(InputError, match=f"{wanted} conditions.*not played"):
+        BlockStream(model.dit, model.stream_config)
 
 
 # -- the same checkpoint in other clothes ----------------------------------------------------------
@@ -248,10 +285,13 @@ CODEC = "model.pretransform.config"
     ("path", "value", "said"),
     [
         ("model_type", "lm", "model_type is 'lm'"),
-        (f"{DIT}.conformer", True, "conformer is True"),
-        (f"{DIT}.prepend_cond_dim", 12, "prepend_cond_dim is 12"),
-        (f"{DIT}.input_concat_dim", 9, "input_concat_dim is 9"),
-        (f"{DIT}.attn_kwargs.differential", True, "differential is True"),
+        (f"{DIT}.causal", True, "causal is True"),
+        (f"{DIT}.use_abs_pos_emb", True, "use_abs_pos_emb is True"),
+        (f"{DIT}.attn_kwargs.feat_scale", True, "feat_scale is True"),
+        (f"{DIT}.conformer", True, "transformer.layers.0.conformer"),
+        (f"{DIT}.prepend_cond_dim", 12, "to_prepend_embed.0.weight"),
+        (f"{DIT}.input_concat_dim", 9, "preprocess_conv.weight"),
+        (f"{DIT}.attn_kwargs.differential", True, "self_attn.to_qkv.weight"),
         (f"{DIT}.attn_kwargs.qk_norm", "rms", "qk_norm is 'rms'"),
         (f"{DIT}.embed_dim", "wide", "embed_dim is 'wide'"),
         (f"{DIT}.num_heads", 3, "not divisible by heads 3"),
@@ -259,7 +299,6 @@ CODEC = "model.pretransform.config"
         (f"{DIT}.embed_dim", 10**12, "does not describe a network"),
         (f"{DIT}.depth", 10**9, "depth is 1000000000, which is more than"),
         ("model.diffusion.type", "adp_1d", "type is 'adp_1d'"),
-        ("model.diffusion.prepend_cond_ids", ["x"], "prepend_cond_ids is ['x']"),
         (f"{CODEC}.encoder.type", "dac", "type is 'dac'"),
         (f"{CODEC}.bottleneck.type", "rvq", "type is 'rvq'"),
         (f"{CODEC}.decoder.config.antialias_activation", True, "antialias_activation is True"),

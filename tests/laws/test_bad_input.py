@@ -7,8 +7,10 @@ from __future__ import annotations
 import json
 import resource
 import struct
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,12 @@ from lmdm.cli.options import read_scene
 from lmdm.errors import InputError
 from lmdm.formats.stable_audio import read_json
 from lmdm.image.folder import BadImage, read_image
+from lmdm.live import autosave
+from lmdm.live.autosave import Saved
+from lmdm.live.clock import MusicalClock
+from lmdm.live.controls import Controls
 from lmdm.live.midi_file import read_score
+from lmdm.live.scenes import SceneBank
 from lmdm.live.sound_file import read_sound
 from lmdm.live.take import read_take
 from lmdm.safety.memorization.light import Light, Threshold, UpdateWitness
@@ -36,6 +43,7 @@ from lmdm.safety.memorization.passages import Passages
 from lmdm.safety.memorization.region import Region
 from lmdm.safety.memorization.runs import read_prompts
 from lmdm.safety.piu.identities import load_identities, read_embeddings
+from lmdm.video.movie import read_video, write_video
 from lmdm.weights import read_header
 
 REFUSALS = (InputError, BadImage)  # a folder's bad image is listed, and the others are read
@@ -80,6 +88,18 @@ def _take(path: Path) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def _session(path: Path) -> None:
+    state = {
+        "controls": Controls().to_dict(), "clock": MusicalClock.at_tempo(96.0).to_dict(),
+        "beat": 7.5, "blocks": 3,
+    }  # fmt: skip
+    Saved("starter", "0" * 64, state, np.ones((4, 8), np.float32), 0.0, False).write(path)
+
+
+def _film(path: Path) -> None:
+    write_video(path, torch.linspace(-1, 1, 3 * 3 * 16 * 16).reshape(3, 3, 16, 16), 10.0)
+
+
 def _picture(path: Path) -> None:
     Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3)).save(path)
 
@@ -121,12 +141,27 @@ READERS = {
     "PNG": Reader(lambda p: read_image(p, 16), "picture.png", _picture),
     "JPEG": Reader(lambda p: read_image(p, 16), "picture.jpg", _picture),
     "WebP": Reader(lambda p: read_image(p, 16), "picture.webp", _picture),
+    "GIF": Reader(read_video, "film.gif", _film),
+    "session": Reader(autosave.read, "session.json", _session),
+    "scenes": Reader(
+        SceneBank.read, "scenes.toml", lambda p: SceneBank({"verse": {"bpm": 96.0}}).write(p)
+    ),
     "region": Reader(Region.load, "region.safetensors", _region),
     "memorization light": Reader(Light.load, "light.safetensors", _light),
     "identities": Reader(load_identities, "people.safetensors", _identities),
     "embeddings": Reader(read_embeddings, "e.npy", lambda p: np.save(p, np.eye(3))),
     "prompts": Reader(read_prompts, "prompts.txt", lambda p: p.write_text("a\nb\n")),
 }
+
+
+@cache
+def good(name: str) -> bytes:
+    """A good file of that kind."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / READERS[name].name
+        READERS[name].make(path)
+        READERS[name].read(path)
+        return path.read_bytes()
 
 
 @st.composite
@@ -164,9 +199,7 @@ def test_a_damaged_file_is_read_or_refused(
 ) -> None:
     reader = READERS[name]
     path = tmp_path / reader.name
-    reader.make(path)
-    reader.read(path)  # the good one
-    path.write_bytes(damaged(path.read_bytes()))
+    path.write_bytes(damaged(good(name)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     said = "read"
     try:

@@ -109,6 +109,8 @@ CHANGES = st.sampled_from(
         m.ResetContext(),
         m.SetFreeze(0.25),
         m.SetFreeze(None),
+        m.SetEconomy(4),
+        m.SetEconomy(1),
         m.UndoBars(1),
         m.SetGlide(2.0),
         m.SetNegativePrompt("noise"),

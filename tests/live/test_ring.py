@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -269,3 +270,17 @@ def test_rewinding_writer_never_tears_a_read() -> None:
         finally:
             sys.setswitchinterval(interval)
     assert not reader.is_alive() and not failure, failure
+
+
+def test_a_ring_that_somebody_still_looks_into_closes_without_a_word(monkeypatch) -> None:
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    ring = AudioRing.create(64)
+    ring.write(np.ones((4, 2), np.float32))
+    view = np.frombuffer(ring._memory._mmap, np.uint8)  # as PortAudio, or a thread's last look
+    ring.close()
+    ring.unlink()
+    del ring
+    gc.collect()
+    assert complaints == []
+    assert view.any()  # the memory is there as long as somebody looks

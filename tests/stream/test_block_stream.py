@@ -157,3 +157,18 @@ def test_a_snapshot_copies_nothing() -> None:
     stream = stream_of("block-causal")
     play(stream, 5)
     assert stream.snapshot().context is stream.context
+
+
+def test_the_null_row_can_be_left_out_and_the_context_stays() -> None:
+    """Rows know nothing of one another: what goes on is what would have been without the null."""
+    kept = stream_of("block-causal", guided=True)
+    alone = stream_of("block-causal", guided=False)
+    plain = [replace(conditions(), guidance=1.0)] * 6
+    for each in plain[:4]:
+        torch.testing.assert_close(kept.next_block(each), alone.next_block(each))
+    for each in plain[4:]:
+        unguided = kept.next_block(replace(each, guided=False))
+        torch.testing.assert_close(unguided, alone.next_block(each))
+        assert kept.context.cache is not None and kept.context.cache.keys.shape[1] == 1
+    assert kept.next_block(plain[0]).isfinite().all()
+    assert kept.context.cache is not None and kept.context.cache.keys.shape[1] == 2

@@ -37,10 +37,14 @@ CONTROLS = ("notes", "beat", "chord", "loudness", "drums")  # of models to be tr
 class Reconstruction(nn.Module):
     """Encode, disturb, decode, as one module that DDP can wrap."""
 
-    def __init__(self, codec: Oobleck | SpectralCodec, frozen: bool = False) -> None:
-        """frozen: the encoder keeps its weights and its whitening."""
+    def __init__(
+        self, codec: Oobleck | SpectralCodec, frozen: bool = False, sounding: bool = True
+    ) -> None:
+        """frozen: the encoder keeps its weights and its whitening. sounding: sound is asked for;
+        the spectral codec can learn from its heads alone, which is cheaper.
+        """
         super().__init__()
-        self.codec, self.frozen = codec, frozen
+        self.codec, self.frozen, self.sounding = codec, frozen, sounding
         if frozen:
             for name, parameter in codec.named_parameters():
                 parameter.requires_grad_(not name.startswith("encoder"))
@@ -55,7 +59,8 @@ class Reconstruction(nn.Module):
     def forward(self, audio: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """audio [B, 2, S], noise [B, C, T] -> sound, encoder output, raw heads (spectral).
 
-        The noise is the VAE's own draw, or the spectral codec's `latent_noise`.
+        Sound is silent where none is asked for. The noise is the VAE's own draw, or the spectral
+        codec's `latent_noise`.
         """
         if isinstance(self.codec, Oobleck):
             parameters = self.codec.encode_parameters(audio)
@@ -66,6 +71,8 @@ class Reconstruction(nn.Module):
         latents = self.codec.encode_features(features)
         disturbed = latents + self.codec.config.latent_noise * noise
         heads, state = self.codec.heads(disturbed, self.codec.initial_state(len(audio)))
+        if not self.sounding:
+            return torch.zeros_like(audio), latents, tuple(heads)
         shape = self.codec.parameters_of(heads)
         sound, after = synthesize(shape, state.synthesis, self.codec.noise_table)
         aligned = torch.cat([sound[..., self.codec.delay_samples :], flush(after)], dim=-1)
@@ -104,7 +111,9 @@ class CodecTrainer:
             plan = config.discriminator
             discriminator = MultiScaleDiscriminator(plan.sizes, plan.filters)
         self._blueprint = copy.deepcopy(codec)
-        step = Reconstruction(codec, config.freeze_encoder)
+        weights = config.weights
+        heard = bool(weights.stft or weights.adversarial or weights.feature_matching)
+        step = Reconstruction(codec, config.freeze_encoder, heard)
         average = copy.deepcopy(codec).eval() if config.ema else None
         self.module, players = engine.prepare(
             accelerator, config.engine, step, {"codec": (config.optimizer, step)}

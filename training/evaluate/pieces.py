@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class Piece:
     """The beginning of one rendered piece.
 
     notes: [n, 3] onset s, offset s, MIDI pitch, drums left out; beats: [n, 2] time s, beat in bar;
-    audio: [S, 2] float32 at 44.1 kHz.
+    audio: [S, 2] float32 at 44.1 kHz; chords: [n, 14] start s, end s, chroma C..B, where known.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Piece:
     notes: Array
     beats: Array
     audio: Array
+    chords: Array = field(default_factory=lambda: np.zeros((0, 14), np.float32))
 
     @property
     def seconds(self) -> float:
@@ -87,6 +88,8 @@ def read_piece(folder: Path, seconds: float | None = None, start: float = 0.0) -
     notes[:, :2] = notes[:, :2].clip(0, length)
     beats = labels["beats"].astype(np.float32)
     beats[:, 0] -= start
+    chords = labels["chords"].astype(np.float32)
+    chords[:, :2] -= start
     return Piece(
         name=folder.name,
         caption=meta["captions"][-1],
@@ -97,7 +100,15 @@ def read_piece(folder: Path, seconds: float | None = None, start: float = 0.0) -
         notes=notes[np.argsort(notes[:, 0], kind="stable")],
         beats=beats,
         audio=audio,
+        chords=spans_within(chords, 0.0, length),
     )
+
+
+def spans_within(rows: Array, start: float, end: float) -> Array:
+    """Rows [n, 2 + ...] of start s, end s and more, cut to a stretch of time."""
+    kept = rows[(rows[:, 1] > start) & (rows[:, 0] < end)].copy()
+    kept[:, :2] = kept[:, :2].clip(start, end)
+    return kept
 
 
 def split_folders(root: Path, split: str = "test") -> list[Path]:
@@ -163,12 +174,16 @@ def looped(piece: Piece, seconds: float) -> Piece:
     repeats = int(np.ceil((seconds - first) / length))
     shift = np.array([length, length, 0], np.float32)
     notes = [within] + [again + n * shift for n in range(1, repeats)]
+    later = np.r_[length, length, np.zeros(12)].astype(np.float32)
+    chords = [spans_within(piece.chords, 0.0, last)]
+    chords += [spans_within(piece.chords, first, last) + n * later for n in range(1, repeats)]
     beats = [piece.beats[piece.beats[:, 0] < last]]
     beats += [turn + n * np.array([length, 0], np.float32) for n in range(1, repeats)]
     audio = [piece.audio[: start + period]] + [piece.audio[start : start + period]] * (repeats - 1)
     whole = replace(
         piece,
         notes=np.concatenate(notes),
+        chords=np.concatenate(chords),
         beats=np.concatenate(beats),
         audio=np.concatenate(audio),
     )
@@ -178,4 +193,5 @@ def looped(piece: Piece, seconds: float) -> Piece:
 def _cut(piece: Piece, seconds: float) -> Piece:
     notes = piece.notes[piece.notes[:, 0] < seconds].copy()
     notes[:, 1] = np.minimum(notes[:, 1], seconds)
-    return replace(piece, notes=notes, audio=piece.audio[: round(seconds * SAMPLE_RATE)])
+    audio = piece.audio[: round(seconds * SAMPLE_RATE)]
+    return replace(piece, notes=notes, audio=audio, chords=spans_within(piece.chords, 0.0, seconds))

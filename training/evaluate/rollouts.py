@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluate import beats, notes
+from training.evaluate import beats, chords, notes
+from training.evaluate.chords import ChordJudge
 from training.evaluate.distances import channels, magnitudes
 from training.evaluate.embedding import Embedding
 from training.evaluate.latent_drift import (
@@ -47,7 +48,7 @@ class Measured:
     tags: Array  # mean tag probabilities
     latents: NDArray[Any]
     seam: float
-    followed: dict[str, Any] = field(default_factory=dict)  # notes and beats, as counts and shares
+    followed: dict[str, Any] = field(default_factory=dict)  # notes, chords, beats, as counts
     real_time_factor: float = 0.0
 
 
@@ -88,10 +89,11 @@ def measure(
     judge: Judge,
     window: float,
     second: MadmomTracker | None = None,
+    harmony: ChordJudge | None = None,
 ) -> Measured:
     """Everything that one sound says for itself; `window` in s.
 
-    second: a trained beat tracker beside our own, which is told the tempo.
+    second: a trained beat tracker beside our own, which is told the tempo. harmony: judges chords.
     """
     count = max(1, round(len(sound.audio) / SAMPLE_RATE / window))
     parts = np.array_split(sound.audio, count)
@@ -102,6 +104,10 @@ def measure(
         heard = judge.transcribe(sound.audio, SAMPLE_RATE)
         followed["notes"] = notes.score(sound.piece.notes, heard, seconds)
         followed["chance"] = notes.chance(sound.piece.notes, heard, seconds)
+    if harmony is not None and len(sound.piece.chords):
+        named = harmony.chords(sound.audio, SAMPLE_RATE)
+        followed["chords"] = chords.score(sound.piece.chords, named, seconds)
+        followed["chords by chance"] = chords.chance(sound.piece.chords, named, seconds)
     if len(sound.piece.beats) > 1:
         followed["beat"] = beats.score(sound.audio, sound.piece.clock())
         if second is not None:
@@ -164,16 +170,22 @@ def summary(
 
 
 def adherence(found: Sequence[Measured]) -> dict[str, Any]:
-    """Notes and beats followed, beside chance; None where the pieces have no such labels."""
+    """Notes, chords and beats followed, beside chance; None where pieces have no such labels."""
     scored = [each.followed for each in found]
     asked = sum((f["notes"] for f in scored if "notes" in f), notes.NoteScores())
     chance = sum((f["chance"] for f in scored if "chance" in f), notes.NoteScores())
     kept = sum((f["beat"].beat for f in scored if "beat" in f), notes.Match())
     agreed = sum((f["agreed"] for f in scored if "agreed" in f), notes.Match())
+    harmony, shifted = (
+        sum((f[name] for f in scored if name in f), notes.Match())
+        for name in ("chords", "chords by chance")
+    )
     return {
         "note_chroma_f1": round(asked.chroma.f1, 4) if asked.chroma.asked else None,
         "note_chroma_f1_chance": round(chance.chroma.f1, 4) if chance.chroma.asked else None,
         "note_onset_f1": round(asked.onset.f1, 4) if asked.onset.asked else None,
+        "chord_f1": round(harmony.f1, 4) if harmony.asked else None,
+        "chord_f1_chance": round(shifted.f1, 4) if shifted.asked else None,
         "beat_f1": round(kept.f1, 4) if kept.asked else None,
         "beat_f1_madmom": round(agreed.f1, 4) if agreed.asked else None,
     }

@@ -51,6 +51,7 @@ def piece_of(track: Track) -> Piece:
     drums, _ = rhythm_stems(track)
     rows = labels.get("notes", np.zeros((0, 5), np.float32))
     beats = labels.get("beats", np.zeros((0, 2), np.float32))
+    chords = labels.get("chords", np.zeros((0, 14), np.float32))
     gaps = np.diff(beats[:, 0])
     return Piece(
         name=track.key,
@@ -61,5 +62,6 @@ def piece_of(track: Track) -> Piece:
         drums=bool(drums),
         notes=rows[~np.isin(rows[:, 4], drums)][:, :3],
         beats=beats,
+        chords=chords,
         audio=audio,
     )

@@ -38,10 +38,10 @@ class CorpusConfig:
     many passages a matched prompt has. frames: length of a passage. normal: whole pieces.
     """
 
-    prompts: int = 5
+    prompts: int = 4
     duplicates: int = 25
     frames: int = 144
-    normal: int = 12
+    normal: int = 6
     held_out: int = 40  # pieces that are not in the corpus, to compare with
     seed: int = 0
 

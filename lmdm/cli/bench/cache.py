@@ -20,6 +20,8 @@ from lmdm.cli.bench.timing import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from lmdm.dit.model import DiT
     from lmdm.stream.block_stream import BlockStream
 
@@ -43,7 +45,7 @@ WARM_UP = 1  # turns that are not counted
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--size", choices=tuple(SIZES), default="small", help="whose size (small)")
-    shared.add_compute(parser)
+    shared.add_compute(parser, precisions=True)
     parser.add_argument(
         "--steps", type=shared.whole(1, 64), nargs="+", default=list(STEPS), metavar="K"
     )
@@ -66,13 +68,18 @@ def run(options: argparse.Namespace) -> int:
 
     threads = torch_threads(options.threads)
     torch.set_num_threads(threads)
-    dit = backbone_at(random_dit(options.size, options.device), options.precision)
-    report = measure(dit, options.block, options.steps, options.turns, options.device)
-    weight = dit.transformer.project_in.weight
+    dits = {
+        name: backbone_at(random_dit(options.size, options.device), name)
+        for name in dict.fromkeys(options.precision)
+    }
+    if "auto" in dits:
+        weight = dits["auto"].transformer.project_in.weight
+        dits = {str(weight.dtype)[6:]: dits.pop("auto")} | dits
+    parameters = sum(each.numel() for each in next(iter(dits.values())).parameters())
+    report = measure(dits, options.block, options.steps, options.turns, options.device)
     report = {
         "size": options.size,
-        "parameters": sum(each.numel() for each in dit.parameters()),
-        "precision": options.precision if options.precision == "int8" else str(weight.dtype)[6:],
+        "parameters": parameters,
         "hardware": hardware(options.device, threads),
     } | report
     if options.json:
@@ -106,37 +113,46 @@ def random_dit(size: str, device: str) -> DiT:
 
 
 def measure(
-    dit: DiT, blocks: list[int], steps: list[int], turns: int, device: str
+    dits: dict[str, DiT], blocks: list[int], steps: list[int], turns: int, device: str
 ) -> dict[str, Any]:
-    """Figures of every strategy, block length and number of steps, taken in turns.
+    """Figures of every precision, strategy, block length and number of steps, taken in turns.
 
     Whatever else the machine does so hits all of them alike. `ms` is the median of a block by the
     clock, `p99_ms` the 99th percentile, `processor_ms` the least that it cost the processors;
-    `speedup` is the baseline's median over this one's, `processor_speedup` likewise.
+    `speedup` is the median of the baseline (the same precision's outpainting) over this one's,
+    `processor_speedup` likewise. `error` is how far the first block's latents lie from those of
+    float32, over their size; null where float32 was not asked for.
     """
     from tqdm import tqdm
 
     from lmdm.dit.packed import packed
 
-    dit = packed(dit, tokens=64)  # one twin for all, as each stream would make its own
+    # one twin for all streams of a precision, as each would make its own
+    dits = {precision: packed(dit, tokens=64) for precision, dit in dits.items()}
     streams = {
-        (strategy, block): _stream(dit, strategy, block)
-        for strategy, block in product(STRATEGIES, blocks)
+        (precision, strategy, block): _stream(dits[precision], strategy, block)
+        for precision, strategy, block in product(dits, STRATEGIES, blocks)
     }
-    first = {key: milliseconds(partial(_fresh, dit, *key, steps[0]), device) for key in streams}
-    cases = list(product(blocks, steps, STRATEGIES))
-    times: dict[tuple[int, int, str], list[tuple[float, float]]] = {case: [] for case in cases}
+    first = {
+        key: milliseconds(partial(_fresh, dits[key[0]], *key[1:], steps[0]), device)
+        for key in streams
+    }
+    cases = list(product(dits, blocks, steps, STRATEGIES))
+    times: dict[tuple[str, int, int, str], list[tuple[float, float]]] = {c: [] for c in cases}
     for turn in tqdm(range(WARM_UP + turns), desc="measuring", unit="turn"):
-        for block, count, strategy in cases:
-            taken = wall_and_processor(partial(streams[strategy, block], count), device)
+        for precision, block, count, strategy in cases:
+            work = partial(streams[precision, strategy, block], count)
+            taken = wall_and_processor(work, device)
             if turn >= WARM_UP:
-                times[block, count, strategy].append(taken)
+                times[precision, block, count, strategy].append(taken)
     rows = []
-    for (block, count, strategy), each in times.items():
+    for (precision, block, count, strategy), each in times.items():
+        dit = dits[precision]
         taken, spent = zip(*each, strict=True)
-        baseline, baseline_spent = zip(*times[block, count, STRATEGIES[0]], strict=True)
+        baseline, baseline_spent = zip(*times[precision, block, count, STRATEGIES[0]], strict=True)
         rows.append(
             {
+                "precision": precision,
                 "block": block,
                 "steps": count,
                 "strategy": strategy,
@@ -148,7 +164,8 @@ def measure(
                 "speedup": round(median(baseline) / median(taken), 2),
                 "processor_speedup": round(min(baseline_spent) / min(spent), 2),
                 "cache_mb": round(cache_mb(dit, strategy, block), 1),
-                "first_block_ms": round(first[strategy, block], 1),
+                "first_block_ms": round(first[precision, strategy, block], 1),
+                "error": error(dits, precision, strategy, block, count),
             }
         )
     return {
@@ -158,6 +175,16 @@ def measure(
         "memory_mb": round(peak_memory_mb(device), 1),
         "rows": rows,
     }
+
+
+def error(
+    dits: dict[str, DiT], precision: str, strategy: str, block: int, steps: int
+) -> float | None:
+    """RMS of what a precision changes in one block's latents, over the RMS of float32's."""
+    if "float32" not in dits or precision == "float32":
+        return None
+    exact, ours = (_stream(dits[name], strategy, block)(steps) for name in ("float32", precision))
+    return round(float((ours.float() - exact).norm() / exact.norm()), 5)
 
 
 def tokens_passed(strategy: str, block: int, steps: int) -> int:
@@ -205,7 +232,7 @@ def _block_stream(dit: DiT, strategy: str, block: int) -> tuple[BlockStream, Any
     return stream, conditions
 
 
-def _stream(dit: DiT, strategy: str, block: int) -> Callable[[int], object]:
+def _stream(dit: DiT, strategy: str, block: int) -> Callable[[int], Tensor]:
     """A function that generates the next block in so many steps, the context being full."""
     import torch
 
@@ -225,21 +252,23 @@ def _fresh(dit: DiT, strategy: str, block: int, steps: int) -> object:
 def _print(report: dict[str, Any]) -> None:
     machine = report["hardware"]
     print(
-        f"{report['size']}: {report['parameters'] / 1e6:.1f} million parameters, "
-        f"{report['precision']}; context {report['context_frames']} frames; {machine['name']}, "
+        f"{report['size']}: {report['parameters'] / 1e6:.1f} million parameters; "
+        f"context {report['context_frames']} frames; {machine['name']}, "
         f"{machine['cores']} cores, {machine['threads']} thread(s), load {machine['load_average']}"
     )
     print(f"peak memory {report['memory_mb']:.0f} MiB; median of {report['turns']} turns\n")
     print(
-        f"{'block':>5} {'steps':>5} {'strategy':<16} {'tokens':>7} {'ms/block':>9} {'p99':>9} "
-        f"{'CPU ms':>9} {'real-time':>10} {'cache MiB':>10} {'first ms':>9} {'speed-up':>9} "
-        f"{'by CPU':>7}"
+        f"{'precision':<9} {'block':>5} {'steps':>5} {'strategy':<16} {'tokens':>7} "
+        f"{'ms/block':>9} {'p99':>9} {'CPU ms':>9} {'real-time':>10} {'cache MiB':>10} "
+        f"{'first ms':>9} {'speed-up':>9} {'by CPU':>7} {'error':>8}"
     )
     for row in report["rows"]:
+        error = "" if row["error"] is None else f"{100 * row['error']:.2f} %"
         print(
-            f"{row['block']:>5} {row['steps']:>5} {row['strategy']:<16} {row['tokens']:>7} "
-            f"{row['ms']:>9.1f} {row['p99_ms']:>9.1f} {row['processor_ms']:>9.1f} "
+            f"{row['precision']:<9} {row['block']:>5} {row['steps']:>5} {row['strategy']:<16} "
+            f"{row['tokens']:>7} {row['ms']:>9.1f} {row['p99_ms']:>9.1f} "
+            f"{row['processor_ms']:>9.1f} "
             f"{row['real_time_factor']:>10.3f} {row['cache_mb']:>10.1f} "
             f"{row['first_block_ms']:>9.0f} {row['speedup']:>8.2f}x "
-            f"{row['processor_speedup']:>6.2f}x"
+            f"{row['processor_speedup']:>6.2f}x {error:>8}"
         )

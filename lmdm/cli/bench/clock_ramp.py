@@ -41,7 +41,7 @@ def measure(
     seconds = ramp_seconds + 2 * HOLD_SECONDS
     curves = {
         "steady 120 bpm, by itself": (Truth(lambda _: LOW_BPM, seconds), False),
-        "120 to 128 bpm, followed": (Truth(_ramp(ramp_seconds), seconds), True),
+        "120 to 128 bpm, followed": (Truth(ramp(ramp_seconds), seconds), True),
     }
     rows = []
     for name, (truth, follow) in curves.items():
@@ -79,9 +79,11 @@ class Truth:
         return float(np.interp(beat, self.beats, self.times))
 
 
-def _ramp(seconds: float) -> Callable[[float], float]:
+def ramp(seconds: float, begin: float = HOLD_SECONDS) -> Callable[[float], float]:
+    """The tempo that rises for `seconds` from a time on."""
+
     def bpm(at: float) -> float:
-        share = min(1.0, max(0.0, (at - HOLD_SECONDS) / seconds))
+        share = min(1.0, max(0.0, (at - begin) / seconds))
         return LOW_BPM + (HIGH_BPM - LOW_BPM) * share
 
     return bpm

@@ -166,10 +166,7 @@ def _measured(
         try:
             performance.wait_playing()
             capture.start()
-            sources, ends = jack.ports(":out_", 2), jack.ports(":in_", 2)
-            for channel in range(2):
-                jack.connect(f"system:capture_{channel + 1}", ends[channel], on=False)
-                jack.connect(sources[channel], ends[channel])
+            jack.plug_output_into_input()
             _wait_for_standby(performance)
             time.sleep(PLAY_IN_SECONDS)
             made = play(performance, jack)

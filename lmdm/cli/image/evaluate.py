@@ -38,7 +38,6 @@ def run(options: argparse.Namespace) -> int:
     from lmdm.config import write_json
     from lmdm.image.evaluation import plot
     from lmdm.image.run import accelerator_for
-    from lmdm.weights import write_beside
 
     accelerator = accelerator_for(options.device, options.precision)
     found: dict[str, Any] = {}
@@ -50,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     totals = [entry["cost"]["flops"]["total"] for entry in found.values()]
     for entry, total in zip(found.values(), totals, strict=True):
         entry["cost"]["over_last"] = total / totals[-1] - 1
-    write_beside(options.out / "report.png", lambda part: plot(found, part))
+    plot(found, options.out / "report.png")
     figures = {"images": str(options.images), "skipped": skipped, "models": found}
     write_json(options.out / "report.json", figures)
     files = len(skipped) + next(iter(found.values()))["pictures"]

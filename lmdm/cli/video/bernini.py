@@ -97,14 +97,14 @@ def _part(options: argparse.Namespace, name: str) -> Path | None:
     return None if options.models is None else options.models / name
 
 
-def _bernini(options: argparse.Namespace) -> Bernini:
+def _bernini(options: argparse.Namespace, *, renders: bool = True) -> Bernini:
     from lmdm.video.bernini import planner, renderer, vit
     from lmdm.video.bernini.rendering import Bernini
 
     return Bernini(
         vit.load(_part(options, "vit")),
         planner.load(_part(options, "planner")),
-        renderer.load(_part(options, "renderer")),
+        renderer.load(_part(options, "renderer")) if renders else None,
     )
 
 
@@ -153,6 +153,7 @@ def _cotrain(options: argparse.Namespace) -> int:
     from lmdm.video.bernini import training
 
     folder, whole = common.check_folder(options.out), _bernini(options)
+    assert whole.renderer is not None
 
     def finish() -> dict[str, Any]:
         parts = {"vit": whole.vit, "planner": whole.planner, "renderer": whole.renderer}
@@ -215,14 +216,15 @@ def _read_case(options: argparse.Namespace) -> None:
         odd = sorted(case.keys() - known)[0] if isinstance(case, dict) else case
         raise InputError(f"the case {options.case} has {odd!r}; its keys are {sorted(known)}")
     references = case.get("references", [])
-    texts = [case.get("task"), case.get("prompt"), case.get("source"), *references]
-    if not isinstance(references, list) or not all(x is None or isinstance(x, str) for x in texts):
-        raise InputError(f"the case {options.case}: task, prompt, source and references are texts")
+    if not isinstance(references, list) or not all(isinstance(each, str) for each in references):
+        raise InputError(f"the case {options.case}: references are a list of texts")
+    if not all(isinstance(case.get(name), str | None) for name in known - {"references"}):
+        raise InputError(f"the case {options.case}: task, prompt and source are texts")
     if case.get("task") not in (None, *TASKS):
         raise InputError(f"the case {options.case}: task is {case['task']!r}, not one of {TASKS}")
     here = options.case.parent
     options.task = options.task or case.get("task")
-    options.prompt = case.get("prompt", "") if options.prompt is None else options.prompt
+    options.prompt = (case.get("prompt") or "") if options.prompt is None else options.prompt
     if options.source is None and case.get("source"):
         options.source = here / case["source"]
     options.ref = options.ref or [here / each for each in references]
@@ -373,7 +375,7 @@ def _given(path: Path | None) -> list[Path]:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from lmdm.video.bernini.evaluate import SUITE
+    from lmdm.video.bernini.evaluate import PLANNED, SUITE
     from lmdm.video.report import write_report
 
     names = options.claims or list(SUITE)
@@ -381,7 +383,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         if name not in SUITE:
             raise InputError(f"there is no claim {name!r}; the claims are {', '.join(SUITE)}")
     common.one_thread_a_core()
-    bernini = _bernini(options)
+    bernini = _bernini(options, renders=not set(names) <= set(PLANNED))
     claims = {}
     with common.progress(len(names), "claims", options.quiet) as bar:
         for name in names:
@@ -398,7 +400,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _plot(path: Path, claims: dict[str, dict[str, Any]]) -> None:
-    from lmdm.video.report import new_figure, write_figure
+    from lmdm.figures import new_figure, write_figure
 
     tables = {name: claim["rows"] for name, claim in claims.items() if "rows" in claim}
     if not tables:

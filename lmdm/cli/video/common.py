@@ -133,7 +133,8 @@ def train(
     """
     from torch.optim import AdamW
 
-    from lmdm.fitting import begin, cosine_rate, fit_network
+    from lmdm.config import begin
+    from lmdm.fitting import cosine_rate, fit_network
     from lmdm.video.report import write_report
 
     folder, prefix = check_folder(options.out), f"{name}." if name else ""

@@ -234,8 +234,9 @@ def _finished(folder: Path, name: str, settings: dict[str, Any]) -> dict[str, An
     path = folder / f"{name}.json"
     if not path.exists() or not (folder / f"{name}.mp4").exists():
         return None
-    report: dict[str, Any] = common.read_json(path, "report")
-    return report if report.get("settings") == json.loads(json.dumps(settings)) else None
+    report = common.read_json(path, "report")
+    same = isinstance(report, dict) and report.get("settings") == json.loads(json.dumps(settings))
+    return report if same else None
 
 
 def _read_prompts(path: Path) -> list[str]:
@@ -362,8 +363,9 @@ def _sketch(path: Path, config: BudgetConfig) -> dict[str, Any]:
 
 
 def _ablate(options: argparse.Namespace) -> int:
+    from lmdm.figures import new_figure, write_figure
     from lmdm.video.dvg import gaussian
-    from lmdm.video.report import new_figure, write_figure, write_report
+    from lmdm.video.report import write_report
 
     config = _budget(options, gaussian.SHAPE, 1)
     common.one_thread_a_core()

@@ -347,10 +347,10 @@ def _measure_videos(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _table(options: argparse.Namespace) -> dict[str, Any]:
+    from lmdm.figures import write_figure
     from lmdm.video import pipelines
     from lmdm.video.flowlong import evaluate
     from lmdm.video.flowlong.models import AnalyticModel
-    from lmdm.video.report import write_figure
 
     if pipelines.is_pipeline(options.model):
         raise InputError("the tables are of small models; render with this one, then give VIDEO")

@@ -313,13 +313,16 @@ def _measured(options: argparse.Namespace) -> dict[str, Any]:
 
 def _read_report(path: Path) -> dict[str, Any]:
     report = common.read_json(path, "report")
-    if not isinstance(report, dict) or not isinstance(report.get("chunks"), list):
+    known = {"chunks": list, "latents": str, "chunk_frames": int}
+    if not isinstance(report, dict) or not all(
+        isinstance(report.get(name), kind) for name, kind in known.items()
+    ):
         raise InputError(f"{path} is no report of a WorldKV rollout")
     return report
 
 
 def _table(options: argparse.Namespace) -> dict[str, Any]:
-    from lmdm.video.report import new_figure, write_figure
+    from lmdm.figures import new_figure, write_figure
     from lmdm.video.worldkv import evaluate, ring
 
     names = options.policies or list(evaluate.POLICIES)
@@ -379,7 +382,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
 
 def _trace(options: argparse.Namespace) -> int:
-    from lmdm.video.report import new_figure, write_figure
+    from lmdm.figures import new_figure, write_figure
 
     report = _read_report(options.reports[0])
     rows: list[ChunkReport] | list[dict[str, Any]] = report["chunks"]

@@ -7,8 +7,6 @@ from pathlib import Path
 from lmdm.config import read_json
 from lmdm.image.backbones.protocol import VisionBackbone
 
-BUILT_IN = ("small-vit", "efficientnet-lite0")
-
 
 def load(name: str, image_size: int | None = None) -> VisionBackbone:
     """A frozen backbone: small-vit, efficientnet-lite0, a folder, or a hub id.

@@ -135,12 +135,12 @@ class SetSeedMode(Message):
 
 @dataclass(frozen=True)
 class SetEconomy(Message):
-    """How much quality the governor gives up to keep in time: 0 none, each level fewer steps.
+    """How much quality the governor gives up to keep in time: 0 none (see `governor.ladder`).
 
     The engine sends it to itself, so that a replay gives up the same.
     """
 
-    level: int = checked(fields.whole(0, 3))
+    level: int = checked(fields.whole(0, 5))
 
 
 # --- macros -----------------------------------------------------------------------------------

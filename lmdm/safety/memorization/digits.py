@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmdm.config import from_dict, read_json
+from lmdm.config import begin, from_dict, read_json
 from lmdm.errors import InputError
-from lmdm.fitting import begin, fit_network, generator_at
+from lmdm.fitting import fit_network, generator_at
 from lmdm.safety.memorization.models import Images, Sampling, weights_hash
 from lmdm.safety.memorization.watch import Watch, watched
 from lmdm.weights import load_into, save_module, write_beside

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmdm.config import from_dict, read_json
-from lmdm.fitting import begin, cosine_rate, fit_network, generator_at
+from lmdm.config import begin, from_dict, read_json
+from lmdm.fitting import cosine_rate, fit_network, generator_at
 from lmdm.safety.piu.faces import SIZE, draw, random_identities, random_nuisance
 from lmdm.weights import load_into, save_module
 

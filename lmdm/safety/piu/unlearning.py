@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from lmdm.config import begin
 from lmdm.errors import InputError
-from lmdm.fitting import Figures, begin, fit_network, generator_at
+from lmdm.fitting import Figures, fit_network, generator_at
 from lmdm.safety.piu.identities import Anchor, Identities, Split
 from lmdm.safety.piu.objective import Sampling, forget_conditions, forget_target, piu_loss
 from lmdm.safety.piu.scope import Scope, select

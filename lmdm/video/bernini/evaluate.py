@@ -214,6 +214,7 @@ def reasoning(bernini: Bernini, count: int, seed: int = 0) -> dict[str, Any]:
     return {"rows": rows, "answers_right": said}
 
 
+PLANNED = ("planner_accuracy", "iterative_planning", "distribution_head")  # without a renderer
 SUITE: dict[str, Callable[..., dict[str, Any]]] = {
     "plan_carries_meaning": plan_carries_meaning,
     "planner_accuracy": planner_accuracy,

@@ -75,11 +75,11 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Bernini:
-    """The toy's three networks."""
+    """The toy's three networks; renderer: None where only plans are asked for."""
 
     vit: VisualEncoder
     planner: Planner
-    renderer: VideoDiT
+    renderer: VideoDiT | None
 
     @torch.no_grad()
     def render(
@@ -129,7 +129,8 @@ class Bernini:
     def _drawn(
         self, batch: Batch, text: Tensor, made: Tensor | None, settings: RenderSettings
     ) -> Tensor:
-        size = len(text)
+        renderer, size = self.renderer, len(text)
+        assert renderer is not None, "these networks only plan"
         generator = torch.Generator().manual_seed(settings.seed)
         noise = torch.randn(size, 3, FRAMES, SIZE, SIZE, generator=generator)
         clip = () if batch.source is None else (batch.source,)
@@ -138,7 +139,7 @@ class Bernini:
         def predict(x: Tensor, t: float, condition: Condition) -> Tensor:
             sources = {"none": (), "video": clip, "all": (*clip, *batch.references)}
             shown = sources[condition.sources]
-            return self.renderer(
+            return renderer(
                 x,
                 x.new_full((size,), t),
                 nothing if condition.context == "negative" else text,

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmdm.figures import new_figure
 from lmdm.video import metrics
 from lmdm.video.base import FRAMES, SIZE, to_pictures
 from lmdm.video.flowlong.analytic import SceneWorld, judge
 from lmdm.video.flowlong.geometry import WindowGeometry
 from lmdm.video.flowlong.models import LongVideoModel, Run
 from lmdm.video.flowlong.sampler import FlowLongConfig
-from lmdm.video.report import mean_and_error, new_figure
+from lmdm.video.report import mean_and_error
 from lmdm.video.scenes import draw, random_scene
 
 if TYPE_CHECKING:

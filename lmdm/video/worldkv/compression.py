@@ -65,8 +65,3 @@ def compressed(keys_values: KeysValues, indices: Tensor) -> KeysValues:
     key, value = keys_values
     where = indices[:, None, :, None].expand(-1, key.shape[1], -1, key.shape[3])
     return key.gather(2, where).clone(), value.gather(2, where).clone()
-
-
-def kept_share(frames: int, keep: float) -> float:
-    """(1 + keep (c - 1)) / c: half of a chunk of 3 frames at keep = 0.25."""
-    return (1 + keep * (frames - 1)) / frames

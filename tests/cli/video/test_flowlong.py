@@ -100,6 +100,8 @@ def test_evaluate_measures_any_video(capsys):
         (("evaluate", "no.mp4"), "no such file"),
         (("evaluate", "bad.json"), "cannot be read"),
         (("evaluate", "--rows", "x"), "no row"),
+        (("evaluate", "--report", "none/x.json"), "folder that exists"),
+        (("evaluate", "--plot", "."), "name a file"),
         (("plan", "--latent", "3"), "CxHxW"),
         (("plan", "--window", "80"), "not whole in latent frames"),
     ],

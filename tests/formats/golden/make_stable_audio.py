@@ -21,6 +21,7 @@ from tests.formats.golden.reference import built, import_reference
 
 HERE = Path(__file__).parent
 STEPS = 4
+SAMPLED = ("small", "open", "other")  # models of which whole walks are kept
 VALUES = [-3.0, 0.0, 11.5, 256.0, 300.0]
 
 
@@ -116,7 +117,40 @@ MODELS = {
         final_tanh=True,
         use_snake=False,
     ),
+    "inpainting": model(
+        "rectified_flow",
+        {
+            "io_channels": 4, "embed_dim": 64, "depth": 2, "num_heads": 2, "cond_token_dim": 12,
+            "global_cond_dim": 12, "input_concat_dim": 5, "patch_size": 2,
+            "attn_kwargs": {"qk_norm": "ln"}, "num_memory_tokens": 1,
+        },
+        [number("seconds_total", 30)],
+        12,
+    ),
+    "prepended": model(
+        "rectified_flow",
+        {
+            "io_channels": 4, "embed_dim": 64, "depth": 2, "num_heads": 2, "cond_token_dim": 12,
+            "global_cond_dim": 12, "prepend_cond_dim": 6, "num_memory_tokens": 1,
+        },
+        [number("seconds_total", 30)],
+        12,
+    ),
+    "variants": model(
+        "v",
+        {
+            "io_channels": 4, "embed_dim": 64, "depth": 2, "num_heads": 2, "cond_token_dim": 32,
+            "project_cond_tokens": False, "global_cond_dim": 12, "global_cond_type": "adaLN",
+            "prepend_cond_dim": 6, "conformer": True, "layer_scale": True,
+            "attn_kwargs": {"qk_norm": "ln", "differential": True},
+        },
+        [number("seconds_total", 30)],
+        12,
+    ),
 }  # fmt: skip
+MODELS["inpainting"]["model"]["diffusion"]["input_concat_ids"] = [
+    "inpaint_mask", "inpaint_masked_input",
+]  # fmt: skip
 
 
 def drawn_inputs(config: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -127,13 +161,29 @@ def drawn_inputs(config: dict[str, Any]) -> dict[str, torch.Tensor]:
     def noise(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator)
 
-    return {
+    given = {
         "latents": noise(2, dit["io_channels"], 10),
         "timestep": torch.tensor([0.15, 0.8]),
         "text": noise(2, 5, dit["cond_token_dim"]),
         "global": noise(2, dit["global_cond_dim"]),
         "audio": noise(1, 2, 12 * 9) / 4,
     }
+    if "input_concat_dim" in dit:  # half as long: the network stretches them
+        given["concatenated"] = noise(2, dit["input_concat_dim"], 5)
+    if "prepend_cond_dim" in dit:
+        given["prepended"] = noise(2, 3, dit["prepend_cond_dim"])
+    return given
+
+
+def conditions(given: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """What the reference's network is called with beside latents and time."""
+    found: dict[str, Any] = {"cross_attn_cond": given["text"], "global_cond": given["global"]}
+    if "concatenated" in given:
+        found["input_concat_cond"] = given["concatenated"]
+    if "prepended" in given:
+        found["prepend_cond"] = given["prepended"]
+        found["prepend_cond_mask"] = torch.ones(given["prepended"].shape[:2])
+    return found
 
 
 def samplers(factory: Any, reference: Any, given: dict[str, torch.Tensor]) -> dict[str, Any]:
@@ -171,15 +221,13 @@ def main() -> None:
         given = drawn_inputs(config)
         made = {
             "velocity": reference.model(
-                given["latents"],
-                given["timestep"],
-                cross_attn_cond=given["text"],
-                global_cond=given["global"],
-                use_checkpointing=False,
+                given["latents"], given["timestep"], **conditions(given), use_checkpointing=False
             ),
             "parameters": reference.pretransform.model.encoder(given["audio"]),
             "decoded": reference.pretransform.decode(given["latents"]),
-        } | samplers(factory, reference, given)
+        }
+        if name in SAMPLED:
+            made |= samplers(factory, reference, given)
         for each in config["model"]["conditioning"]["configs"][1:]:
             conditioner = reference.conditioner.conditioners[each["id"]]
             made[each["id"]] = conditioner(VALUES, device="cpu")[0]
