@@ -2,10 +2,10 @@
 
 python -m training.evaluate.controls MODEL --latents DIR [--pieces 4] [--seconds 10] [--out FILE]
 
-Each held-out piece gives caption, beat and tempo; nothing else is asked but one control, at
-several values. Brightness is judged by the spectral centroid, density by the rate of rises of the
-mel spectrum, loudness by RMS, drums and bass by shares of energy; beside each stands what real
-music says: the same measure of held-out pieces against their own labels.
+Each held-out piece gives caption, beat, chords and the notes of its pitched parts; one control is
+asked beside them, at several values. Brightness is judged by the spectral centroid, density by the
+rate of rises of the mel spectrum, loudness by RMS, drums and bass by shares of energy; beside each
+stands what real music says: the same measure of held-out pieces against their own labels.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from lmdm.checkpoints import Model, load
 from lmdm.conditioning.brightness import brightness_frames
 from lmdm.conditioning.density import amount_of_rate
 from lmdm.conditioning.loudness import level_of_db
+from lmdm.conditioning.notes import NoteFrames
 from lmdm.errors import InputError
 from lmdm.weights import write_beside
 from training.data.pieces import Piece, load_pieces
@@ -90,6 +91,23 @@ def correlation(asked: Sequence[float], measured: Sequence[float]) -> float | No
     return round(float(np.corrcoef(asked, measured)[0, 1]), 3)
 
 
+def accompanying(piece: Piece, name: str, frames: int) -> dict[str, Any]:
+    """What is asked beside one control: beat, chords, and the notes of neither bass nor drums.
+
+    Density is asked without notes, which would say it, but at a loudness, so that there is music.
+    """
+    known = piece.controls(0, frames)
+    base = {each: known[each] for each in ("beat", "chord") if each in known}
+    if name == "density":
+        return base | {"loudness": level_of_db(-20.0)}
+    if "notes" in piece.arrays:
+        rhythm = [*piece.facts["drum_stems"], *piece.facts.get("bass_stems", ())]
+        notes = piece.arrays["notes"]
+        pitched = notes[~np.isin(notes[:, 4], rhythm)]
+        base["notes"] = NoteFrames.from_notes(pitched, 0, frames)
+    return base
+
+
 def asked_of_model(
     model: Model, pieces: Sequence[Piece], name: str, frames: int, guidance: float
 ) -> dict[str, Any]:
@@ -98,8 +116,7 @@ def asked_of_model(
     skip = round(SETTLING * SAMPLE_RATE)
     rows = []
     for index, piece in enumerate(pieces):
-        known = piece.controls(0, frames)
-        base = {"beat": known["beat"]} if "beat" in known else {}
+        base = accompanying(piece, name, frames)
         for value in question.values:
             sound = played(
                 model, piece.facts["captions"][0], {**base, name: value}, frames, index, guidance
@@ -153,10 +170,9 @@ def held_out_latents(location: Path, count: int, frames: int, divided: bool = Fa
     manifest = read_manifest(location)
     entries = [*manifest.split("test"), *manifest.split("validation")]
     fit = [e for e in entries if e.frames >= frames and (not divided or "division" in e.facts)]
+    count = min(count, len(fit))
     # Spread over the corpus, whose names are in order of how they were made.
-    chosen = [
-        fit[round(n * (len(fit) - 1) / max(1, count - 1))] for n in range(min(count, len(fit)))
-    ]
+    chosen = [fit[round(n * (len(fit) - 1) / max(1, count - 1))] for n in range(count)]
     if not chosen:
         kind = "divided " if divided else ""
         raise InputError(f"{location} holds no held-out {kind}piece of {frames} frames")

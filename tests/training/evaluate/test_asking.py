@@ -108,3 +108,11 @@ def test_accompaniment_is_judged_by_visibility_beside_others_inputs(tiny_accompa
     assert found["pieces"] == ["a", "b"]
     assert set(found["agreement"]) == {"real", "random", "own +0", "own +1", "other +0", "other +1"}
     assert found["agreement"]["real"] != found["agreement"]["random"]
+
+
+def test_held_out_pieces_are_spread_and_never_twice(tiny_latents: Path) -> None:
+    for count, expected in ((1, 1), (2, 2), (100, 2)):
+        found = controls.held_out_latents(tiny_latents, count, 50)
+        assert len({piece.facts["key"] for piece in found}) == len(found) == expected
+    with pytest.raises(InputError, match="no held-out divided piece"):
+        controls.held_out_latents(tiny_latents, 1, 50, divided=True)
