@@ -258,7 +258,8 @@ def test_tests_mirror_the_tree() -> None:
     homes, whole = (ROOT, ROOT / "lmdm"), ("laws", "faults", "fuzz", "soak")
     strays = {
         str(folder) for folder in folders
-        if "".join(folder.parts[:1]) not in whole and not any((home / folder).is_dir() for home in homes)
+        if "".join(folder.parts[:1]) not in whole
+        and not any((home / folder).is_dir() for home in homes)
     }  # fmt: skip
     assert strays == set()
 
