@@ -261,7 +261,8 @@ def test_tests_mirror_the_tree() -> None:
     homes = (ROOT, ROOT / "lmdm")
     strays = {
         str(folder) for folder in folders
-        if folder.parts[:1] not in OF_THE_WHOLE and not any((home / folder).is_dir() for home in homes)
+        if folder.parts[:1] not in OF_THE_WHOLE
+        and not any((home / folder).is_dir() for home in homes)
     }  # fmt: skip
     assert strays == set()
 
