@@ -84,9 +84,9 @@ def played(model: Model, piece: Piece, primed: bool, guidance: float, seed: int)
     for _ in range(BLOCKS):
         conditions = BlockConditions(tokens, guidance=guidance)
         blocks.append(stream.next_block(conditions, after_step=updates))
-        between, taken = updates.text_conditional(), updates.taken(guidance)
-        assert between is not None and taken is not None
-        text.append(between)
+        conditional, taken = updates.text_conditional(), updates.taken(guidance)
+        assert conditional is not None and taken is not None
+        text.append(conditional)
         norms.append(taken)
     return {"latents": torch.cat(blocks, 1), "norms": torch.stack(norms), "text": torch.stack(text)}
 
@@ -168,15 +168,15 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     rolls = []
     (out / "rolls").mkdir(exist_ok=True)
     cases = [(s, primed, key) for s in range(options.seeds) for primed in (0, 1) for key in chosen]
-    for number, (_, primed, (kind, caption)) in enumerate(tqdm(cases, unit="roll")):
+    for number, (_, primed, key) in enumerate(tqdm(cases, unit="roll")):
         path = out / "rolls" / f"{number:04d}.safetensors"
         if not path.exists():
             if time.monotonic() > until:
                 return None
-            tensors = played(model, chosen[kind, caption], bool(primed), options.guidance, number)
+            tensors = played(model, chosen[key], bool(primed), options.guidance, number)
             write_beside(path, lambda part, made=tensors: save_file(made, part))  # type: ignore[misc]
-        kept = load_file(path)
-        rolls.append(Roll(kind, caption, kept["latents"], kept["norms"], kept["text"]))
+        held = load_file(path)
+        rolls.append(Roll(key[0], key[1], held["latents"], held["norms"], held["text"]))
     setting = stream_setting(model, model.stream_config.steps, options.guidance)
     report = {"guidance": options.guidance, **measure(rolls, pieces, setting)}
     text = json.dumps(report, indent=1) + "\n"
