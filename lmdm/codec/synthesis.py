@@ -131,8 +131,8 @@ def lock_phases(magnitude: Tensor, phases: Tensor) -> Tensor:
 
     Each bin takes the energy-weighted mean phasor of itself and one neighbour a side. A wider mean
     would lock the partials of low chords together, whose beating is heard as their pitch. The
-    locked phases are not carried on: that would be a shade smoother, but chaotic, and a stream in
-    blocks would soon differ from the whole decoded at once.
+    locked phases are not carried on: that sounds better, but is chaotic: a stream in blocks would
+    soon differ from the whole decoded at once.
     """
     phasors = torch.polar(magnitude.square() + 1e-14, phases)
     mixed = phasors.clone()

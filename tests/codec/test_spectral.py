@@ -101,7 +101,7 @@ def test_a_chord_comes_back_as_it_was(codec: SpectralCodec) -> None:
         0.05 / n * torch.sin(2 * math.pi * n * each * time + n * n)
         for each in pitches
         for n in range(1, 9)
-    ).float()  # type: ignore[union-attr]
+    ).float()
     spectra = spectrum.frame_spectra(chord[None], LONG_WINDOW, LONG_HOP)[..., : SMALL.tonal_bins]
     quiet = torch.zeros(1, 4 * spectra.shape[1], 257)
     parameters = synthesis.SynthesisParameters(

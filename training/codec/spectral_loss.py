@@ -101,7 +101,7 @@ def partial_share(spectra: Tensor) -> Tensor:
     """Which share of each bin's power goes to partials: complex [.., frames, bins] -> 0..1.
 
     Up to 1 kHz everything: partials of low chords lie so close that they beat within a bin and do
-    not read as steady, and as noise they would be lost (chroma F1 0.74 instead of 0.86 of targets
+    not read as steady, and as noise they would be lost (chroma F1 0.74 instead of 0.82 of targets
     resynthesised). From 3 kHz on what is steady. Towards 8 kHz nothing: the ear no longer tells
     tones apart by pitch there, but hears a wrong one as a whistle.
     """

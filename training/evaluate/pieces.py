@@ -88,7 +88,7 @@ def read_piece(folder: Path, seconds: float | None = None, start: float = 0.0) -
     notes[:, :2] = notes[:, :2].clip(0, length)
     beats = labels["beats"].astype(np.float32)
     beats[:, 0] -= start
-    chords = labels["chords"].astype(np.float32)
+    chords = labels.get("chords", np.zeros((0, 14))).astype(np.float32)
     chords[:, :2] -= start
     return Piece(
         name=folder.name,

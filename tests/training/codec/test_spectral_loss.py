@@ -37,7 +37,10 @@ def test_bins_count_less_the_more_of_them_share_an_auditory_filter() -> None:
 
 
 def test_a_low_chord_survives_analysis_and_synthesis() -> None:
-    """Partials 27 Hz apart beat within a bin; both must come back as loud as they were."""
+    """Partials 27 Hz apart beat within a bin; all must come back, and nothing between them.
+
+    Not exactly as loud as they were: their phases are not known, and they share bins.
+    """
     codec = SpectralCodec(SMALL)
     time = torch.arange(32 * 2048, dtype=torch.float64) / SAMPLE_RATE
     pitches = (82.41, 110.0, 146.83)
@@ -61,7 +64,8 @@ def test_a_low_chord_survives_analysis_and_synthesis() -> None:
         at = round(hertz * 32768 / SAMPLE_RATE)
         return float(found[at - 2 : at + 3].max()) / float(window.sum() / 2) / 0.1
 
-    for each in pitches:
-        assert 20 * math.log10(level(each)) == pytest.approx(0, abs=3)
-    for gap in ((82.41 + 110) / 2, (110 + 146.83) / 2):
-        assert 20 * math.log10(level(gap)) < -9
+    partials = [20 * math.log10(level(each)) for each in pitches]
+    gaps = [20 * math.log10(level(each)) for each in ((82.41 + 110) / 2, (110 + 146.83) / 2)]
+    assert min(partials) > max(gaps) + 10
+    power = sound[0, 0, 16384:-8192].square().mean() / mono[16384:-8192].square().mean()
+    assert 10 * math.log10(float(power)) == pytest.approx(0, abs=3)
