@@ -36,13 +36,12 @@ def played(
     guidance: float = 1.5,
     steps: int | None = None,
 ) -> Array:
-    """The sound [S, 2] of `frames` latent frames, whole blocks, from a cold start.
+    """The sound [S, 2] of the whole blocks in `frames` latent frames, from a cold start.
 
     values: of local controls over all frames (`Control.write`); those that the model does not hear
     are left out. caption: "" is no text.
     """
     block = model.stream_config.block_frames
-    frames -= frames % block
     local = None
     if model.conditioning is not None:
         heard = {name: v for name, v in values.items() if name in model.conditioning.names}
@@ -52,7 +51,7 @@ def played(
         text = torch.from_numpy(np.array(model.text_encoder.encode(caption)))
     stream = BlockStream(model.dit, model.stream_config, seed)
     parts = []
-    for first in range(0, frames, block):
+    for first in range(0, frames - frames % block, block):
         conditions = BlockConditions(
             text_tokens=text,
             local=None if local is None else local[:, first : first + block],

@@ -50,12 +50,15 @@ def test_agreement_is_high_with_the_same_and_low_with_another_harmony_and_rhythm
     assert accompaniment.agreement(tone(440.0), 0 * tone(440.0))[1] == 0.0
 
 
-def test_asking_is_the_streams_own_music(tiny_model: Path) -> None:
-    model = load(str(tiny_model))
+def test_asking_is_the_streams_own_music(tiny_accompanist: Path) -> None:
+    model = load(str(tiny_accompanist))
     frames = 3 * model.stream_config.block_frames
     sound = asking.played(model, "", {}, frames, seed=3)
     assert sound.shape == (frames * model.codec.frame_samples, 2)
-    np.testing.assert_array_equal(sound, asking.played(model, "", {}, frames, seed=3))
+    again = asking.played(model, "", {"chord": np.ones(12)}, frames + 1, seed=3)
+    np.testing.assert_array_equal(sound, again)  # no such control, and no block begins
+    busy = asking.played(model, "", {"density": np.ones(frames + 1)}, frames + 1, seed=3)
+    assert not np.array_equal(sound, busy)
     assert not np.array_equal(sound, asking.played(model, "", {}, frames, seed=4))
 
 
@@ -88,3 +91,20 @@ def test_a_probe_tells_families_apart(tmp_path: Path) -> None:
     assert probe.family(tone(1700.0)) == "flute"
     with pytest.raises(InputError, match="no rendered piece of one instrument"):
         prompts.solos(tmp_path / "solo-0")
+
+
+def test_accompaniment_is_judged_by_visibility_beside_others_inputs(tiny_accompanist: Path) -> None:
+    generator = np.random.default_rng(0)
+    pieces = []
+    for key in ("a", "b"):
+        arrays = {
+            name: generator.normal(size=(64, 90)).astype(np.float16) for name in ("input", "rest")
+        }
+        arrays |= {f"rest.{name}": np.zeros(90, np.float32) for name in ("loudness", "brightness")}
+        division = {"input_stems": [0], "captions": ["drums"]}
+        facts = {"key": key, "captions": ["a band"], "drum_stems": [], "division": division}
+        pieces.append(Piece(arrays["rest"], arrays, facts))
+    found = accompaniment.evaluate(load(str(tiny_accompanist)), pieces, 4.0, 1.0, (0, 1))
+    assert found["pieces"] == ["a", "b"]
+    assert set(found["agreement"]) == {"real", "random", "own +0", "own +1", "other +0", "other +1"}
+    assert found["agreement"]["real"] != found["agreement"]["random"]

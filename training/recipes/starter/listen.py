@@ -21,10 +21,12 @@ import numpy as np
 import soundfile
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from lmdm.checkpoints import Model, load
 from lmdm.conditioning.beat import BeatFrames
+from lmdm.conditioning.chord import chroma
 from lmdm.errors import InputError
 from lmdm.theory.bars import PlayedNote, write_midi
 from lmdm.weights import write_beside
@@ -36,6 +38,7 @@ from training.evaluate.stream import level_db
 SAMPLE_RATE, FRAME = 44100, 2048
 OGG_BLOCK = 1 << 16  # samples; libsndfile's Vorbis writer fails on much more at once
 LONG_SECONDS = 120.0
+COLOURS = 48  # of a picture, which keeps it small
 Array = NDArray[np.float32]
 
 
@@ -66,7 +69,7 @@ TUNE = tuple((0.5 * index, 0.45, pitch) for index, pitch in enumerate(_TUNE_PITC
 EXAMPLES = (
     Example(
         "piano", "A tune and a cadence on a piano", '--prompt "grand piano" --seed 1',
-        (*CADENCE, *TUNE),
+        (*CADENCE, *((start, length, pitch + 12) for start, length, pitch in TUNE)),
     ),
     Example("strings", "The cadence by strings", '--prompt "string section" --seed 2', CADENCE),
     Example("organ", "The tune on an organ", '--prompt "drawbar organ" --seed 3', TUNE),
@@ -122,16 +125,17 @@ def rendered(example: Example, model: str, sounds: Path) -> tuple[str, Array, Ar
     return command, sound, asked
 
 
-def swept(model: Model, name: str, values: Sequence[float], seed: int) -> Array:
-    """One control stepped through its values, four seconds each, nothing else but a beat asked."""
+def swept(model: Model, caption: str, name: str, values: Sequence[float], seed: int) -> Array:
+    """One control stepped through its values, four seconds each; else a prompt, beat, a chord."""
     frames = round(4.0 * SAMPLE_RATE / FRAME)
     total = frames * len(values)
     beats = np.arange(total) * FRAME / SAMPLE_RATE * 2.0  # 120 beats a minute
     asked = {
         "beat": BeatFrames.from_positions(beats, np.full(total, 120.0)),
+        "chord": chroma((0, 4, 7)),
         name: np.repeat(np.array(values, np.float32), frames),
     }
-    return played(model, "electronic dance track", asked, total, seed)
+    return played(model, caption, asked, total, seed)
 
 
 def accompanied(model: Model, latents: Path, seed: int) -> tuple[Array, Array]:
@@ -172,7 +176,11 @@ def page(model: str, latents: Path, out: Path) -> str:
 
     def add(name: str, title: str, how: str, sound: Array, asked: Array) -> None:
         write_ogg(sounds / f"listen-{name}.ogg", sound)
-        plots.piano_roll_over_spectrogram(pictures / f"{name}.png", asked, sound, title)
+        picture = pictures / f"{name}.png"
+        plots.piano_roll_over_spectrogram(picture, asked, sound, title)
+        with Image.open(picture) as full:
+            few = full.convert("RGB").quantize(COLOURS)
+        write_beside(picture, lambda part: few.save(part, "PNG", optimize=True))
         lines.extend([
             f"## {title}", "", f"[listen-{name}.ogg](sounds/listen-{name}.ogg)", "",
             f"```\n{how}\n```", "", f"![{title}](pictures/listen/{name}.png)", "",
@@ -185,12 +193,13 @@ def page(model: str, latents: Path, out: Path) -> str:
     heard = loaded.conditioning.names if loaded.conditioning is not None else ()
     nothing = np.zeros((0, 3), np.float32)
     own = "python -m training.recipes.starter.listen --latents data/latents  # seed {}"
-    for name, values, title in (
-        ("density", (0.15, 0.4, 0.65, 0.9), "Density asked: 0.15, 0.4, 0.65, 0.9"),
-        ("brightness", (0.3, 0.45, 0.6, 0.75), "Brightness asked: 0.3, 0.45, 0.6, 0.75"),
+    for name, caption, values in (
+        ("density", "solo piano improvisation", (0.15, 0.4, 0.65, 0.9)),
+        ("brightness", "string ensemble", (0.35, 0.45, 0.55, 0.65)),
     ):
         if name in heard:
-            add(name, title, own.format(6), swept(loaded, name, values, 6), nothing)
+            title = f"{name.capitalize()} asked of {caption}: {', '.join(map(str, values))}"
+            add(name, title, own.format(6), swept(loaded, caption, name, values, 6), nothing)
     if "accompaniment" in heard:
         played_to, answer = accompanied(loaded, latents, 7)
         title = "An answer to a held-out band's part: the part (left), the answer (right)"
