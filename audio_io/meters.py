@@ -36,3 +36,9 @@ class Meter:
         levels = np.sqrt(keep * np.array(self.rms) ** 2 + power)
         self.peak = tuple(float(value) for value in peaks)
         self.rms = tuple(float(value) for value in levels)
+
+
+def stereo_decibels(amplitudes: tuple[float, ...]) -> tuple[float, float]:
+    """Left and right in dB full scale, -120 or above; one channel stands for both."""
+    left, right = (20.0 * np.log10(max(each, 1e-6)) for each in (amplitudes * 2)[:2])
+    return round(float(left), 1), round(float(right), 1)

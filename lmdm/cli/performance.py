@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from audio_io.clock_output import Position
 from audio_io.device_keeper import DeviceKeeper
 from audio_io.devices import NO_PORTAUDIO
-from audio_io.meters import Meter
+from audio_io.meters import Meter, stereo_decibels
 from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
 from lmdm.cli.clocks import Clocks
@@ -435,8 +433,8 @@ class Performance:
             underrun_history=self._dropouts(),
             restored=self.supervisor.restored,
             limiter_db=-stats.gain_reduction_db,
-            level_db=_decibels(self._meter.rms),
-            peak_db=_decibels(self._meter.peak),
+            level_db=stereo_decibels(self._meter.rms),
+            peak_db=stereo_decibels(self._meter.peak),
             transport=self._transport,
             clock_source=clocks.source,
             clock_out=clocks.out,
@@ -495,8 +493,3 @@ class Performance:
             "model_sha256": self.supervisor.model_sha256,
             "notices": self.notices,
         }
-
-
-def _decibels(amplitudes: tuple[float, ...]) -> tuple[float, float]:
-    left, right = (20.0 * np.log10(max(each, 1e-6)) for each in (amplitudes * 2)[:2])
-    return round(float(left), 1), round(float(right), 1)

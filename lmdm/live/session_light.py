@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ class SessionLight:
 
         self._model, self._session, self._light = model, session, light
         self._updates = BlockUpdates()
+        self._asked: tuple[int, float] | None = None  # steps and guidance of the newest block
+        self._setting: Mapping[str, Any] = {}  # what that makes
         if light is not None:
             session.watch = self._updates
 
@@ -60,9 +63,11 @@ class SessionLight:
 
         session = self._session
         guidance = session.controls.guidance if session.economy.guided else 1.0
-        setting = stream_setting(self._model, session.steps, guidance)
+        if (session.steps, guidance) != self._asked:
+            self._asked = (session.steps, guidance)
+            self._setting = stream_setting(self._model, session.steps, guidance)
         norms = self._updates.taken(guidance)
-        self._light.hear(session.blocks, torch.from_numpy(latents), norms, setting)
+        self._light.hear(session.blocks, torch.from_numpy(latents), norms, self._setting)
 
     def verdict(self) -> dict[str, Any]:
         """What the light shows, as plain values; empty without one."""

@@ -96,6 +96,13 @@ def _session(path: Path) -> None:
     Saved("starter", "0" * 64, state, np.ones((4, 8), np.float32), 0.0, False).write(path)
 
 
+def _kept(path: Path) -> Saved:
+    found = autosave.read(path)
+    if found is None:  # at the first start of all there is none, which is no mistake
+        raise InputError("there is no session")
+    return found
+
+
 def _film(path: Path) -> None:
     write_video(path, torch.linspace(-1, 1, 3 * 3 * 16 * 16).reshape(3, 3, 16, 16), 10.0)
 
@@ -142,7 +149,7 @@ READERS = {
     "JPEG": Reader(lambda p: read_image(p, 16), "picture.jpg", _picture),
     "WebP": Reader(lambda p: read_image(p, 16), "picture.webp", _picture),
     "GIF": Reader(read_video, "film.gif", _film),
-    "session": Reader(autosave.read, "session.json", _session),
+    "session": Reader(_kept, "session.json", _session),
     "scenes": Reader(
         SceneBank.read, "scenes.toml", lambda p: SceneBank({"verse": {"bpm": 96.0}}).write(p)
     ),

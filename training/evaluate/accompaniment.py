@@ -59,7 +59,7 @@ def agreement(one: Array, other: Array) -> tuple[float, float]:
     rises = np.stack([onset_strength(one), onset_strength(other)])
     if rises.std(axis=1).min() < 1e-9:
         return harmony, 0.0
-    return harmony, float(np.corrcoef(rises)[0, 1])
+    return harmony, float(np.asarray(np.corrcoef(rises))[0, 1])
 
 
 def evaluate(
@@ -84,7 +84,7 @@ def evaluate(
         own, others = [], []
         for index, part in enumerate(parts):
             known = part.controls(0, frames, visibility=blocks * block, block=block)
-            values = {name: known[name] for name in ("beat", "accompaniment") if name in known}
+            values = {n: v for n, v in known.items() if n in ("beat", "accompaniment")}
             caption = part.facts["captions"][0]
             answer = played(model, caption, values, frames, index, guidance)[skip:]
             own.append(agreement(inputs[index], answer))

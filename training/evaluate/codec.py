@@ -149,11 +149,13 @@ def fidelity(
         distances.si_sdr,
         distances.average_mel_distance,
     )
-    means = [float(np.mean([measure(a, b) for a, b in pairs])) for measure in measures]
+    mel, stft, sdr, average = (
+        float(np.mean([measure(a, b) for a, b in pairs])) for measure in measures
+    )
     heard = None
     if quality is not None:
         heard = float(np.mean([quality.compare(a, b) for a, b in pairs]))
-    return Fidelity(name, kilobits, *means, heard)
+    return Fidelity(name, kilobits, mel, stft, sdr, average, heard)
 
 
 def evaluate_codec(

@@ -125,7 +125,7 @@ def evaluate(
     wanted = [i for i in INSTRUMENTS.values() if i.family in probe.families]
     for index, instrument in enumerate(tqdm(wanted, disable=not sys.stderr.isatty())):
         known_values = notes[index % len(notes)].controls(0, frames)
-        values = {name: known_values[name] for name in ("notes", "beat") if name in known_values}
+        values = {n: v for n, v in known_values.items() if n in ("notes", "beat")}
         sound = played(model, instrument.name, values, frames, index, guidance)
         heard = probe.family(sound[round(SETTLING * SAMPLE_RATE) :])
         asked.append((instrument.family, heard, instrument.name))

@@ -84,8 +84,10 @@ def played(model: Model, piece: Piece, primed: bool, guidance: float, seed: int)
     for _ in range(BLOCKS):
         conditions = BlockConditions(tokens, guidance=guidance)
         blocks.append(stream.next_block(conditions, after_step=updates))
-        text.append(updates.text_conditional())
-        norms.append(updates.taken(guidance))
+        conditional, taken = updates.text_conditional(), updates.taken(guidance)
+        assert conditional is not None and taken is not None
+        text.append(conditional)
+        norms.append(taken)
     return {"latents": torch.cat(blocks, 1), "norms": torch.stack(norms), "text": torch.stack(text)}
 
 
@@ -129,12 +131,12 @@ def measure(rolls: list[Roll], pieces: list[Piece], setting: Any) -> dict[str, A
         if id(roll) in judged or 0.0 < share < 0.5:
             continue  # they made the region, or are neither one nor the other
         scores = {
-            "updates": np.mean([block_score(region, norms) for norms in roll.norms[first:]]),
-            "passages": np.mean(passage_track(passages, roll.latents)),
+            "updates": float(np.mean([block_score(region, norms) for norms in roll.norms[first:]])),
+            "passages": float(np.mean(passage_track(passages, roll.latents))),
             "text-conditional norm": float(roll.text[first:].mean()),
         }
         for name, score in scores.items():
-            witnesses[name][share >= 0.5].setdefault(roll.caption, []).append(float(score))
+            witnesses[name][share >= 0.5].setdefault(roll.caption, []).append(score)
     found = {}
     for name, sides in witnesses.items():
         yes, no = ({k: np.array(v) for k, v in sides[side].items()} for side in (True, False))
@@ -173,7 +175,8 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
                 return None
             tensors = played(model, chosen[key], bool(primed), options.guidance, number)
             write_beside(path, lambda part, made=tensors: save_file(made, part))  # type: ignore[misc]
-        rolls.append(Roll(*key, **load_file(path)))
+        held = load_file(path)
+        rolls.append(Roll(key[0], key[1], held["latents"], held["norms"], held["text"]))
     setting = stream_setting(model, model.stream_config.steps, options.guidance)
     report = {"guidance": options.guidance, **measure(rolls, pieces, setting)}
     text = json.dumps(report, indent=1) + "\n"

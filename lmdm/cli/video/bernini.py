@@ -127,11 +127,12 @@ def _train(options: argparse.Namespace) -> int:
     frozen = None if part == "vit" else vit.load(_part(options, "vit") or _beside(folder, "vit"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: Any = {
+        makers: dict[str, Callable[[], Any]] = {
             "vit": vit.VisualEncoder,
             "planner": planner.Planner,
             "renderer": lambda: VideoDiT(renderer.CONFIG),
-        }[part]()
+        }
+        network = makers[part]()
     loss_of: Callable[[Any, int], Tensor]
     if frozen is None:
         loss_of = lambda net, step: vit.loss_of(net, step, 2 * size, seed)  # noqa: E731
@@ -153,16 +154,17 @@ def _cotrain(options: argparse.Namespace) -> int:
     from lmdm.video.bernini import training
 
     folder, whole = common.check_folder(options.out), _bernini(options)
-    assert whole.renderer is not None
+    renderer = whole.renderer
+    assert renderer is not None
 
     def finish() -> dict[str, Any]:
-        parts = {"vit": whole.vit, "planner": whole.planner, "renderer": whole.renderer}
+        parts: dict[str, Any] = {"vit": whole.vit, "planner": whole.planner, "renderer": renderer}
         for name, network in parts.items():
             checkpoint.save(folder / name, name, network, network.config)
         return {}
 
     stage = training.stage_joint(whole.vit, options.batch, options.seed)
-    both = training.Together(whole.planner, whole.renderer)
+    both = training.Together(whole.planner, renderer)
     return common.train(options, both, stage, finish, name="cotrain")
 
 

@@ -33,7 +33,7 @@ from lmdm.weights import read_header, write_beside
 
 FORMAT = "lmdm-memorization-light"
 UPDATE_FRAMES = 96  # over which block scores are averaged: 4.5 s of the starter
-CHECK_FRAMES = 24  # latent frames between two looks for passages
+CHECK_FRAMES = 32  # latent frames between two looks for passages
 
 State = Literal["", "unknown", "clear", "unusual", "near"]
 
@@ -79,8 +79,8 @@ class Light:
 
     def witness(self, setting: Mapping[str, Any]) -> UpdateWitness | None:
         """The one calibrated under exactly this setting."""
-        wanted = fingerprint(setting)
-        return next((w for w in self.updates if fingerprint(w.region.setting) == wanted), None)
+        wanted = dict(setting)
+        return next((each for each in self.updates if each.region.setting == wanted), None)
 
     def save(self, path: Path) -> None:
         """Writes it as safetensors, beside and renamed."""

@@ -149,7 +149,7 @@ def accompanied(model: Model, latents: Path, seed: int) -> tuple[Array, Array]:
     frames = round(seconds * SAMPLE_RATE / FRAME)
     part = held_out_latents(latents, 1, frames, divided=True)[0].rest()
     known = part.controls(0, frames, visibility=0, block=model.stream_config.block_frames)
-    values = {name: known[name] for name in ("beat", "accompaniment") if name in known}
+    values = {n: v for n, v in known.items() if n in ("beat", "accompaniment")}
     answer = played(model, part.facts["captions"][0], values, frames, seed)
     heard = sound_of(model, part.arrays["accompaniment"][:, :frames])
     return heard[: len(answer)], answer
