@@ -97,7 +97,7 @@ def accompanying(piece: Piece, name: str, frames: int) -> dict[str, Any]:
     Density is asked without notes, which would say it, but at a loudness, so that there is music.
     """
     known = piece.controls(0, frames)
-    base = {each: known[each] for each in ("beat", "chord") if each in known}
+    base: dict[str, Any] = {each: known[each] for each in ("beat", "chord") if each in known}
     if name == "density":
         return base | {"loudness": level_of_db(-20.0)}
     if "notes" in piece.arrays:
