@@ -16,7 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lmdm.codec import spectrum
-from lmdm.codec.spectrum import FRAME_SAMPLES, LONG_HOP, LONG_WINDOW, SHORT_HOP, SHORT_WINDOW
+from lmdm.codec.spectrum import (
+    FRAME_SAMPLES,
+    LONG_HOP,
+    LONG_WINDOW,
+    SAMPLE_RATE,
+    SHORT_HOP,
+    SHORT_WINDOW,
+)
 
 NOISE_FRAMES = 1024  # period of the noise table in short frames (3 s)
 LONG_MARGIN = (LONG_WINDOW - LONG_HOP) // 2  # a frame's window starts this long before its hop
@@ -113,7 +120,7 @@ def flush(state: SynthesisState) -> Tensor:
 
 def partial_spectra(parameters: SynthesisParameters, phase: Tensor) -> tuple[Tensor, Tensor]:
     """Mid and side spectra of the partials: complex [B, 2, 4n, tonal_bins], and the last phase."""
-    magnitude = parameters.partial_magnitude
+    magnitude = parameters.partial_magnitude * audible(parameters.partial_advance)
     bins = torch.arange(magnitude.shape[-1], device=magnitude.device)
     centre = 2 * torch.pi * ((bins * LONG_HOP) % LONG_WINDOW).double() / LONG_WINDOW
     turns = torch.cumsum(parameters.partial_advance.double() + centre, dim=1)
@@ -124,6 +131,17 @@ def partial_spectra(parameters: SynthesisParameters, phase: Tensor) -> tuple[Ten
     scatter = torch.polar(torch.ones_like(centre), bins.double() * 2.399963).to(mid.dtype)
     side = mid * in_phase + mid * scatter * decorrelated
     return torch.stack([mid, side], dim=1), phases[:, -1]
+
+
+def audible(advance: Tensor) -> Tensor:
+    """0 for partials below 15 Hz, 1 from 25 Hz on: what is between, like advance [.., tonal_bins].
+
+    No music has anything there, but a decoder whose latents have gone astray may: a loud standing
+    pressure that the ear takes for silence and a loudspeaker for its end.
+    """
+    bins = torch.arange(advance.shape[-1], device=advance.device)
+    hertz = bins * SAMPLE_RATE / LONG_WINDOW + advance * SAMPLE_RATE / (2 * torch.pi * LONG_HOP)
+    return ((hertz.abs() - 15.0) / 10.0).clamp(0.0, 1.0)
 
 
 def lock_phases(magnitude: Tensor, phases: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class Controls:
     negative_prompt: str = ""  # what guidance leads away from
     style: tuple[tuple[str, float], ...] = ()  # prompts that stand for a style file
     style_weight: float = 1.0
-    guidance: float = 1.5  # 1 is none; here the starter is measured best (model card)
+    guidance: float = 2.5  # 1 is none; with less the starter may fade away (model card)
     steps: int | None = None  # denoising steps a block; None: the model's own
     bpm: float = 120.0  # beats a minute
     drums: bool | None = None  # None: the model decides
@@ -85,7 +85,7 @@ class Controls:
     brightness: float | None = None  # 0 dark .. 1 bright; None: the model decides
     chord: tuple[int, ...] | None = None  # pitch classes; None: the model decides
     key: tuple[int, str] | None = None  # tonic and mode; None: the model decides
-    loudness_db: float | None = None  # dB RMS; None: the model decides
+    loudness_db: float | None = None  # dB RMS; None: as music is, while there is any to play
     notes_mode: str = "auto"  # auto, follow, free
     seed: int = 0
     seed_mode: str = "run"  # run, hold, drift

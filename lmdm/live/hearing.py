@@ -113,7 +113,7 @@ class Hearing:
         if conditioning is None:
             return None
         level = controls.loudness_db
-        if level is None and notes is not None and notes.sounding.any():
+        if level is None and (notes is None or notes.sounding.any()):
             level = ANSWER_DB
         harmony = controls.triad()
         values = {
