@@ -27,7 +27,10 @@ from tqdm import tqdm
 from lmdm.checkpoints import Model, load
 from lmdm.conditioning.beat import BeatFrames
 from lmdm.conditioning.chord import chroma
+from lmdm.conditioning.loudness import level_of_db
 from lmdm.errors import InputError
+from lmdm.live.controls import Controls
+from lmdm.live.hearing import ANSWER_DB
 from lmdm.theory.bars import PlayedNote, write_midi
 from lmdm.weights import write_beside
 from training.evaluate import plots
@@ -150,17 +153,18 @@ def accompanied(model: Model, latents: Path, seed: int) -> tuple[Array, Array]:
     part = held_out_latents(latents, 1, frames, divided=True)[0].rest()
     known = part.controls(0, frames, visibility=0, block=model.stream_config.block_frames)
     values = {n: v for n, v in known.items() if n in ("beat", "accompaniment")}
-    answer = played(model, part.facts["captions"][0], values, frames, seed)
+    answer = played(model, part.facts["captions"][0], values, frames, seed, Controls().guidance)
     heard = sound_of(model, part.arrays["accompaniment"][:, :frames])
     return heard[: len(answer)], answer
 
 
 def drift(model: Model, seed: int) -> dict[str, list[float]]:
-    """Loudness in dB RMS of every 5 s of two minutes, prompts and a beat alone, by caption."""
+    """Loudness in dB RMS of every 5 s of two minutes, by caption, as the instrument plays it."""
     frames = round(LONG_SECONDS * SAMPLE_RATE / FRAME)
+    asked = {"beat": steady(frames), "loudness": level_of_db(ANSWER_DB)}
     curves = {}
     for caption in ("ambient", "jazz trio", "house, four-on-the-floor club track"):
-        sound = played(model, caption, {"beat": steady(frames)}, frames, seed)
+        sound = played(model, caption, asked, frames, seed, Controls().guidance)
         windows = np.array_split(sound, int(LONG_SECONDS / 5))
         curves[caption] = [level_db(window) for window in windows]
     return curves
@@ -213,9 +217,8 @@ def page(model: str, latents: Path, out: Path) -> str:
     plots.curves(pictures / "drift.png", drift(loaded, 8), LONG_SECONDS, "loudness_db")
     lines += [
         "## Two minutes on end", "",
-        "Loudness (dB RMS, windows of 5 s) of prompts with a beat and nothing else asked, seed 8:",
-        "left wholly to itself the starter may fade or swell; keys, a chord or a loudness hold it.",
-        "",
+        "Loudness (dB RMS, windows of 5 s) of a prompt alone, as the instrument plays it (-18 dB",
+        "asked for), seed 8.", "",
         "![loudness over two minutes](pictures/listen/drift.png)", "",
     ]  # fmt: skip
     return "\n".join(lines)
