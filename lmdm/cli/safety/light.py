@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps", type=shared.whole(1, 64), nargs="+", metavar="K", help="(the model's own)"
     )
     parser.add_argument(
-        "--guidance", type=shared.number(0, 20), nargs="+", default=[1.5], metavar="G", help="(1.5)"
+        "--guidance", type=shared.number(0, 20), nargs="+", default=[2.5], metavar="G", help="(2.5)"
     )
     parser.add_argument(
         "--performances", type=shared.whole(4, 10_000), default=32, help="of each setting (32)"

@@ -204,7 +204,7 @@ class SetKey(Message):
 
 @dataclass(frozen=True)
 class SetLoudness(Message):
-    """Loudness of the mix asked of the model, in dB RMS full scale, or None: the model decides."""
+    """Loudness of the mix asked of the model, dB RMS full scale; None: -18 while there is music."""
 
     level_db: float | None = checked(fields.maybe(fields.number(-72.0, 0.0)))
 
