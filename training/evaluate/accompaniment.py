@@ -11,7 +11,6 @@ answer to another piece's input (random pairing, beat of the own piece) and for 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,13 +22,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lmdm.checkpoints import Model, load
-from lmdm.errors import InputError
-from lmdm.weights import write_beside
 from training.data.pieces import Piece
 from training.evaluate.asking import SETTLING, played, require, sound_of
 from training.evaluate.beats import onset_strength
 from training.evaluate.controls import held_out_latents
 from training.evaluate.distances import magnitudes
+from training.evaluate.judgement import tell
 
 SAMPLE_RATE, FRAME = 44100, 2048
 CHROMA_SIZE, CHROMA_HOP = 8192, 4096
@@ -118,17 +116,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     frames = round(options.seconds * SAMPLE_RATE / FRAME)
-    try:
+
+    def judge() -> dict[str, Any]:
         pieces = held_out_latents(options.latents, options.pieces, frames, divided=True)
         model = load(options.model)
-        report = evaluate(model, pieces, options.seconds, options.guidance, options.visibility)
-    except InputError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        raise SystemExit(2) from None
-    text = json.dumps(report, indent=1)
-    print(text)
-    if options.out is not None:
-        write_beside(options.out, lambda part: part.write_text(text + "\n"))
+        return evaluate(model, pieces, options.seconds, options.guidance, options.visibility)
+
+    tell(judge, options.out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ stands what real music says: the same measure of held-out pieces against their o
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,12 +28,12 @@ from lmdm.conditioning.density import amount_of_rate
 from lmdm.conditioning.loudness import level_of_db
 from lmdm.conditioning.notes import NoteFrames
 from lmdm.errors import InputError
-from lmdm.weights import write_beside
 from training.data.pieces import Piece, load_pieces
 from training.data.shards import read_manifest
 from training.evaluate.asking import SETTLING, played, sound_of
 from training.evaluate.beats import FRAME_RATE, onset_strength
 from training.evaluate.distances import channels, magnitudes
+from training.evaluate.judgement import tell
 from training.evaluate.stream import high_share_db, level_db
 
 SAMPLE_RATE, FRAME = 44100, 2048
@@ -192,18 +191,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     frames = round(options.seconds * SAMPLE_RATE / FRAME)
-    try:
+
+    def judge() -> dict[str, Any]:
         pieces = held_out_latents(options.latents, options.pieces, frames)
-        report = evaluate(
+        return evaluate(
             load(options.model), pieces, options.seconds, options.guidance, options.controls
         )
-    except InputError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        raise SystemExit(2) from None
-    text = json.dumps(report, indent=1)
-    print(text)
-    if options.out is not None:
-        write_beside(options.out, lambda part: part.write_text(text + "\n"))
+
+    tell(judge, options.out)
 
 
 if __name__ == "__main__":

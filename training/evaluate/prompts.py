@@ -28,11 +28,11 @@ from tqdm import tqdm
 
 from lmdm.checkpoints import Model, load
 from lmdm.errors import InputError
-from lmdm.weights import write_beside
 from training.data.pieces import Piece
 from training.evaluate.asking import SETTLING, played, sound_of
 from training.evaluate.controls import held_out_latents
 from training.evaluate.embedding import Embedding, best_embedding
+from training.evaluate.judgement import tell
 from training.recipes.starter.palette import INSTRUMENTS
 
 SAMPLE_RATE, FRAME = 44100, 2048
@@ -158,7 +158,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     frames = round((options.seconds + SETTLING) * SAMPLE_RATE / FRAME)
-    try:
+
+    def judge() -> dict[str, Any]:
         found = solos(options.pieces)
         known = [s for s in found if s.split == "train"][: options.probe_pieces]
         known += [s for s in found if s.split != "train"]
@@ -166,14 +167,9 @@ def main() -> None:
         notes = [piece for piece in held if len(piece.facts["stems"]) == 1]
         if not notes:
             raise InputError(f"{options.latents} holds no held-out piece of one instrument")
-        report = evaluate(load(options.model), known, notes, options.seconds, options.guidance)
-    except InputError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        raise SystemExit(2) from None
-    text = json.dumps(report, indent=1)
-    print(text)
-    if options.out is not None:
-        write_beside(options.out, lambda part: part.write_text(text + "\n"))
+        return evaluate(load(options.model), known, notes, options.seconds, options.guidance)
+
+    tell(judge, options.out)
 
 
 if __name__ == "__main__":
