@@ -127,7 +127,7 @@ def _keys_only(count: int, lead: float, seed: int) -> Callable[[Performance, Jac
         g.set_lead(performance, lead)
         with g.keyboard(jack) as keys:
             made = g.play_keys(keys, count, lead, random.Random(seed))
-            time.sleep(lead)
+            time.sleep(2 * lead)  # the governor may have made as much more ahead
         return made
 
     return play
