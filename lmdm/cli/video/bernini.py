@@ -35,11 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, (summary, steps) in STAGES.items():
         stage = actions.add_parser(name, help=summary)
+        stage.set_defaults(run_action=_train)
         common.add_training(stage, steps)
         stage.add_argument("--batch", type=shared.whole(1, 4096), default=16, metavar="B")
         if name != "train-vit":
             _add_models(stage)
     render = actions.add_parser("render", help="plan a video and draw it")
+    render.set_defaults(run_action=_render)
     render.add_argument("--task", choices=TASKS, help="(default: what the inputs make it)")
     render.add_argument("--case", type=Path, metavar="FILE",
                         help='JSON: {"task", "prompt", "source", "references"}')  # fmt: skip
@@ -72,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_report(render)
 
     evaluate = actions.add_parser("evaluate", help="the toy's claims, each with its falsifier")
+    evaluate.set_defaults(run_action=_evaluate)
     _add_models(evaluate)
     evaluate.add_argument("--claims", nargs="+", metavar="NAME", help="only these")
     evaluate.add_argument("--count", type=shared.whole(8, 4096), default=64, metavar="N")
@@ -83,14 +86,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, metavar="DIR",
                         help="with vit, planner, renderer in it (the program's own)")  # fmt: skip
-
-
-def run(options: argparse.Namespace) -> int:
-    """Runs one action."""
-    actions: dict[str, Callable[[argparse.Namespace], int]] = {
-        "render": _render, "evaluate": _evaluate,
-    }  # fmt: skip
-    return actions.get(options.action, _train)(options)
 
 
 def _part(options: argparse.Namespace, name: str) -> Path | None:

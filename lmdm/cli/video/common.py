@@ -17,6 +17,8 @@ from lmdm.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from lmdm.video.dit import VideoDiTConfig
+
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """--seed."""
@@ -172,3 +174,27 @@ def train(
     write_report(folder / f"{prefix}report.json", report)
     tell(options, report, [f"{folder}: {report['parameters']} parameters, {options.steps} steps"])
     return 0
+
+
+def train_video_dit(
+    options: argparse.Namespace,
+    kind: str,
+    config: VideoDiTConfig,
+    loss_of: Callable[..., Tensor],
+) -> int:
+    """Fits one video transformer from its seed; loss_of(network, step, seed=S)."""
+    import torch
+
+    from lmdm.video import checkpoint
+    from lmdm.video.dit import VideoDiT
+
+    one_thread_a_core()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        network = VideoDiT(config)
+
+    def finish() -> dict[str, Any]:
+        checkpoint.save(options.out, kind, network, config)
+        return {}
+
+    return train(options, network, lambda net, step: loss_of(net, step, seed=options.seed), finish)
