@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs one action of one tool, once its reports and pictures can be written."""
-    for name in ("report", "plot"):
+    for name in ("report", "plot", "cases"):
         path = getattr(options, name, None)
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise InputError(f"--{name} {path}: name a file in a folder that exists")
