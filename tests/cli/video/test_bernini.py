@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import imageio.v3 as iio
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,7 +16,7 @@ from lmdm.video.base import to_pictures
 from lmdm.video.bernini import planner, renderer, vit
 from lmdm.video.bernini.tasks import Scene, picture_of, video_of
 from lmdm.video.dit import VideoDiT
-from lmdm.video.movie import read_video, write_strip, write_video
+from lmdm.video.movie import read_video, to_bytes, write_video
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def models(tmp_path_factory) -> Path:
     checkpoint.save(folder / "renderer", renderer.KIND, drawer, renderer.CONFIG)
     scene = Scene(0, 1, 0, 0)
     write_video(folder / "source.mp4", to_pictures(video_of(scene)), 8)
-    write_strip(folder / "ref.png", [to_pictures(picture_of(scene))])
+    iio.imwrite(folder / "ref.png", to_bytes(to_pictures(picture_of(scene)), zoom=4)[0])
     return folder
 
 
@@ -140,6 +141,7 @@ def test_a_real_wan_folder_renders_an_edit(models, tmp_path):
         (("--prompt", "red", "--source", "none.mp4"), "no such file"),
         (("--prompt", "red", "--task", "v2v"), "make it t2v"),
         (("--prompt", "red", "--omega", "text=1"), "--omega"),
+        (("--prompt", "red", "--omega", "txt=nan"), "--omega"),
         (("--prompt", "red", "--load-plan", "none.safetensors"), "cannot be read"),
         (("--prompt", "red", "--load-plan", "wide.safetensors"), "16x32"),
         (("--prompt", "red", "--load-plan", "plan.pt"), "pickle"),
