@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -83,7 +84,7 @@ def _numbers(text: str, count: int, flag: str) -> tuple[float, ...]:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         values = ()
-    if len(values) != count:
+    if len(values) != count or not all(math.isfinite(value) for value in values):
         raise InputError(f"{flag} {text!r} is not {count} numbers with commas between")
     return values
 

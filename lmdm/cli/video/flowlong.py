@@ -279,7 +279,9 @@ def _plan(options: argparse.Namespace) -> int:
     frames = _wanted_frames(options, defaults)
     geometry = _geometry(options, defaults, frames)
     try:
-        channels, rows, columns = (int(part) for part in options.latent.split("x"))
+        channels, rows, columns = sizes = [int(part) for part in options.latent.split("x")]
+        if min(sizes) < 1:
+            raise ValueError
     except ValueError:
         raise InputError(f"--latent {options.latent!r} is not CxHxW, such as 16x60x104") from None
     frame_bytes = 4 * channels * rows * columns
