@@ -160,6 +160,7 @@ def run_run(options: argparse.Namespace) -> int:
         raise InputError(f"--out {options.out}: there is no folder {options.out.parent}")
     generator = torch.Generator().manual_seed(options.seed)
     if music:
+        _check_sampling(model, options)
         tokens = player.continued_bars(
             model, options.count, options.nfe, generator, options.temperature, options.top_p,
             remask=not options.no_remask,
@@ -273,20 +274,32 @@ def _model(name: str) -> TokenModel:
     return models.load(Path(name))
 
 
+def _check_sampling(model: TokenModel, options: argparse.Namespace) -> None:
+    """Refuses what only samplers of the uniform process can do."""
+    from lmdm.errors import InputError
+
+    process = model.config.network.process
+    for flag, value, default in (
+        ("--corrector", options.corrector, "none"),
+        ("--temperature-space", options.temperature_space, "loo"),
+    ):
+        if process != "uniform" and value != default:
+            raise InputError(
+                f"{flag} {value} is for models of the uniform process; this one's is {process}"
+            )
+
+
 def _sampled(
     model: TokenModel, options: argparse.Namespace, count: int, generator: torch.Generator
 ) -> torch.Tensor:
     from lmdm.diffusion.discrete.representation import Representation
     from lmdm.diffusion.discrete.sampling import Corrector, Shaping
 
+    _check_sampling(model, options)
     space = Representation(options.temperature_space)
     shaping = Shaping(options.temperature, options.top_p, space)
     corrector = None
     if options.corrector == "gibbs":
-        from lmdm.errors import InputError
-
-        if model.config.network.process != "uniform":
-            raise InputError("--corrector gibbs is for models of the uniform process")
         corrector = Corrector(options.sweeps, options.k, options.select)
     return model.sample(
         count, options.nfe, generator, shaping, corrector, remask=not options.no_remask
