@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -146,6 +147,7 @@ def run_fit(options: argparse.Namespace) -> int:
 def run_run(options: argparse.Namespace) -> int:
     """Samples."""
     import torch
+    from rich.progress import track
 
     from lmdm.errors import InputError
     from lmdm.theory import bars, player
@@ -161,10 +163,13 @@ def run_run(options: argparse.Namespace) -> int:
     generator = torch.Generator().manual_seed(options.seed)
     if music:
         _check_sampling(model, options)
-        tokens = player.continued_bars(
-            model, options.count, options.nfe, generator, options.temperature, options.top_p,
+        source = player.endless_bars(
+            model, options.nfe, generator, options.temperature, options.top_p,
             remask=not options.no_remask,
         )  # fmt: skip
+        some = itertools.islice(source, options.count)
+        shown = track(some, "bars", options.count, disable=not sys.stderr.isatty())
+        tokens = torch.stack(list(shown))
         notes = bars.notes_of(bars.transposed(tokens, options.transpose))
         bars.write_midi(notes, options.out, options.bpm)
         report = {"bars": len(tokens), "notes": len(notes), "bpm": options.bpm}
