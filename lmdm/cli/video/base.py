@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train = actions.add_parser("train", help="on moving shapes, of several grid sizes")
     train.set_defaults(run_action=_train)
     common.add_training(train, steps=3000)
+    common.add_start(train)
 
 
 def _train(options: argparse.Namespace) -> int:

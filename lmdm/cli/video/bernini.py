@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         stage.add_argument("--batch", type=shared.whole(1, 4096), default=16, metavar="B")
         if name != "train-vit":
             _add_models(stage)
+        if name != "cotrain":  # which goes on from --models
+            common.add_start(stage)
     render = actions.add_parser("render", help="plan a video and draw it")
     render.set_defaults(run_action=_render)
     render.add_argument("--task", choices=TASKS, help="(default: what the inputs make it)")
@@ -130,6 +132,8 @@ def _train(options: argparse.Namespace) -> int:
             "renderer": lambda: VideoDiT(renderer.CONFIG),
         }
         network = makers[part]()
+    if options.start_from is not None:
+        checkpoint.load_weights(network, options.start_from / part, part)
     loss_of: Callable[[Any, int], Tensor]
     if frozen is None:
         loss_of = lambda net, step: vit.loss_of(net, step, 2 * size, seed)  # noqa: E731

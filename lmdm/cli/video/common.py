@@ -122,6 +122,14 @@ def add_training(parser: argparse.ArgumentParser, steps: int) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
+def add_start(parser: argparse.ArgumentParser) -> None:
+    """--start-from: for trainings that may begin where a finished one ended."""
+    parser.add_argument(
+        "--start-from", type=Path, metavar="DIR",
+        help="weights to begin with: the DIR of an earlier, finished training",
+    )  # fmt: skip
+
+
 def train(
     options: argparse.Namespace,
     network: nn.Module,
@@ -141,6 +149,8 @@ def train(
 
     folder, prefix = check_folder(options.out), f"{name}." if name else ""
     plan = {"steps": options.steps, "rate": options.rate, "seed": options.seed}
+    if getattr(options, "start_from", None) is not None:
+        plan["start_from"] = str(options.start_from)
     if hasattr(options, "batch"):
         plan["batch"] = options.batch
     begin(folder / f"{prefix}plan.json", plan)
@@ -192,6 +202,8 @@ def train_video_dit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = VideoDiT(config)
+    if options.start_from is not None:
+        checkpoint.load_weights(network, options.start_from, kind)
 
     def finish() -> dict[str, Any]:
         checkpoint.save(options.out, kind, network, config)

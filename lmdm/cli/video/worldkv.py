@@ -82,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train = actions.add_parser("train", help="the ring world's model, in some minutes")
     train.set_defaults(run_action=_train)
     common.add_training(train, steps=4000)
+    common.add_start(train)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

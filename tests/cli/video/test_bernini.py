@@ -108,6 +108,20 @@ def test_the_stages_train_and_go_on(models, capsys):
     assert render(Path("joint"), "--prompt", "blue ring up fast") == 0
 
 
+def test_a_training_begins_with_another_s_weights(models, capsys):
+    """At a rate of nothing they stay what they were, to the 16 bits in which they are kept."""
+    short = ("--steps", "1", "--batch", "2", "--rate", "0", "--quiet")
+    assert bernini("train-renderer", "--out", "more", *short, "--start-from", str(models)) == 0
+    name = "renderer/weights.safetensors"
+    first, more = load_file(models / name), load_file(Path("more") / name)
+    assert all(torch.equal(first[key], more[key]) for key in first)
+    capsys.readouterr()
+    assert bernini("train-renderer", "--out", "more", *short) == 2
+    assert "start_from was" in capsys.readouterr().err
+    assert bernini("train-planner", "--out", "new", *short, "--start-from", "nowhere") == 2
+    assert "no video model" in capsys.readouterr().err
+
+
 def test_evaluate_runs_a_claim(models, capsys):
     few = ("--claims", "iterative_planning", "distribution_head", "--count", "8")
     assert bernini("evaluate", "--models", str(models), *few, "--quiet", "--json") == 0
