@@ -9,8 +9,8 @@ import pytest
 
 from training.evaluate import chords
 from training.evaluate.embedding import MelStatistics
+from training.evaluate.figures import Judges, Sound, adherence, measure
 from training.evaluate.pieces import Piece, looped, spans_within
-from training.evaluate.rollouts import Sound, adherence, measure
 from training.evaluate.transcribe import SpectrumJudge
 
 RATE = 44100
@@ -85,7 +85,7 @@ def test_a_looped_piece_repeats_its_chords() -> None:
     sound, asked = played(PROGRESSION, 1.0)
     beats = np.stack([np.arange(9) * 0.5, np.arange(9) % 4], axis=1).astype(np.float32)
     notes = np.zeros((0, 3), np.float32)
-    piece = Piece("p", "", "", (), 120.0, False, notes, beats, sound, asked)
+    piece = Piece("p", "", 120.0, False, notes, beats, sound, asked)
     whole = looped(piece, 7.0)
     middles = chords.roll(whole.chords, int(7.0 / chords.FRAME_SECONDS))
     # Beat 9 is not there, so the last whole bar ends after two seconds.
@@ -99,12 +99,13 @@ def test_a_looped_piece_repeats_its_chords() -> None:
 def test_a_report_has_chords_only_where_they_are_known_and_judged() -> None:
     sound, asked = played(PROGRESSION, 1.0)
     empty = np.zeros((0, 3), np.float32), np.zeros((0, 2), np.float32)
-    labelled = Piece("p", "", "", (), 120.0, False, *empty, sound, asked)
-    other = Piece("q", "", "", (), 120.0, False, *empty, sound)
+    labelled = Piece("p", "", 120.0, False, *empty, sound, asked)
+    other = Piece("q", "", 120.0, False, *empty, sound)
 
     def row_of(piece: Piece, judge: chords.ChordJudge | None) -> dict[str, object]:
         rollout = Sound(piece, sound, np.zeros((4, 8)), 8192)
-        return adherence([measure(rollout, MelStatistics(), SpectrumJudge(), 2.0, None, judge)])
+        judges = Judges(MelStatistics(), SpectrumJudge(), None, judge)
+        return adherence([measure(rollout, judges, 2.0)])
 
     known = row_of(labelled, chords.ChordTemplates())
     assert known["chord_f1"] > 0.9 > 0.5 > known["chord_f1_chance"]
