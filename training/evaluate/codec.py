@@ -6,6 +6,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -141,7 +142,7 @@ def latents_of(codec: Codec, audio: Array) -> Array:
 
 
 @torch.inference_mode()
-def sound_of(codec: Codec, latents: Array) -> Array:
+def sound_of(codec: Codec, latents: NDArray[Any]) -> Array:
     """Latents [C, T] decoded, [S, 2] float32."""
     decoded = codec.decode(torch.from_numpy(np.asarray(latents, np.float32))[None])[0]
     return np.ascontiguousarray(decoded.T.float().numpy())

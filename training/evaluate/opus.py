@@ -68,7 +68,7 @@ def _decoded(coded: bytes) -> Array:
     """An Ogg Opus file -> sound [S, 2] at 48 kHz."""
     import av
 
-    with av.open(io.BytesIO(coded)) as container:
+    with av.open(io.BytesIO(coded), "r") as container:
         parts = [frame.to_ndarray() for frame in container.decode(audio=0)]
     return np.ascontiguousarray(np.concatenate(parts, axis=1).T, np.float32)
 

@@ -34,7 +34,7 @@ from lmdm.weights import write_beside
 from training.arc_forcing.train import arc_forcing
 from training.data.pieces import Piece, load_pieces
 from training.data.shards import read_manifest
-from training.evaluate.latent_drift import by_window, latent_frechet, slope_per_minute
+from training.evaluate.drift import by_window, latent_frechet, slope_per_minute
 from training.finetune.train import finetune
 
 CONTROLS = ("chord", "loudness", "drums")
