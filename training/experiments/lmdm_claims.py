@@ -110,12 +110,12 @@ def roll(model: Model, row: Rollout, piece: Piece, seconds: float, seed: int) ->
     )
     stream = BlockStream(model.dit, config, seed=seed)
     size, context = config.block_frames, config.context_frames
-    assert model.conditioning is not None
-    names = model.conditioning.names
+    conditioning = model.conditioning
+    assert conditioning is not None
 
     def features(start: int, frames: int) -> torch.Tensor:
-        values = {n: v for n, v in piece.controls(start, frames).items() if n in names}
-        return torch.from_numpy(model.conditioning.features(values, frames))
+        values = {n: v for n, v in piece.controls(start, frames).items() if n in conditioning.names}
+        return torch.from_numpy(conditioning.features(values, frames))
 
     if row.primed:
         latents = torch.from_numpy(piece.latents[:, :context].astype(np.float32))
