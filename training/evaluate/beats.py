@@ -31,13 +31,10 @@ Double = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BeatScores:
-    """beat: tracked against given beats within 70 ms; tempo_error: share of the given tempo;
-    contrast: onset strength at the given beats over its mean, 1 where the beat is not felt.
-    """
+    """beat: tracked against given beats within 70 ms; tempo_error: share of the given tempo."""
 
     beat: Match
     tempo_error: float
-    contrast: float
 
 
 def onset_strength(sound: Array) -> Double:
@@ -105,12 +102,7 @@ def score(sound: Array, clock: MusicalClock) -> BeatScores:
     wanted = 60 * (len(given) - 1) / float(given[-1] - given[0])
     tempo = tempo_near(strength, wanted)
     found = track(strength, tempo)
-    inner = given[(given > TOLERANCE) & (given < seconds - TOLERANCE)]
-    near = np.clip(np.round(inner * FRAME_RATE).astype(int), 3, len(strength) - 4)
-    peaks = np.max([strength[near + shift] for shift in range(-3, 4)], axis=0)
-    windows = np.lib.stride_tricks.sliding_window_view(strength, 7).max(axis=1)
-    contrast = float(peaks.mean() / max(float(windows.mean()), 1e-9))
-    return BeatScores(match_beats(given, found), abs(tempo / wanted - 1), contrast)
+    return BeatScores(match_beats(given, found), abs(tempo / wanted - 1))
 
 
 def match_beats(given: Double, found: Double) -> Match:

@@ -20,7 +20,6 @@ def test_clicks_in_time_score_one(bpm):
     scores = beats.score(clicks(bpm), MusicalClock.at_tempo(bpm))
     assert scores.beat.f1 > 0.95
     assert scores.tempo_error < 0.005
-    assert scores.contrast > 3.0
 
 
 def test_clicks_off_the_beat_and_off_the_tempo_score_low():
@@ -36,9 +35,8 @@ def test_beat_times_follow_a_change_of_tempo():
     assert beats.beat_times(clock, 4.0) == pytest.approx([0, 0.5, 1, 2, 3], abs=0.01)
 
 
-def test_silence_has_no_contrast_and_breaks_nothing():
+def test_silence_breaks_nothing():
     scores = beats.score(np.zeros((44100 * 5, 2), np.float32), MusicalClock.at_tempo(100.0))
-    assert scores.contrast == 0.0
 
 
 @pytest.mark.slow
