@@ -13,7 +13,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from lmdm.checkpoints import Model, load
@@ -25,11 +24,10 @@ from training.evaluate import accompaniment, controls, prompts, report
 from training.evaluate.codec import evaluate_codecs
 from training.evaluate.figures import Judges
 from training.evaluate.pieces import SAMPLE_RATE, Piece
-from training.evaluate.rollouts import ROUND_TRIP, Rollouts, Variant
+from training.evaluate.rollouts import Rollouts, Variant, kept, read_rows
 from training.evaluate.sources import held_out
 
 SHORTEST_PIECE = 8.0  # s; shorter rollouts want a piece as long as they are
-FRAME = 2048
 PARTS = {  # what each part of a report is made from
     "rollouts": ("--pieces",),
     "codec": ("--pieces",),
@@ -112,7 +110,7 @@ def variants(plan: Plan, model: Model) -> list[Variant]:
 
 
 def evaluate(plan: Plan) -> dict[str, Any]:
-    """Measures everything that is not measured yet; returns the report.
+    """Measures what is not measured yet; returns the report, of all that the folder holds.
 
     Raises:
         InputError: the models or the music cannot be used.
@@ -133,8 +131,9 @@ def evaluate(plan: Plan) -> dict[str, Any]:
     pieces: list[Piece] = []
     judges = Judges.installed(plan.harmony)
     if plan.source is not None:
-        context = models["before"].stream_config.context_frames * FRAME / SAMPLE_RATE
-        shortest = min(plan.seconds, SHORTEST_PIECE) + context
+        first = models["before"]
+        context = first.stream_config.context_frames * first.codec.frame_samples
+        shortest = min(plan.seconds, SHORTEST_PIECE) + context / SAMPLE_RATE
         pieces, split = held_out(plan.source, plan.pieces, shortest)
         found |= {"pieces": [piece.name for piece in pieces], "split": split}
         found |= {"seconds": plan.seconds, "window_seconds": plan.window, "seeds": plan.seeds}
@@ -145,22 +144,21 @@ def evaluate(plan: Plan) -> dict[str, Any]:
         bench = Rollouts(
             plan.out, models, pieces, plan.source, judges, plan.seconds, plan.window, plan.seeds
         )
-        rows = bench.rows(played)
-        coded = rows[ROUND_TRIP]["fad_all"]
-        for row in rows.values():
-            row["fad_over_codec"] = round(row["fad_all"] / max(coded, 1e-9), 3)
-            row["level_db_mean"] = round(float(np.mean(row["level_db"])), 3)
-        found |= {"reference_patches": len(bench.reference), "rows": rows}
+        bench.measure(played)
     measures = _measures(plan, models["before"], manifest, pieces, judges)
-    for part, measure in measures.items():
-        if part not in parts:
+    for part in parts:
+        if part == "rollouts":
             continue
         try:
-            found[part] = kept(plan.out / "parts" / f"{part}.json", measure)
+            kept(plan.out / "parts" / f"{part}.json", measures[part])
         except InputError as problem:
             if part in plan.parts:
                 raise
             found["left_out"][part] = str(problem)
+    found |= read_rows(plan.out)
+    found |= {
+        p.stem: json.loads(p.read_text()) for p in sorted((plan.out / "parts").glob("*.json"))
+    }
     text = json.dumps(found, indent=1) + "\n"
     write_beside(plan.out / "report.json", lambda part: part.write_text(text))
     write_beside(plan.out / "report.md", lambda part: part.write_text(report.markdown(found)))
@@ -186,17 +184,6 @@ def _measures(
     if source is not None and manifest is not None:
         found["prompts"] = lambda: prompts.evaluate(model, judges.embedding, source, manifest)
     return found
-
-
-def kept(path: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What is in a file of figures, or what `measure` finds, which is then put there."""
-    if path.exists():
-        return dict(json.loads(path.read_text()))
-    figures = measure()
-    path.parent.mkdir(exist_ok=True)
-    text = json.dumps(figures, indent=1) + "\n"
-    write_beside(path, lambda part: part.write_text(text))
-    return figures
 
 
 def begin(out: Path, facts: dict[str, Any]) -> None:

@@ -51,10 +51,11 @@ def markdown(report: dict[str, Any]) -> str:
         if report[stage]:
             lines += [f"{stage}: {report[stage]['name']} {report[stage]['sha256'][:12]}", ""]
     if report.get("rows"):
+        patches = next(iter(report["rows"].values()))["reference_patches"]
         lines += [
             f"{len(report['pieces'])} {report['split']} pieces x {report['seeds']} seeds x "
             f"{report['seconds']:g} s; windows of {report['window_seconds']:g} s. Fréchet "
-            f"distances (FAD) to {report['reference_patches']} patches of held-out real music.",
+            f"distances (FAD) to {patches} patches of held-out real music.",
             "",
             f"Embedding: {report['embedding']}. Notes: {report['note_judge']}. "
             f"Beats: {report['beat_judge']}. Chords: {report['chord_judge']}. "

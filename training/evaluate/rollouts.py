@@ -76,32 +76,21 @@ class Rollouts:
         self.primes = [piece.audio[:lead] for piece in pieces]
         self.pieces = [looped(later(piece, lead), seconds) for piece in pieces]
 
-    def rows(self, variants: Sequence[Variant]) -> dict[str, dict[str, Any]]:
-        """Figures by name: real sound, the codec's round trip, every variant, and what rows the
-        folder holds besides.
-        """
+    def measure(self, variants: Sequence[Variant]) -> None:
+        """Real sound, the codec's round trip, every variant: each as a file."""
         asked: list[tuple[str, Callable[[], list[Measured]]]] = [
             (REAL, lambda: [self._measure(p, p.audio, latents) for p, latents in self._real()]),
             (ROUND_TRIP, lambda: [self._measure(*each) for each in self._trips()]),
             *((variant.name, partial(self._played, variant)) for variant in variants),
         ]
-        found = {name: self._row(name, how) for name, how in tqdm(asked, desc="rows", unit="row")}
-        for path in sorted((self.out / "rows").glob("*.json")):
-            found.setdefault(path.stem, json.loads(path.read_text()))
-        return found
+        for name, found in tqdm(asked, desc="rows", unit="row"):
+            kept(self.out / "rows" / f"{name}.json", partial(self._row, found))
 
-    def _row(self, name: str, found: Callable[[], list[Measured]]) -> dict[str, Any]:
-        path = self.out / "rows" / f"{name}.json"
-        if path.exists():
-            return dict(json.loads(path.read_text()))
-        path.parent.mkdir(exist_ok=True)
+    def _row(self, found: Callable[[], list[Measured]]) -> dict[str, Any]:
         measured = found()
-        row = summary(
-            measured, self.reference, self._real_latents, self.window, self.block_frames
-        ) | self._prompts(measured)
-        text = json.dumps(row, indent=1) + "\n"
-        write_beside(path, lambda part: part.write_text(text))
-        return row
+        clouds = self.reference, self._real_latents
+        row = summary(measured, *clouds, self.window, self.block_frames)
+        return row | self._prompts(measured) | {"reference_patches": len(self.reference)}
 
     @cached_property
     def reference(self) -> NDArray[np.float32]:
@@ -165,6 +154,31 @@ class Rollouts:
         tags = np.concatenate([unit(encoder.encode(word)) for word in words])
         asked = np.concatenate([unit(encoder.encode(caption)) for caption in captions] * times)
         return prompt_adherence(measured, tags, asked)
+
+
+def read_rows(out: Path) -> dict[str, Any]:
+    """The rows that a folder holds, real sound first, under the name `rows`; nothing if none."""
+    rows = {
+        path.stem: json.loads(path.read_text()) for path in sorted((out / "rows").glob("*.json"))
+    }
+    first = {name: rows.pop(name) for name in (REAL, ROUND_TRIP) if name in rows}
+    rows = first | rows
+    for row in rows.values():
+        row["level_db_mean"] = round(float(np.mean(row["level_db"])), 3)
+        if ROUND_TRIP in rows:
+            row["fad_over_codec"] = round(row["fad_all"] / rows[ROUND_TRIP]["fad_all"], 3)
+    return {"rows": rows} if rows else {}
+
+
+def kept(path: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What is in a file of figures, or what `measure` finds, which is then put there."""
+    if path.exists():
+        return dict(json.loads(path.read_text()))
+    figures = measure()
+    path.parent.mkdir(exist_ok=True)
+    text = json.dumps(figures, indent=1) + "\n"
+    write_beside(path, lambda part: part.write_text(text))
+    return figures
 
 
 def unit(tokens: Any) -> Any:

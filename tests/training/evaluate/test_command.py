@@ -108,6 +108,9 @@ def test_a_report_of_the_other_parts(
     assert "no held-out divided piece" in report["left_out"]["accompaniment"]
     assert "| density |" in (out / "report.md").read_text()
     assert main([*begun, "--out", str(out), "--parts", "accompaniment"]) == 2  # asked for by name
+    assert main([*begun, "--out", str(out), "--parts", "controls"]) == 0
+    again = json.loads((out / "report.json").read_text())
+    assert again["controls"] == report["controls"]
 
 
 def measured(tags: list[float]) -> Measured:
