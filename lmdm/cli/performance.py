@@ -360,8 +360,10 @@ class Performance:
     def _tell(self, text: str) -> None:
         self._told, self._told_until = text, time.monotonic() + TOLD_SECONDS
 
-    def _newly_told(self) -> str:
-        return self._told if time.monotonic() < self._told_until else ""
+    def _line(self, base: Snapshot) -> str:
+        """The one line that the musician is to know now."""
+        told = self._told if time.monotonic() < self._told_until else ""
+        return base.text if base.status == "failed" else self._takes.error or told or base.text
 
     # --- where the music is --------------------------------------------------------------------
 
@@ -411,7 +413,7 @@ class Performance:
         clocks, edits = self._clocks, self._edits
         return replace(
             base,
-            text=self._takes.error or self._newly_told() or base.text,
+            text=self._line(base),
             heard=heard,
             heard_beat=max(0.0, self.supervisor.beat(heard)),
             style=self._style,

@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lmdm.errors import InputError
 from lmdm.safety.memorization.passages import WINDOW_FRAMES, Nearest, Passages
 from lmdm.safety.memorization.region import Region, fingerprint
-from lmdm.weights import read_header, write_beside
+from lmdm.weights import read_metadata, write_beside
 
 FORMAT = "lmdm-memorization-light"
 UPDATE_FRAMES = 96  # over which block scores are averaged: 4.5 s of the starter
@@ -109,9 +108,7 @@ class Light:
     @classmethod
     def load(cls, path: Path) -> Light:
         """Raises InputError unless the file is a whole, unaltered light."""
-        read_header(path)
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+        metadata = read_metadata(path)
         try:
             facts = json.loads(metadata["facts"])
             if metadata["format"] != FORMAT or metadata["hash"] != fingerprint(facts):

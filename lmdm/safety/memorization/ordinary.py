@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -33,7 +32,7 @@ from lmdm.safety.memorization.light import (
 )
 from lmdm.safety.memorization.passages import WINDOW_FRAMES, Passages
 from lmdm.safety.memorization.region import Region, calibrate, fingerprint
-from lmdm.weights import read_header, write_beside
+from lmdm.weights import read_metadata, write_beside
 
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
@@ -119,13 +118,11 @@ def _controls(playing: Playing, number: int) -> Controls:
 
 
 def _read(path: Path, key: str) -> Performance:
-    read_header(path)
-    with safe_open(path, "pt") as file:
-        if (file.metadata() or {}).get("key") != key:
-            raise InputError(
-                f"{path.parent} holds performances of another model or setting; delete it, or "
-                "give another --out"
-            )
+    if read_metadata(path).get("key") != key:
+        raise InputError(
+            f"{path.parent} holds performances of another model or setting; delete it, or give "
+            "another --out"
+        )
     tensors = load_file(path)
     return Performance(tensors["latents"].float(), tensors["norms"])
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -19,7 +18,7 @@ from lmdm.errors import InputError
 from lmdm.safety.memorization.models import Images, PromptModel, Sampling
 from lmdm.safety.memorization.region import fingerprint
 from lmdm.safety.memorization.watch import Watch
-from lmdm.weights import read_header, write_beside
+from lmdm.weights import read_metadata, write_beside
 
 MOST_PROMPTS = 100_000
 
@@ -100,9 +99,7 @@ def run_prompts(
 
 
 def _read(path: Path, prompt: str, key: str) -> PromptRun:
-    read_header(path)
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
+    metadata = read_metadata(path)
     if metadata.get("key") != key or metadata.get("prompt") != json.dumps(prompt):
         raise InputError(
             f"{path.parent} holds a run of another model, prompt list or setting; give a new folder"
