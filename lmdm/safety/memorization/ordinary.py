@@ -32,6 +32,7 @@ from lmdm.safety.memorization.light import (
 )
 from lmdm.safety.memorization.passages import WINDOW_FRAMES, Passages
 from lmdm.safety.memorization.region import Region, calibrate, fingerprint
+from lmdm.sharding import WHOLE, Shard
 from lmdm.weights import read_metadata, write_beside
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 SLOWEST, FASTEST = 70.0, 140.0  # beats a minute
 DRAWS = 1000  # of the bootstrap
+COPIES = 500  # passages of the corpus that are looked for, each disturbed by noise of
+DISTURBANCE = 0.5  # times the spread of the latents
 FEWEST = 4  # performances
 
 
@@ -76,9 +79,9 @@ def perform(model: Model, controls: Controls, blocks: int) -> Performance:
 
 
 def performances(
-    model: Model, playing: Playing, folder: Path, quiet: bool = False
+    model: Model, playing: Playing, folder: Path, quiet: bool = False, shard: Shard = WHOLE
 ) -> list[Performance]:
-    """All of them, each kept in `folder` when done, so that a run that was cut goes on.
+    """Those of a share, each kept in `folder` when done, so that a run that was cut goes on.
 
     Raises:
         InputError: too few are asked for; or `folder` holds those of another setting.
@@ -94,7 +97,8 @@ def performances(
     blocks = round(playing.seconds * rate / model.stream_config.block_frames)
     folder.mkdir(parents=True, exist_ok=True)
     found = []
-    for number in tqdm(range(playing.performances), unit="performance", disable=quiet):
+    mine = shard.share(range(playing.performances))
+    for number in tqdm(mine, unit="performance", disable=quiet):
         path = folder / f"{number:04d}.safetensors"
         if not path.exists():
             made = perform(model, _controls(playing, number), blocks)
@@ -160,6 +164,26 @@ def passage_track(passages: Passages, latents: Tensor) -> list[float]:
     """Similarity of the nearest passage, as often as the light looks for it."""
     ends = range(WINDOW_FRAMES, latents.shape[1] + 1, CHECK_FRAMES)
     return [passages.nearest(latents[:, end - WINDOW_FRAMES : end]).similarity for end in ends]
+
+
+def found_share(
+    pieces: Sequence[tuple[str, Tensor]], passages: Passages, above: float, seed: int = 0
+) -> float:
+    """How many of a corpus's own passages come out above a similarity: what the light finds.
+
+    pieces: (name, latents [C, T]), each longer than a window or passed over. Passages begin
+    anywhere, and noise of half the latents' spread is added, as a copy that is not exact.
+    """
+    long = [latents for _, latents in pieces if latents.shape[1] > WINDOW_FRAMES]
+    generator = torch.Generator().manual_seed(seed)
+    found = 0
+    for _ in range(COPIES):
+        latents = long[int(torch.randint(len(long), (), generator=generator))]
+        start = int(torch.randint(latents.shape[1] - WINDOW_FRAMES, (), generator=generator))
+        window = latents[:, start : start + WINDOW_FRAMES]
+        noise = torch.randn(window.shape, generator=generator) * passages.spread[:, None]
+        found += passages.nearest(window + DISTURBANCE * noise).similarity > above
+    return found / COPIES
 
 
 def threshold(tracks: Sequence[Sequence[float]], rate: float, seconds: float) -> Threshold:

@@ -18,6 +18,7 @@ from lmdm.errors import InputError
 from lmdm.safety.memorization.models import Images, PromptModel, Sampling
 from lmdm.safety.memorization.region import fingerprint
 from lmdm.safety.memorization.watch import Watch
+from lmdm.sharding import WHOLE, Shard
 from lmdm.weights import read_metadata, write_beside
 
 MOST_PROMPTS = 100_000
@@ -63,8 +64,9 @@ def run_prompts(
     watch: Watch,
     folder: Path,
     quiet: bool = False,
+    shard: Shard = WHOLE,
 ) -> list[PromptRun]:
-    """Every prompt with every seed; what an earlier, equal run has finished is taken from it.
+    """Every prompt of a share with every seed; what an equal run has finished is taken from it.
 
     Raises:
         InputError: an unknown prompt; or `folder` holds runs of another model or setting.
@@ -81,7 +83,8 @@ def run_prompts(
         }
     )
     done = []
-    for index, prompt in enumerate(tqdm(prompts, unit="prompt", disable=quiet)):
+    mine = shard.share(list(enumerate(prompts)))
+    for index, prompt in tqdm(mine, unit="prompt", disable=quiet):
         path = folder / f"{index:06d}.safetensors"
         if not path.exists():
             images = model.generate(prompt, seeds, sampling, watch)

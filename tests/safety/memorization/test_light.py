@@ -38,7 +38,7 @@ BLOCK = 4
 
 def noise(frames: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(8, frames + 12, generator=generator).unfold(1, 13, 1).mean(dim=2)
+    return torch.randn(8, frames + 24, generator=generator).unfold(1, 25, 1).mean(dim=2)
 
 
 PIECE = noise(400, 1)
