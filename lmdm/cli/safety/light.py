@@ -44,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", type=shared.number(0.0001, 0.5), default=0.01, help="false alarms aimed at (0.01)"
     )
+    parser.add_argument(
+        "--no-updates", action="store_true", help="only look for near passages (needs --latents)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".safetensors")
     shared.add_shard(parser)
     shared.add_json(parser)
@@ -67,6 +70,8 @@ def calibrate_light(options: argparse.Namespace) -> dict[str, Any]:
     )
     from lmdm.safety.memorization.passages import Passages
 
+    if options.no_updates and options.latents is None:
+        raise InputError("--no-updates leaves only near passages: give --latents DIR")
     if options.out.suffix != ".safetensors":
         raise InputError(f"--out is a .safetensors file, not {options.out}")
     torch.set_num_threads(torch_threads(options.threads))
@@ -85,8 +90,9 @@ def calibrate_light(options: argparse.Namespace) -> dict[str, Any]:
             if not shard.whole:
                 made += len(found)
                 continue
-            setting = stream_setting(model, steps, guidance)
-            witnesses.append(update_witness(found, setting, model, options.rate))
+            if not options.no_updates:
+                setting = stream_setting(model, steps, guidance)
+                witnesses.append(update_witness(found, setting, model, options.rate))
             middle = len(found) // 2
             first, second = first + found[:middle], second + found[middle:]
     if not shard.whole:

@@ -186,6 +186,11 @@ class MemorizationLight:
         self._calibrated = True  # whether updates can be judged under the newest block's setting
         self._setting: Mapping[str, Any] = {}
 
+    @property
+    def needs_norms(self) -> bool:
+        """Whether it judges updates."""
+        return bool(self._light.updates)
+
     def reset(self) -> None:
         """Forgets what was played."""
         self._blocks.clear()
@@ -232,7 +237,7 @@ class MemorizationLight:
         if score is not None and witness is not None and score > witness.threshold.value:
             text = f"unusual updates ({score:.1f}, usual up to {witness.threshold.value:.1f})"
             return Verdict("unusual", text, score, similarity)
-        if not self._calibrated:
+        if self._light.updates and not self._calibrated:
             steps, guidance = self._setting["steps"], self._setting["guidance"]
             text = f"updates not calibrated for {steps} steps at guidance {guidance:g}"
             if similarity is None:
@@ -240,4 +245,5 @@ class MemorizationLight:
             return Verdict("clear", f"no training passage is near; {text}", None, similarity)
         if score is None and similarity is None:
             return Verdict("unknown", "listening")
-        return Verdict("clear", "nothing unusual", score, similarity)
+        text = "nothing unusual" if self._light.updates else "no training passage is near"
+        return Verdict("clear", text, score, similarity)
