@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdm.live.ring import unmap
+from lmdm.live.ring import new_name, unmap
 
 Audio = NDArray[np.float32]
 
@@ -64,7 +64,7 @@ class DeviceRing:
     def __init__(self, name: str | None = None) -> None:
         """Makes the memory, or maps what another process made under `name`."""
         size = _PCM_AT + 4 * 2 * MOST_FRAMES
-        self._memory = SharedMemory(name, create=name is None, size=size)
+        self._memory = SharedMemory(name or new_name(), create=name is None, size=size)
         self._owner = name is None
         assert self._memory.buf is not None
         self._indices: Any = self._memory.buf[:_WORDS_AT].cast("q" if _LONG_INDEX else "i")

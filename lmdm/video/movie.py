@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,9 +43,12 @@ def read_video(path: Path, size: tuple[int, int] | None = None) -> Tensor:
 
     if not path.is_file():
         raise InputError(f"the video {path} cannot be read: there is no such file")
+    film = path.suffix.lower() == ".mp4"
     try:
-        plugin: dict[str, Any] = {"plugin": "pyav"} if path.suffix.lower() == ".mp4" else {}
-        frames = np.stack(list(_measured(iio.imiter(path, **plugin), path)))
+        _check_sides(_declared(path, film), path)
+        frames = np.stack(
+            list(_measured(iio.imiter(path, plugin="pyav" if film else "pillow"), path))
+        )
     except InputError:
         raise
     except Exception as problem:  # each of its readers has exceptions of its own
@@ -56,15 +58,31 @@ def read_video(path: Path, size: tuple[int, int] | None = None) -> Tensor:
     return video if size is None else resized(video, size)
 
 
+def _declared(path: Path, film: bool) -> tuple[int, int]:
+    """The sides that the file says it has, before anything is unpacked."""
+    if film:
+        import av
+
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            return int(stream.width), int(stream.height)
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def _check_sides(sides: tuple[int, int], path: Path) -> None:
+    if max(sides) > LONGEST_SIDE:
+        raise InputError(f"the video {path} is wider than {LONGEST_SIDE} pixels; shrink it first")
+
+
 def _measured(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
     """The frames in RGB, as long as they are not too many or too large to be held."""
     held = 0
     for frame in itertools.islice(frames, MOST_FRAMES):
         held += 3 * frame.shape[0] * frame.shape[1]
-        if max(frame.shape[:2]) > LONGEST_SIDE:
-            raise InputError(
-                f"the video {path} is wider than {LONGEST_SIDE} pixels; shrink it first"
-            )
+        _check_sides((frame.shape[0], frame.shape[1]), path)  # a film may change its size
         if held > MOST_BYTES:
             raise InputError(
                 f"the video {path} is larger than {MOST_BYTES >> 20} MiB unpacked; cut or shrink it"

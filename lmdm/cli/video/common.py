@@ -73,7 +73,7 @@ def read_json(path: Path, what: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
         raise InputError(f"the {what} {path} cannot be read: {problem.strerror}") from None
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise InputError(f"the {what} {path} is not JSON: {problem}") from None
 
 

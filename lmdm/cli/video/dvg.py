@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_budget(render)
     common.add_seed(render)
     common.add_device(render)
+    shared.add_shard(render)
     shared.add_json(render)
     render.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -152,9 +153,10 @@ def _render(options: argparse.Namespace) -> int:
     model = _model(options)
     choose = _choice(options, model.config)
     folder = common.check_folder(options.out)
+    shard = shared.shard_of(options)
     reports, done = [], 0
-    with common.progress(len(prompts) * options.steps, "dvg", options.quiet) as bar:
-        for index, prompt in enumerate(prompts):
+    with common.progress(len(shard.share(prompts)) * options.steps, "dvg", options.quiet) as bar:
+        for index, prompt in shard.share(list(enumerate(prompts))):
             name = f"{index:04d}"
             settings = _settings(options, prompt)
             earlier = _finished(folder, name, settings)
@@ -181,6 +183,10 @@ def _render(options: argparse.Namespace) -> int:
             write_report(folder / f"{name}.json", report)
             reports.append(report)
             done += 1
+    if not shard.whole:
+        said = shard.said(len(reports), "videos")
+        common.tell(options, said, [f"{key} {value}" for key, value in said.items()])
+        return 0
     summary = {"videos": reports, "rendered_now": done}
     write_report(folder / "report.json", summary)
     lines = [
