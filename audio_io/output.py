@@ -27,6 +27,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from audio_io.buffer_length import BufferLength
 from audio_io.concealment import Concealment
 from audio_io.dc_block import DCBlock
 from audio_io.effects import Effects, EffectsState, Settings
@@ -45,10 +46,7 @@ _TICK_SECONDS = 0.008
 _SWITCH_INTERVAL = 0.0005  # lets the feeder in 0.5 ms after it wakes, whatever other threads do
 _LEAST_SECONDS = 2 * _TICK_SECONDS  # of buffer beyond the device's: the feeder may sleep so long
 _GUARD_SECONDS = 0.002  # a gain change stays this far ahead of the device
-_NEAR = 0.5  # share of the buffer that, gone while the feeder was late, was nearly too much
-_GROWTH = 2.5  # the buffer is then so many times as long as that
 _PATIENCE = 0.5  # share of the buffer above low water that a dry source may use up
-_DRAW = 0.05  # how much faster than it plays it draws on the source until the buffer has grown
 
 
 MOST_DROPOUTS = 100
@@ -124,8 +122,7 @@ class Output:
         self._live: Source | None = None
         self._wake = threading.Event()
         self._closing = False
-        self._fed_at = math.inf
-        self._grown_ms = 0.0  # the buffer's length that it grows to
+        self._length = BufferLength(self.config.buffer_ms, self.config.most_buffer_ms)
         self._thread: threading.Thread | None = None
         self._next_playout: Playout | None = None
         self._device_lost = False
@@ -162,7 +159,7 @@ class Output:
         """How many frames are kept ready, and below which number missing ones are made up."""
         playout = self._playout
         least = 2 * playout.period + self.config.chunk_frames + round(playout.rate * _LEAST_SECONDS)
-        wanted = max(least, round(playout.rate * self.config.buffer_ms / 1000.0))
+        wanted = max(least, round(playout.rate * self._length.ms / 1000.0))
         self._target = min(wanted, playout.capacity)
         self._low_water = round(self._target * self.config.low_water)
 
@@ -208,7 +205,12 @@ class Output:
 
     def set_buffer_ms(self, milliseconds: float) -> None:
         """Sound kept ready for the device; no less than the device and the feeder need."""
-        self.config, self._grown_ms = replace(self.config, buffer_ms=milliseconds), 0.0
+        self.config = replace(self.config, buffer_ms=milliseconds)
+        self.forget_lateness()
+
+    def forget_lateness(self) -> None:
+        """Keeps as much ready as was asked for: what made the feeder late is over."""
+        self._length = BufferLength(self.config.buffer_ms, self.config.most_buffer_ms)
         self._fit_buffer()
         self._wake.set()
 
@@ -282,7 +284,10 @@ class Output:
     def _run(self) -> None:
         raise_thread_priority()
         while not self._closing:
-            self._grow(time.monotonic())
+            told = self._length.turn(time.monotonic(), counts=self._ready)
+            self._fit_buffer()
+            if told:
+                self._note(told)
             if self._next_playout is not None:
                 self._replace(self._next_playout, lost=False)
                 self._next_playout = None
@@ -295,23 +300,6 @@ class Output:
             self._wake.wait(_TICK_SECONDS)
             self._wake.clear()
         self._playout.close()
-
-    def _grow(self, now: float) -> None:
-        """Keeps more sound ready before it runs out, once the feeder has come nearly too late.
-
-        The buffer grows little by little, so that the source has no hole to fill at once.
-        """
-        late_ms, self._fed_at = 1000.0 * (now - self._fed_at), now
-        buffer_ms = 1000.0 * self._target / self._playout.rate
-        if self._ready and late_ms > _NEAR * max(buffer_ms, self._grown_ms):
-            self._grown_ms = min(_GROWTH * late_ms, self.config.most_buffer_ms)
-            if self._grown_ms > buffer_ms:
-                text = f"the feeder was {late_ms:.0f} ms late: the buffer is longer now"
-                self._note(text)
-        if self._grown_ms > buffer_ms:
-            more = min(self._grown_ms - buffer_ms, _DRAW * late_ms)
-            self.config = replace(self.config, buffer_ms=buffer_ms + more)
-            self._fit_buffer()
 
     def _feed(self) -> None:
         """One turn: what has been set, fill the playout, hand what was played to the taps."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_io.wav import repair
-from lmdm.cli.take_recorder import TakeRecorder
+from lmdm.cli.stage.take_recorder import TakeRecorder
 from lmdm.errors import InputError
 from lmdm.live.mixdown import SAMPLE_RATE
 from lmdm.live.take import AUDIO_NAME, INPUT_NAME, Applied, Held, TakeHeader, new_take_folder

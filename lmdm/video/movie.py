@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -133,23 +133,4 @@ def write_video(path: Path, video: Tensor, fps: float, zoom: int | None = None) 
         data = iio.imwrite(
             "<bytes>", frames, extension=".mp4", plugin="pyav", codec="libx264", fps=round(fps)
         )
-    write_beside(path, lambda part: part.write_bytes(data))
-
-
-def write_strip(path: Path, videos: Sequence[Tensor], most: int = 16) -> None:
-    """A PNG with one row a video and evenly chosen frames from left to right."""
-    import imageio.v3 as iio
-
-    rows = []
-    for video in videos:
-        count = min(most, video.shape[1])
-        chosen = torch.linspace(0, video.shape[1] - 1, count).round().long()
-        zoom = max(1, 64 // max(video.shape[-2:]))
-        frames = np.pad(
-            to_bytes(video[:, chosen], zoom), [(0, 0), (1, 1), (1, 1), (0, 0)], mode="constant"
-        )
-        rows.append(np.concatenate(list(frames), axis=1))
-    width = max(row.shape[1] for row in rows)
-    padded = [np.pad(row, [(0, 0), (0, width - row.shape[1]), (0, 0)]) for row in rows]
-    data = iio.imwrite("<bytes>", np.concatenate(padded), extension=".png")
     write_beside(path, lambda part: part.write_bytes(data))

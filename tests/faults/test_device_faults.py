@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from lmdm.cli.performance import Performance
+from lmdm.cli.stage.performance import Performance
 from lmdm.live.messages import SetClockSource, StartRecording, StopRecording
 from lmdm.live.take import AUDIO_NAME, read_take
 from tests.audio_io.jack import JackServer, Keys

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lmdm.cli.performance import Performance
+from lmdm.cli.stage.performance import Performance
 from lmdm.live.messages import NoteOn, SetGuidance
 from tests.faults.listening import Listener, click, hole_ms, until
 

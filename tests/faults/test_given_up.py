@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lmdm.cli.performance import Performance
+from lmdm.cli.stage.performance import Performance
 from lmdm.live.supervisor import MOST_FAILURES
 from tests.faults.listening import Listener, click, hole_ms, until
 

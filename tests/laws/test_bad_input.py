@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 
 from lmdm.checkpoints import STARTER, read_config
 from lmdm.cli.long_form import read_sections
-from lmdm.cli.midi_profile import read_profile
+from lmdm.cli.midi.profile import read_profile
 from lmdm.cli.options import read_scene
 from lmdm.errors import InputError
 from lmdm.formats.stable_audio import read_json

@@ -18,7 +18,6 @@ from pathlib import Path
 from tarfile import TarError
 from typing import Any
 
-import numpy as np
 import webdataset
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -171,12 +170,3 @@ def read_shard(location: str, name: str) -> Iterator[tuple[dict[str, Any], Array
             f"the shard {where} cannot be read ({problem}); copy it again, or delete it with its "
             ".json and encode again"
         ) from None
-
-
-def mean_and_deviation(clouds: Sequence[NDArray[Any]]) -> tuple[list[float], list[float]]:
-    """Per channel over all frames of latents [C, T]."""
-    count = sum(cloud.shape[1] for cloud in clouds)
-    total = np.sum([cloud.astype(np.float64).sum(axis=1) for cloud in clouds], axis=0)
-    squares = np.sum([(cloud.astype(np.float64) ** 2).sum(axis=1) for cloud in clouds], axis=0)
-    mean = total / count
-    return mean.tolist(), np.sqrt(np.maximum(squares / count - mean**2, 0.0)).tolist()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lmdm.checkpoints import Model
     from lmdm.cli.bench.gestures import Gesture
     from lmdm.cli.jack_server import JackServer
-    from lmdm.cli.performance import Performance
+    from lmdm.cli.stage.performance import Performance
 
 RATE, PERIOD = 48000, 256
 NOTE_TARGET_MS = 350.0
@@ -127,7 +127,7 @@ def _keys_only(count: int, lead: float, seed: int) -> Callable[[Performance, Jac
         g.set_lead(performance, lead)
         with g.keyboard(jack) as keys:
             made = g.play_keys(keys, count, lead, random.Random(seed))
-            time.sleep(lead)
+            time.sleep(2 * lead)  # the governor may have made as much more ahead
         return made
 
     return play
@@ -144,7 +144,7 @@ def _measured(
     from audio_io.input import Input
     from lmdm.cli.bench.cable import Recording
     from lmdm.cli.bench.gestures import BEGINNING
-    from lmdm.cli.performance import BUFFER_MS, Performance, PerformanceSettings
+    from lmdm.cli.stage.performance import BUFFER_MS, Performance, PerformanceSettings
 
     performance = Performance(
         PerformanceSettings(

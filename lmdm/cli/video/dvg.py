@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the actions."""
     actions = parser.add_subparsers(dest="action", metavar="render|plan|ablate", required=True)
     render = actions.add_parser("render", help="make videos under a budget of tokens")
+    render.set_defaults(run_action=_render)
     render.add_argument(
         "--model", default="gaussian", metavar="M",
         help="gaussian, base, a folder of either a base or a Wan pipeline, or hub:ORG/NAME",
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     render.add_argument("--quiet", action="store_true", help="no progress bar")
 
     plan = actions.add_parser("plan", help="what a budget can buy; with a sketch, what it would")
+    plan.set_defaults(run_action=_plan)
     plan.add_argument("--shape", default="21x60x104", metavar="TxHxW", help="latents (21x60x104)")
     plan.add_argument("--unit", type=shared.whole(1, 64), default=2, metavar="N",
                       help="rows and columns are multiples of it (2: Wan)")  # fmt: skip
@@ -61,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_json(plan)
 
     ablate = actions.add_parser("ablate", help="DVG against other plans at equal density")
+    ablate.set_defaults(run_action=_ablate)
     ablate.add_argument("--contents", type=shared.whole(1, 1000), default=12, metavar="N")
     ablate.add_argument("--seeds", type=shared.whole(1, 1000), default=3, metavar="N")
     ablate.add_argument("--named", action="store_true", help="the dossier's three contents instead")
@@ -77,20 +80,12 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alpha", type=shared.number(0, 100), default=2.6, metavar="A")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Runs one action."""
-    actions: dict[str, Callable[[argparse.Namespace], int]] = {
-        "render": _render, "plan": _plan, "ablate": _ablate,
-    }  # fmt: skip
-    return actions[options.action](options)
-
-
 def _numbers(text: str, count: int, flag: str) -> tuple[float, ...]:
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         values = ()
-    if len(values) != count:
+    if len(values) != count or not all(math.isfinite(value) for value in values):
         raise InputError(f"{flag} {text!r} is not {count} numbers with commas between")
     return values
 

@@ -14,13 +14,13 @@ from audio_io.devices import NO_PORTAUDIO
 from audio_io.meters import Meter, stereo_decibels
 from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
-from lmdm.cli.clocks import Clocks
-from lmdm.cli.instant import Instant
-from lmdm.cli.keeper import SCENE_MESSAGES, Keeper
-from lmdm.cli.live_input import LiveInput
-from lmdm.cli.midi_desk import MidiDesk
-from lmdm.cli.osc_door import LOOPBACK, OscDoor
-from lmdm.cli.performed import figures
+from lmdm.cli.midi.desk import MidiDesk
+from lmdm.cli.stage.clocks import Clocks
+from lmdm.cli.stage.instant import Instant
+from lmdm.cli.stage.keeper import SCENE_MESSAGES, Keeper
+from lmdm.cli.stage.live_input import LiveInput
+from lmdm.cli.stage.osc_door import LOOPBACK, OscDoor
+from lmdm.cli.stage.performed import figures
 from lmdm.cli.takes import Takes, mend, versions
 from lmdm.errors import InputError
 from lmdm.live import messages as m
@@ -201,6 +201,7 @@ class Performance:
                     self._takes.start(self.settings.take, self._header())
                 self._silent_underruns = self._output_underruns()
                 self._keeper.begin(self._to_keep)
+                self.output.forget_lateness()  # while everything loaded, nobody heard it
                 self._player.begin()
             except InputError as problem:  # the disk refuses the take
                 self._problem = problem
