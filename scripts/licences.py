@@ -33,8 +33,8 @@ SPDX = {  # what older metadata says, by its beginning
 HEAD = """# Licences of what playing needs
 
 Written by `python scripts/licences.py` from the metadata of the packages that
-`requirements/play.txt` locks, and of torch; read again by `tests/laws/test_licences.py`. All of them may be part of a work
-under GPL-3.0-only, which ours is because PyQt6 is.
+`requirements/play.txt` locks, and of torch; read again by `tests/laws/test_licences.py`. All of
+them may be part of a work under GPL-3.0-only, which ours is because PyQt6 is.
 
 | package | version | licence |
 |---|---|---|

@@ -48,6 +48,26 @@ _NAME = re.compile(r"lmdm_([0-9]+)_[0-9a-f]+")
 _attach_lock = threading.Lock()
 
 
+class Fence:
+    """A memory fence, which Python has not: what is before a call is visible before what follows.
+
+    An uncontended lock's atomics are one: nothing moves down past the first release nor up past the
+    second acquire (a full barrier on x86-64 and arm64).
+
+    Threads: one side of a ring has one of its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        """The barrier."""
+        with self._lock:
+            pass
+        with self._lock:
+            pass
+
+
 class AudioRing:
     """Single-producer, single-consumer ring of float32 PCM frames in shared memory.
 
@@ -63,7 +83,7 @@ class AudioRing:
         """Maps existing memory; use `create` or `attach`."""
         self._memory = memory
         self._owner = owner
-        self._fence_lock = threading.Lock()
+        self._fence = Fence()
         self._words = _header(memory)
         self.frames = self._words[_FRAMES]
         self.channels = self._words[_CHANNELS]
@@ -189,14 +209,6 @@ class AudioRing:
             count = max(0, allowed)
             self._words[_CLAIMED] = position + count
         return position, count
-
-    def _fence(self) -> None:
-        # Python has no memory fence. An uncontended lock's atomics are one: nothing moves down past
-        # the first release nor up past the second acquire (a full barrier on x86-64 and arm64).
-        with self._fence_lock:
-            pass
-        with self._fence_lock:
-            pass
 
     def close(self) -> None:
         """Unmaps the memory from this process; the ring lives on for others. Idempotent."""

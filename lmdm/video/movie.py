@@ -46,9 +46,11 @@ def read_video(path: Path, size: tuple[int, int] | None = None) -> Tensor:
     film = path.suffix.lower() == ".mp4"
     try:
         _check_sides(_declared(path, film), path)
-        frames = np.stack(
-            list(_measured(iio.imiter(path, plugin="pyav" if film else "pillow"), path))
-        )
+        read = iio.imiter(path, plugin="pyav" if film else "pillow")
+        pictures = list(_measured(read, path))
+        if not pictures:
+            raise InputError(f"the video {path} cannot be read: there is no frame in it")
+        frames = np.stack(pictures)
     except InputError:
         raise
     except Exception as problem:  # each of its readers has exceptions of its own
