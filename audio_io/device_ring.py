@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import enum
 import sys
-import threading
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmdm.live.ring import unmap
+from lmdm.live.ring import Fence, new_name, unmap
 
 Audio = NDArray[np.float32]
 
@@ -64,12 +63,12 @@ class DeviceRing:
     def __init__(self, name: str | None = None) -> None:
         """Makes the memory, or maps what another process made under `name`."""
         size = _PCM_AT + 4 * 2 * MOST_FRAMES
-        self._memory = SharedMemory(name, create=name is None, size=size)
+        self._memory = SharedMemory(name or new_name(), create=name is None, size=size)
         self._owner = name is None
         assert self._memory.buf is not None
         self._indices: Any = self._memory.buf[:_WORDS_AT].cast("q" if _LONG_INDEX else "i")
         self._words: Any = self._memory.buf[_WORDS_AT : _WORDS_AT + 8 * len(Word)].cast("q")
-        self._fence_lock = threading.Lock()
+        self._fence = Fence()
         self.frames = self.channels = 0
         self.pcm: Audio = np.zeros((0, 0), np.float32)
 
@@ -131,13 +130,6 @@ class DeviceRing:
         self._fence()  # the copy must be done before the device may reuse the frames
         self._indices[_READ] = (index + count) & (2 * self.frames - 1)
         return pcm
-
-    def _fence(self) -> None:
-        # An uncontended lock's atomics are a memory barrier; see `lmdm.live.ring`.
-        with self._fence_lock:
-            pass
-        with self._fence_lock:
-            pass
 
     def close(self) -> None:
         """Unmaps the memory, whose maker frees it; words keep their last values. Idempotent."""

@@ -35,6 +35,7 @@ from audio_io.midi_ports import (
 )
 
 SCAN_SECONDS = 0.1  # between two looks: a cable that is pulled for a shorter time is not noticed
+CABLE_SECONDS = 0.05  # some periods of a JACK server, until sound passes a cable just plugged in
 EVENT = struct.Struct("<Bd")  # number of the input, perf_counter seconds; the MIDI bytes follow
 MOST_INPUTS = 100  # an event's first byte is below that of a JSON text, 123
 SERVER_DIED = 3  # exit status
@@ -189,6 +190,19 @@ class _Ports:
         client = open_client(port.api, "input", client_name)
         if client is None:
             return False
+        number = self._numbers = (self._numbers + 1) % MOST_INPUTS
+        early: list[bytes] | None = []  # what comes before the main process knows who it is
+
+        def hear(message: tuple[list[int], float], _: object) -> None:
+            event = EVENT.pack(number, time.perf_counter()) + bytes(message[0])
+            with self._lock:
+                if early is not None:
+                    early.append(event)
+                    return
+            self._write(event)
+
+        client.ignore_types(sysex=True, timing=False, active_sense=True)
+        client.set_callback(hear)  # before the port is open: nothing that is played is lost
         try:
             if name == "virtual":
                 client.open_virtual_port("in")
@@ -198,16 +212,16 @@ class _Ports:
         except (rtmidi_module().RtMidiError, ValueError):
             client.delete()
             return False
-        number = self._numbers = (self._numbers + 1) % MOST_INPUTS
+        if port.api == "jack" and name != "virtual":
+            time.sleep(CABLE_SECONDS)
         device = "virtual" if name == "virtual" else device_name(port)
         self._inputs[name] = _Input(number, client, port, device)
-        self.say()  # who it is, before what it says
-        client.ignore_types(sysex=True, timing=False, active_sense=True)
-        client.set_callback(
-            lambda message, _: self._write(
-                EVENT.pack(number, time.perf_counter()) + bytes(message[0])
-            )
-        )
+        self.say()
+        with self._lock:
+            first, early = early or [], None
+            for event in first:
+                with contextlib.suppress(OSError):
+                    self._pipe.send_bytes(event)
         return True
 
     def _open_output(self, name: str) -> None:

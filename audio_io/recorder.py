@@ -24,7 +24,7 @@ class Recorder:
     """Writes PCM to a WAV file of any length (RF64 beyond 4 GiB).
 
     The header on disk is brought up to date twice a second, so a file that was never closed can be
-    opened as it is (`audio_io.wav.repair` also gets back the rest).
+    opened as it is; `audio_io.wav.repair`, at the program's next start, also gets back the rest.
 
     Threads: one thread calls `process`, which only queues; the recorder's own thread touches the
     disk. If the disk stalls for longer than the queue holds, frames become silence, so that

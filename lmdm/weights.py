@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -78,7 +78,22 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
             f"{path} has {size} bytes where its header promises {8 + length + end}; copy or "
             "download it again"
         )
-    return tensors
+    try:
+        with safe_open(path, "pt"):  # the format's own reader is stricter, as with doubled names
+            return tensors
+    except (SafetensorError, OSError) as problem:
+        raise InputError(f"{path} cannot be read ({problem}); copy or download it again") from None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The free texts of a safetensors file.
+
+    Raises:
+        InputError: see `read_header`.
+    """
+    read_header(path)
+    with safe_open(path, "pt") as file:
+        return dict(file.metadata() or {})
 
 
 def _tensor_header(fields: Mapping[str, object]) -> TensorHeader:

@@ -15,13 +15,18 @@ def family(pid: int) -> list[int]:
     return [pid, *(each for child in children for each in family(child))]
 
 
-def proportional_mb(pid: int) -> float:
-    """Proportional set size, MiB: shared pages are divided among those who share them."""
+def own_mb(pid: int) -> float:
+    """What it holds itself, MiB: its heap, and its share of what it shares with its family.
+
+    Pages of libraries are left out: they are anybody's who has them open, and so come and go with
+    other programs.
+    """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    held = (line for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+    return sum(int(line.split()[1]) for line in held) / 1024
 
 
 def named(pid: int) -> str:

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from lmdm.errors import InputError
 from training.checkpoint import State, bare, whole
 from training.config import MAY_CHANGE, check_range
-from training.run import Run
+from training.run import Run, open_config
 
 INFINITE = float("inf")
 Precision = Literal["no", "bf16", "fp16"]
@@ -93,6 +93,10 @@ class Trainer(Protocol):
 
     name: str
     state: State
+
+    def facts(self) -> Mapping[str, Any]:
+        """What the run's environment.json tells of it: sizes, hashes."""
+        ...
 
     def step(self, step: int) -> Mapping[str, Tensor | float]:
         """One optimiser step; scalars to log."""
@@ -292,6 +296,31 @@ def interrupts() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def train(
+    trainer_of: Callable[[Any, Accelerator, Path], Trainer],
+    kind: type[Any],
+    folder: Path,
+    file: Path | None,
+    settings: list[str],
+    minutes: float,
+    all_parameters_used: bool = True,
+) -> dict[str, Any]:
+    """Begin or go on with the run of a folder; returns what there is to say of it.
+
+    trainer_of: (config of this kind, accelerator, folder) -> trainer.
+
+    Raises:
+        InputError: a config key, the model or the data are refused.
+    """
+    config, resumed = open_config(kind, folder, file, settings)
+    processes = accelerator(config.engine, all_parameters_used)
+    run = Run(folder, config, processes.is_main_process)
+    trainer = trainer_of(config, processes, folder)
+    facts = {"seed": config.engine.seed, **trainer.facts()}
+    done = fit(run, processes, config.engine, trainer, facts, minutes)
+    return {"run": str(folder), "resumed": resumed, "done": done, "model": str(folder / "model")}
 
 
 def fit(

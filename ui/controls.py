@@ -90,7 +90,7 @@ LOUDNESS = DialControl(
 )  # fmt: skip
 GUIDANCE = DialControl(
     "Guidance", "How strictly prompts and notes are obeyed. 1 is free; high is strict, then harsh.",
-    m.SetGuidance, "guidance", 1.0, 6.0, 0.1, 1.5, lambda value: f"{value:.1f}",
+    m.SetGuidance, "guidance", 1.0, 6.0, 0.1, 2.5, lambda value: f"{value:.1f}",
 )  # fmt: skip
 STEPS = DialControl(
     "Steps", "How often each piece of music is refined. More sounds cleaner and needs more time.",

@@ -20,7 +20,7 @@ from lmdm.cli import options as shared
 from lmdm.live.controls import SETTERS, Controls
 
 if TYPE_CHECKING:
-    from lmdm.cli.performance import Performance
+    from lmdm.cli.stage.performance import Performance
     from lmdm.live.messages import Message, Snapshot
     from ui.terminal import TerminalView
 
@@ -126,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
 
     import platformdirs
 
-    from lmdm.cli.performance import Performance, PerformanceSettings
+    from lmdm.cli.stage.performance import Performance, PerformanceSettings
 
     performance = Performance(
         PerformanceSettings(
@@ -188,7 +188,7 @@ def _window(no_gui: bool) -> tuple[bool, str]:
 
 def _auto_player(seed: int, wanted: bool) -> AtTheKeys:
     """What puts the bar generator at the keys of a performance, if it is wanted."""
-    from lmdm.cli.auto_player import playing
+    from lmdm.cli.stage.auto_player import playing
 
     return partial(playing, seed=seed) if wanted else lambda _send, _snapshot: nullcontext()
 
@@ -238,7 +238,7 @@ def _play_in_window(
 
 def _with_model(performance: Performance, model: str) -> Performance:
     """A performance set up as another is now, but for its model. It is not opened."""
-    from lmdm.cli.performance import Performance
+    from lmdm.cli.stage.performance import Performance
 
     snapshot = performance.snapshot()
     values = {name: getattr(snapshot, name, None) for name in SETTERS if name != "style"}

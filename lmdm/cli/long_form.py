@@ -183,7 +183,7 @@ def _told(
 
 def _sound(model: Model, latents: Tensor, samples: int, kept: Path) -> Iterator[np.ndarray]:
     """The decoded, mastered piece; the kept state goes when all of it has been given out."""
-    from lmdm.cli.mastering import mastering
+    from lmdm.cli.stage.mastering import mastering
     from lmdm.codec.streaming import streaming_decoder
     from lmdm.live.mixdown import Mixdown
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from lmdm.errors import InputError
 from lmdm.live.controls import Controls
+from lmdm.sharding import Shard
 
 LONGEST_SECONDS = 24 * 3600.0
 
@@ -47,6 +48,20 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=whole(0, 256), default=0, metavar="N", help="torch threads (0: automatic)"
     )
+
+
+def add_shard(parser: argparse.ArgumentParser) -> None:
+    """--shard."""
+    parser.add_argument(
+        "--shard",
+        metavar="K/N",
+        help="make only this share, without a report (by default what `accelerate launch` says)",
+    )
+
+
+def shard_of(options: argparse.Namespace) -> Shard:
+    """The share that is asked for, or this process's own under a launcher. Raises InputError."""
+    return Shard.parse(options.shard) if options.shard else Shard.of_this_process()
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

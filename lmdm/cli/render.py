@@ -232,7 +232,7 @@ def _heard(
 def _pieces(
     session: Session, plan: _Plan, heard: tuple[tuple[int, Message], ...]
 ) -> Iterator[np.ndarray]:
-    from lmdm.cli.mastering import mastering
+    from lmdm.cli.stage.mastering import mastering
     from lmdm.live import offline
 
     if plan.take is not None:

@@ -6,15 +6,20 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from lmdm.cli.take_recorder import TakeRecorder
-from lmdm.live.take import Applied, Held, TakeHeader, new_take_folder
+from audio_io.wav import repair
+from lmdm.cli.stage.take_recorder import TakeRecorder
+from lmdm.errors import InputError
+from lmdm.live.mixdown import SAMPLE_RATE
+from lmdm.live.take import AUDIO_NAME, INPUT_NAME, Applied, Held, TakeHeader, new_take_folder
 
-BYTES_A_SECOND = 44100 * 2 * 3 * 1.01  # 24 bits, stereo, and the log
+BYTES_A_SECOND = SAMPLE_RATE * 2 * 4 * 1.01  # float32, stereo, and the log
+GROWS_SECONDS = 0.5  # a recorder writes five times as often
 
 
 class Takes:
@@ -123,6 +128,29 @@ class Takes:
             return shutil.disk_usage(take.folder).free / BYTES_A_SECOND
         except OSError:
             return None
+
+
+def mend(folder: Path) -> str:
+    """Completes the sound files of a take that broke off; one line for the musician.
+
+    Empty if there is no such take any more, or if another program still records it.
+    """
+    paths = [path for path in (folder / AUDIO_NAME, folder / INPUT_NAME) if path.is_file()]
+    if not (folder / AUDIO_NAME).is_file() or _grow(paths):
+        return ""
+    try:
+        seconds = [repair(path) / SAMPLE_RATE for path in paths]
+    except InputError as problem:
+        return str(problem)
+    return f"the take in {folder} broke off after {seconds[0]:.1f} s; all of it is there"
+
+
+def _grow(paths: list[Path]) -> bool:
+    before = [path.stat() for path in paths]
+    if time.time() - max(each.st_mtime for each in before) > 2 * GROWS_SECONDS:
+        return False
+    time.sleep(GROWS_SECONDS)
+    return [path.stat().st_size for path in paths] != [each.st_size for each in before]
 
 
 def versions() -> dict[str, str]:

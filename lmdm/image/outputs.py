@@ -21,18 +21,20 @@ from lmdm.image.grids import grid, save_image, square
 from lmdm.image.joint_dit import JointDiT
 from lmdm.image.probes import probed
 from lmdm.image.statistics import LatentStatistics
+from lmdm.sharding import WHOLE, Shard
 
 SHOWN = 8  # pictures in a row of the reconstruction grid
 SAMPLES_SHOWN = 64  # pictures in the grid of samples
 
 
-def claim(out: Path, made_by: Mapping[str, Any]) -> None:
+def claim(out: Path, made_by: Mapping[str, Any], shard: Shard = WHOLE) -> None:
     """Says in OUT/made_by.json what makes these pictures, or checks that it is the same as before.
 
     Raises:
         InputError: the folder holds pictures that something else made.
     """
-    remove_parts(out)
+    if shard.whole:  # others may be writing theirs
+        remove_parts(out)
     begin(out / "made_by.json", made_by, "pictures")
 
 
@@ -44,16 +46,18 @@ def reconstruct_folder(
     device: torch.device,
     batch: int,
     workers: int,
+    shard: Shard = WHOLE,
 ) -> tuple[int, dict[str, str]]:
     """Each picture below `root` through the tokens and back, at the same path below OUT/pictures.
 
-    Returns how many were made or there already, and which files were skipped and why. Writes
-    grid.png: originals, reconstructions, and reconstructions with every picture's detail tokens
-    replaced by their mean.
+    Returns how many of the share were made or there already, and which files were skipped and why.
+    Writes, unless it is only a share, grid.png: originals, reconstructions, and reconstructions
+    with every picture's detail tokens replaced by their mean.
     """
     paths = find_images(root)
     target = {path: out / "pictures" / f"{path.relative_to(root)}.png" for path in paths}
-    waiting = [path for path in paths if not target[path].exists()]
+    mine = shard.share(paths)
+    waiting = [path for path in mine if not target[path].exists()]
     skipped: dict[str, str] = {}
     some: list[tuple[Path, Pixels]] = []
 
@@ -74,6 +78,8 @@ def reconstruct_folder(
         if len(some) == batch:
             flush()
     flush()
+    if not shard.whole:
+        return len(mine) - len(skipped), skipped
     good = [path for path in paths if path.relative_to(root).as_posix() not in skipped]
     if not good:
         first, why = next(iter(skipped.items()))

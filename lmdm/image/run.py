@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from torch import nn
+from torch import Tensor, nn
 
 from lmdm import config, fitting
 from lmdm.errors import InputError
@@ -131,6 +131,21 @@ def train(
         title=title,
         quiet=not main,
     )
+
+
+def descend(
+    loss: Tensor,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    accelerator: Accelerator,
+    clip: float,
+) -> None:
+    """One optimiser step down a loss. clip: of the gradient's norm; 0 does not."""
+    optimizer.zero_grad()
+    accelerator.backward(loss)
+    if clip:
+        accelerator.clip_grad_norm_(network.parameters(), clip)
+    optimizer.step()
 
 
 def as_plan(**parts: Any) -> dict[str, Any]:

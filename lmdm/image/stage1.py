@@ -24,7 +24,7 @@ from lmdm.image.losses import (
     judge_for,
 )
 from lmdm.image.model_folder import save_autoencoder
-from lmdm.image.run import Optimization, as_plan, begin, train
+from lmdm.image.run import Optimization, as_plan, begin, descend, train
 
 Batch = Callable[[int], tuple[Tensor, Features]]  # step -> images [B, 3, H, W], their features
 
@@ -133,11 +133,7 @@ def fit_autoencoder(
             weight = adaptive_weight(loss, fooled, network.decoder.to_pixels.weight)
             loss = loss + stage.adversarial * weight * fooled
             critic.requires_grad_(True)
-        optimizer.zero_grad()
-        accelerator.backward(loss)
-        if plan.clip:
-            accelerator.clip_grad_norm_(network.parameters(), plan.clip)
-        optimizer.step()
+        descend(loss, network, optimizer, accelerator, plan.clip)
         update_average(average, network, step, plan.ema)
         if critic is not None and step >= stage.discriminator_from * plan.steps:
             told = discriminator_hinge(critic(images), critic(made.detach()))

@@ -21,7 +21,7 @@ from lmdm.image.dataset import rows_of_step, seeded
 from lmdm.image.generator import dimension_shift, velocity_loss
 from lmdm.image.joint_dit import JointDiT, JointDiTConfig
 from lmdm.image.model_folder import save_generator
-from lmdm.image.run import Optimization, as_plan, begin, train
+from lmdm.image.run import Optimization, as_plan, begin, descend, train
 from lmdm.image.statistics import LatentStatistics
 
 
@@ -104,11 +104,7 @@ def fit_generator(
                 config.class_dropout,
                 seeded(plan.seed, step, accelerator.process_index, accelerator.device),
             )
-        optimizer.zero_grad()
-        accelerator.backward(loss)
-        if plan.clip:
-            accelerator.clip_grad_norm_(network.parameters(), plan.clip)
-        optimizer.step()
+        descend(loss, network, optimizer, accelerator, plan.clip)
         update_average(average, network, step, plan.ema)
         return {"loss": loss.item()}
 

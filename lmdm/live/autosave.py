@@ -35,6 +35,7 @@ class Saved:
     recent: np.ndarray  # newest latents [C, n]
     when: float  # seconds since the epoch
     ended: bool  # whether it was closed by the musician
+    take: str = ""  # folder of the take that was recorded then
 
     @property
     def controls(self) -> Controls:
@@ -60,6 +61,7 @@ class Saved:
             "recent": wire.pack(self.recent),
             "when": self.when,
             "ended": self.ended,
+            "take": self.take,
         }
         write_text(path, json.dumps(values))
 
@@ -93,6 +95,7 @@ def read(path: Path) -> Saved | None:
             recent=wire.unpack(values["recent"]),
             when=float(values["when"]),
             ended=bool(values["ended"]),
+            take=str(values.get("take", "")),
         )
         saved.in_words(), saved.controls
     except (KeyError, TypeError, ValueError) as problem:

@@ -17,11 +17,15 @@ change reaches the ear without waiting for the lead to play out (DESIGN.md secti
 
 from __future__ import annotations
 
+import os
+import re
+import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -38,7 +42,30 @@ _WRITTEN = 8
 _READ, _CLAIMED = 16, 17
 _HEADER_WORDS = 24
 
+SHARED_MEMORY = Path("/dev/shm")  # where Linux lists it; no other system does
+_NAME = re.compile(r"lmdm_([0-9]+)_[0-9a-f]+")
+
 _attach_lock = threading.Lock()
+
+
+class Fence:
+    """A memory fence, which Python has not: what is before a call is visible before what follows.
+
+    An uncontended lock's atomics are one: nothing moves down past the first release nor up past the
+    second acquire (a full barrier on x86-64 and arm64).
+
+    Threads: one side of a ring has one of its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        """The barrier."""
+        with self._lock:
+            pass
+        with self._lock:
+            pass
 
 
 class AudioRing:
@@ -56,7 +83,7 @@ class AudioRing:
         """Maps existing memory; use `create` or `attach`."""
         self._memory = memory
         self._owner = owner
-        self._fence_lock = threading.Lock()
+        self._fence = Fence()
         self._words = _header(memory)
         self.frames = self._words[_FRAMES]
         self.channels = self._words[_CHANNELS]
@@ -73,7 +100,7 @@ class AudioRing:
                 f"a ring needs at least 1 frame and 1 channel, not {frames}x{channels}"
             )
         size = _HEADER_WORDS * 8 + frames * channels * 4
-        memory = SharedMemory(name=name, create=True, size=size)
+        memory = SharedMemory(name=name or new_name(), create=True, size=size)
         with _header(memory) as words:
             words[_FRAMES], words[_CHANNELS], words[0] = frames, channels, _MAGIC
         return cls(memory, owner=True)
@@ -183,14 +210,6 @@ class AudioRing:
             self._words[_CLAIMED] = position + count
         return position, count
 
-    def _fence(self) -> None:
-        # Python has no memory fence. An uncontended lock's atomics are one: nothing moves down past
-        # the first release nor up past the second acquire (a full barrier on x86-64 and arm64).
-        with self._fence_lock:
-            pass
-        with self._fence_lock:
-            pass
-
     def close(self) -> None:
         """Unmaps the memory from this process; the ring lives on for others. Idempotent."""
         if self._closed:
@@ -221,6 +240,36 @@ class AudioRing:
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
             self.close()
+
+
+def new_name() -> str:
+    """A name for shared memory that tells whose it is (31 characters at most, for macOS)."""
+    return f"lmdm_{os.getpid()}_{secrets.token_hex(4)}"
+
+
+def sweep(folder: Path = SHARED_MEMORY) -> int:
+    """Frees rings whose makers are dead, killed together with their resource trackers.
+
+    Does nothing where the system does not list its shared memory. Returns how many were freed.
+    """
+    freed = 0
+    for path in folder.glob("lmdm_*") if folder.is_dir() else ():
+        named = _NAME.fullmatch(path.name)
+        if named is not None and not _lives(int(named[1])):
+            with suppress(OSError):  # another user's, or just swept by another program
+                path.unlink()
+                freed += 1
+    return freed
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 def unmap(memory: SharedMemory) -> None:

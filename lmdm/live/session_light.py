@@ -30,7 +30,7 @@ class SessionLight:
         self._updates = BlockUpdates()
         self._asked: tuple[int, float] | None = None  # steps and guidance of the newest block
         self._setting: Mapping[str, Any] = {}  # what that makes
-        if light is not None:
+        if light is not None and light.needs_norms:
             session.watch = self._updates
 
     @classmethod

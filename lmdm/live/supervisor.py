@@ -52,8 +52,8 @@ STANDBY_AFTER = 3.0  # seconds of playing before another engine is loaded beside
 STANDBY_FACTOR = 0.7  # real-time factor above which the playing engine needs the machine for itself
 LOAD_SECONDS = 120.0
 FILL_SECONDS = 3.0  # an engine that has not filled the lead by then begins all the same
-MOST_RESTARTS = 5  # within RESTART_WINDOW seconds; then the session is given up
-RESTART_WINDOW = 30.0
+SHORT_LIFE = 10.0  # seconds of playing; an engine that fails sooner is part of a series
+MOST_FAILURES = 5  # in such a series, however long engines take to load; then it is given up
 SETTLE_SECONDS = 1.0
 OFFSET_SAMPLES = 44  # the live input's place is told anew when it has moved by a millisecond
 MOST_IN_FLIGHT = 200  # controls sent and not yet read by the engine; more wait here, coalesced
@@ -132,7 +132,8 @@ class Supervisor:
         self._unread = 0  # how many of those the engine has not read
         self._number = 0
         self._ledger = Ledger(ring, self._final, on_remark)
-        self._restarts: list[float] = []
+        self._failures = 0  # of the present series
+        self._replaced_at = self._began_at = 0.0
         self._landings = Landings()
         self._waiting: list[waiting.Waiting] = []
         self._clock: MusicalClock | None = None  # as the newest block left it
@@ -300,6 +301,7 @@ class Supervisor:
 
     def _go(self, engine: EngineProcess) -> None:
         """Lets a loaded engine play, from the last known state if there is one."""
+        self._began_at = time.monotonic()
         self.model_name, self.model_sha256 = engine.facts["model"], engine.facts["sha256"]
         self.block_frames, self._model_steps = engine.facts["block_frames"], engine.facts["steps"]
         self._ledger.delay_samples = engine.facts["delay_samples"]
@@ -445,7 +447,7 @@ class Supervisor:
 
     def _check_standby(self) -> None:
         now = time.monotonic()
-        rested = now - max([self._went_at, *self._restarts[-1:]])
+        rested = now - max(self._went_at, self._replaced_at)
         easy = self._snapshot.real_time_factor < STANDBY_FACTOR
         self._standby.check(now, self._ready.is_set() and rested > STANDBY_AFTER and easy)
 
@@ -473,8 +475,9 @@ class Supervisor:
         old.pipe.close()
         self._land()
         said, now = old.last_words or reason, time.monotonic()
-        self._restarts = [each for each in self._restarts if now - each < RESTART_WINDOW] + [now]
-        if self._snapshot.status == "failed" or len(self._restarts) > MOST_RESTARTS:
+        lasted = old.ready and now - self._began_at > SHORT_LIFE
+        self._failures, self._replaced_at = 1 if lasted else self._failures + 1, now
+        if self._snapshot.status == "failed" or self._failures > MOST_FAILURES:
             self._engine = None
             self._tell("failed", said if self.mistake else f"{said}, again and again")
             self._ready.set()

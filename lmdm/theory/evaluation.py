@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,27 +20,35 @@ def times(count: int) -> Tensor:
     return (FIRST_TIME + (1 - FIRST_TIME) * part).float()
 
 
-@torch.no_grad()
 def bound(model: TokenModel, tokens: Tensor, passes: int = 4, seed: int = 0) -> float:
     """The NELBO of sequences [N, L], nats a token."""
-    numbers = torch.Generator().manual_seed(seed)
-    total = 0.0
-    for _ in range(passes):
-        t = times(len(tokens))[torch.randperm(len(tokens), generator=numbers)]
-        total += float(model.bound(tokens, t, numbers).mean())
-    return total / passes
+    return _integral(model.bound, tokens, passes, seed)
+
+
+def unconverted_bound(model: TokenModel, tokens: Tensor, passes: int = 4, seed: int = 0) -> float:
+    """The NELBO when a denoiser is plugged into the bridge as it is, counting v twice."""
+
+    def integrand(tokens: Tensor, t: Tensor, numbers: torch.Generator) -> Tensor:
+        x_t = model.process.noised(tokens, t, numbers)
+        raw = TokenPrediction(model(x_t, t).logits, Representation.LOO)
+        return nelbo(raw, tokens, x_t, t, model.process)
+
+    return _integral(integrand, tokens, passes, seed)
 
 
 @torch.no_grad()
-def unconverted_bound(model: TokenModel, tokens: Tensor, passes: int = 4, seed: int = 0) -> float:
-    """The NELBO when a denoiser is plugged into the bridge as it is, counting v twice."""
+def _integral(
+    integrand: Callable[[Tensor, Tensor, torch.Generator], Tensor],
+    tokens: Tensor,
+    passes: int,
+    seed: int,
+) -> float:
+    """The mean of integrand(tokens, t, generator) [N, L] over t, each pass with times in strata."""
     numbers = torch.Generator().manual_seed(seed)
     total = 0.0
     for _ in range(passes):
         t = times(len(tokens))[torch.randperm(len(tokens), generator=numbers)]
-        x_t = model.process.noised(tokens, t, numbers)
-        raw = TokenPrediction(model(x_t, t).logits, Representation.LOO)
-        total += float(nelbo(raw, tokens, x_t, t, model.process).mean())
+        total += float(integrand(tokens, t, numbers).mean())
     return total / passes
 
 

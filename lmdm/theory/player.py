@@ -85,17 +85,3 @@ def endless_bars(
         bar = tokens[len(recent) * BAR :][:BAR]
         past = [*recent, bar]
         yield bar
-
-
-def continued_bars(
-    model: TokenModel,
-    count: int,
-    nfe: int,
-    generator: torch.Generator,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    remask: bool = True,
-) -> Tensor:
-    """The first `count` of `endless_bars` [count, BAR]."""
-    source = endless_bars(model, nfe, generator, temperature, top_p, remask)
-    return torch.stack([next(source) for _ in range(count)])

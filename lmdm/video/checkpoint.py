@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMAT = "lmdm-video"
 VERSION = 1
+WEIGHTS = "weights.safetensors"
 TRAINED_BY = {
     "base": "lmdm video base train --out DIR",
     "ring": "lmdm video worldkv train --out DIR",
@@ -64,14 +65,24 @@ def load(folder: Path, kind: str, build: Callable[[dict[str, Any]], Network]) ->
             network = build(settings)
     except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as problem:
         raise InputError(f"{folder / 'config.json'}: network: {problem}") from None
-    load_into(network, folder / "weights.safetensors")
+    load_into(network, folder / WEIGHTS)
     return network.eval()
+
+
+def load_weights(network: nn.Module, folder: Path, kind: str) -> None:
+    """Fills a network of the same sizes from a folder, to train it further.
+
+    Raises:
+        InputError: a damaged or foreign folder, or a network of other sizes.
+    """
+    read_config(folder, kind)
+    load_into(network, folder / WEIGHTS)
 
 
 def save(folder: Path, kind: str, network: nn.Module, config: DataclassInstance) -> None:
     """Writes a folder that `load` reads, weights in 16 bits, config.json last."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_module(network, folder / "weights.safetensors", half=True)
+    save_module(network, folder / WEIGHTS, half=True)
     about = {"format": FORMAT, "version": VERSION, "kind": kind, "network": asdict(config)}
     write_json(folder / "config.json", about)
 

@@ -97,17 +97,19 @@ def frame_errors(video: Tensor) -> Tensor:
     The nearest is sought among all shapes and colours at the frame's own centre, so a frame is
     wrong if it shows two shapes, none, a smear, or a colour between colours.
     """
+    looks = itertools.product(range(len(SHAPES)), range(len(COLOURS)))
+    candidates = torch.stack([_drawn_there(video, shape, colour) for shape, colour in looks])
+    return (candidates - video).square().mean((1, 3, 4)).amin(0)
+
+
+def _drawn_there(video: Tensor, shape: int, colour: int) -> Tensor:
+    """What a shape of a colour would look like at the centre of each frame: [3, T, H, W]."""
     height, width = video.shape[-2:]
-    centre = centres(video).clamp(SIZE, 1 - SIZE)
-    candidates = []
-    for shape, colour in itertools.product(range(len(SHAPES)), range(len(COLOURS))):
-        frames = [
-            draw(Scene(shape, colour, 0, 0, tuple(at)), torch.zeros(1), height, width)
-            for at in centre.tolist()
-        ]
-        candidates.append(torch.cat(frames, dim=1))
-    errors = (torch.stack(candidates) - video).square().mean((1, 3, 4))  # [candidates, T]
-    return errors.amin(0)
+    frames = [
+        draw(Scene(shape, colour, 0, 0, (row, column)), torch.zeros(1), height, width)
+        for row, column in centres(video).clamp(SIZE, 1 - SIZE).tolist()
+    ]
+    return torch.cat(frames, dim=1)
 
 
 def read_scene(video: Tensor) -> tuple[int, int, int, int]:
@@ -117,15 +119,11 @@ def read_scene(video: Tensor) -> tuple[int, int, int, int]:
     direction and speed from the way of the centre over the clip.
     """
     colour = int(torch.bincount(colour_indices(video), minlength=len(COLOURS)).argmax())
+    errors = [
+        float((_drawn_there(video, shape, colour) - video).square().mean())
+        for shape in range(len(SHAPES))
+    ]
     centre = centres(video)
-    height, width = video.shape[-2:]
-    errors = []
-    for shape in range(len(SHAPES)):
-        frames = [
-            draw(Scene(shape, colour, 0, 0, (at[0], at[1])), torch.zeros(1), height, width)
-            for at in centre.clamp(SIZE, 1 - SIZE).tolist()
-        ]
-        errors.append(float((torch.cat(frames, dim=1) - video).square().mean()))
     moved = centre[-1] - centre[0]
     along = [float((moved * torch.tensor(step)).sum()) for step in DIRECTIONS.values()]
     direction = max(range(len(along)), key=along.__getitem__)

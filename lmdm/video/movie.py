@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,9 +43,14 @@ def read_video(path: Path, size: tuple[int, int] | None = None) -> Tensor:
 
     if not path.is_file():
         raise InputError(f"the video {path} cannot be read: there is no such file")
+    film = path.suffix.lower() == ".mp4"
     try:
-        plugin: dict[str, Any] = {"plugin": "pyav"} if path.suffix.lower() == ".mp4" else {}
-        frames = np.stack(list(_measured(iio.imiter(path, **plugin), path)))
+        _check_sides(_declared(path, film), path)
+        read = iio.imiter(path, plugin="pyav" if film else "pillow")
+        pictures = list(_measured(read, path))
+        if not pictures:
+            raise InputError(f"the video {path} cannot be read: there is no frame in it")
+        frames = np.stack(pictures)
     except InputError:
         raise
     except Exception as problem:  # each of its readers has exceptions of its own
@@ -56,15 +60,31 @@ def read_video(path: Path, size: tuple[int, int] | None = None) -> Tensor:
     return video if size is None else resized(video, size)
 
 
+def _declared(path: Path, film: bool) -> tuple[int, int]:
+    """The sides that the file says it has, before anything is unpacked."""
+    if film:
+        import av
+
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            return int(stream.width), int(stream.height)
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def _check_sides(sides: tuple[int, int], path: Path) -> None:
+    if max(sides) > LONGEST_SIDE:
+        raise InputError(f"the video {path} is wider than {LONGEST_SIDE} pixels; shrink it first")
+
+
 def _measured(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
     """The frames in RGB, as long as they are not too many or too large to be held."""
     held = 0
     for frame in itertools.islice(frames, MOST_FRAMES):
         held += 3 * frame.shape[0] * frame.shape[1]
-        if max(frame.shape[:2]) > LONGEST_SIDE:
-            raise InputError(
-                f"the video {path} is wider than {LONGEST_SIDE} pixels; shrink it first"
-            )
+        _check_sides((frame.shape[0], frame.shape[1]), path)  # a film may change its size
         if held > MOST_BYTES:
             raise InputError(
                 f"the video {path} is larger than {MOST_BYTES >> 20} MiB unpacked; cut or shrink it"
@@ -115,23 +135,4 @@ def write_video(path: Path, video: Tensor, fps: float, zoom: int | None = None) 
         data = iio.imwrite(
             "<bytes>", frames, extension=".mp4", plugin="pyav", codec="libx264", fps=round(fps)
         )
-    write_beside(path, lambda part: part.write_bytes(data))
-
-
-def write_strip(path: Path, videos: Sequence[Tensor], most: int = 16) -> None:
-    """A PNG with one row a video and evenly chosen frames from left to right."""
-    import imageio.v3 as iio
-
-    rows = []
-    for video in videos:
-        count = min(most, video.shape[1])
-        chosen = torch.linspace(0, video.shape[1] - 1, count).round().long()
-        zoom = max(1, 64 // max(video.shape[-2:]))
-        frames = np.pad(
-            to_bytes(video[:, chosen], zoom), [(0, 0), (1, 1), (1, 1), (0, 0)], mode="constant"
-        )
-        rows.append(np.concatenate(list(frames), axis=1))
-    width = max(row.shape[1] for row in rows)
-    padded = [np.pad(row, [(0, 0), (0, width - row.shape[1]), (0, 0)]) for row in rows]
-    data = iio.imwrite("<bytes>", np.concatenate(padded), extension=".png")
     write_beside(path, lambda part: part.write_bytes(data))

@@ -6,7 +6,7 @@ scheduler in, and calls the pipeline.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +19,39 @@ HUB = "hub:"
 
 
 @dataclass(frozen=True)
-class PipelineKind:
-    """What the tools need to know of a pipeline class.
+class RenderDefaults:
+    """How a model renders where nothing else is asked for.
 
-    temporal: frames a latent frame (but the first); spatial: pixels a latent cell; window, stride
-    in pixel frames.
+    temporal: frames a latent frame (but the first). window, stride: in frames of the video.
     """
 
-    name: str
     temporal: int
-    spatial: int
     fps: float
     window: int
     stride: int
     steps: int
     shift: float
     guidance: float
+
+
+@dataclass(frozen=True)
+class PipelineKind(RenderDefaults):
+    """What the tools need to know of a pipeline class.
+
+    spatial: pixels a latent cell; patch: latent cells a token, along height and width. height,
+    width: in pixels.
+    """
+
+    name: str
+    spatial: int
+    patch: int
     height: int
     width: int
 
 
-KINDS = {
-    "WanPipeline": PipelineKind("WanPipeline", 4, 8, 16.0, 81, 40, 50, 5.0, 5.0, 480, 832),
-    "LTXPipeline": PipelineKind("LTXPipeline", 8, 32, 24.0, 97, 48, 50, 1.0, 3.0, 512, 704),
-}
+WAN = PipelineKind(4, 16.0, 81, 40, 50, 5.0, 5.0, "WanPipeline", 8, 2, 480, 832)
+LTX = PipelineKind(8, 24.0, 97, 48, 50, 1.0, 3.0, "LTXPipeline", 32, 1, 512, 704)
+KINDS = {kind.name: kind for kind in (WAN, LTX)}
 
 
 def is_pipeline(model: str) -> bool:
@@ -86,19 +95,43 @@ def kind_of(pipe: Any) -> PipelineKind:
     name = type(pipe).__name__
     if name not in KINDS:
         raise InputError(f"{name} is not supported here; known: {', '.join(KINDS)}")
-    known = KINDS[name]
-    if name == "WanPipeline":
-        scales = (pipe.vae_scale_factor_temporal, pipe.vae_scale_factor_spatial)
+    if name == WAN.name:
+        temporal, spatial = pipe.vae_scale_factor_temporal, pipe.vae_scale_factor_spatial
     else:
-        scales = (pipe.vae_temporal_compression_ratio, pipe.vae_spatial_compression_ratio)
-    return PipelineKind(known.name, *scales, *_rest(known))
+        temporal = pipe.vae_temporal_compression_ratio
+        spatial = pipe.vae_spatial_compression_ratio
+    return replace(KINDS[name], temporal=temporal, spatial=spatial)
 
 
-def _rest(kind: PipelineKind) -> tuple[Any, ...]:
-    return (
-        kind.fps, kind.window, kind.stride, kind.steps, kind.shift, kind.guidance, kind.height,
-        kind.width,
-    )  # fmt: skip
+def wan_grid(kind: PipelineKind, frames: int, height: int, width: int) -> tuple[int, int, int]:
+    """The latent grid (frames, rows, columns) of a Wan video of that size.
+
+    Raises:
+        InputError: sizes that do not divide into its latents and patches.
+    """
+    unit = kind.patch * kind.spatial
+    if height % unit or width % unit or (frames - 1) % kind.temporal:
+        raise InputError(
+            f"{frames} frames of {height}x{width}: sides must be multiples of {unit}, frames 1 "
+            f"more than a multiple of {kind.temporal}"
+        )
+    return 1 + (frames - 1) // kind.temporal, height // kind.spatial, width // kind.spatial
+
+
+@torch.no_grad()
+def wan_encode(pipe: Any, video: Tensor) -> Tensor:
+    """Pictures [3, T, H, W] in -1..1 as clean latents [1, C, t, h, w] of Wan's own scale."""
+    vae = pipe.vae
+    latents = vae.encode(video[None].to(vae.device, vae.dtype)).latent_dist.mode()
+    mean, std = _wan_scale(vae, latents)
+    return (latents - mean) / std
+
+
+def _wan_scale(vae: Any, latents: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the codec's latents, a channel each."""
+    shape = (1, -1, 1, 1, 1)
+    mean, std = vae.config.latents_mean, vae.config.latents_std
+    return torch.tensor(mean).view(shape).to(latents), torch.tensor(std).view(shape).to(latents)
 
 
 @torch.no_grad()
@@ -106,10 +139,8 @@ def decode(pipe: Any, latents: Tensor) -> Tensor:
     """One latent video [C, N, h, w] of the pipeline's own scale -> [3, T, H, W] in -1..1."""
     vae = pipe.vae
     x = latents[None].to(vae.device, torch.float32)
-    if kind_of(pipe).name == "WanPipeline":
-        shape = (1, -1, 1, 1, 1)
-        mean = torch.tensor(vae.config.latents_mean).view(shape).to(x)
-        std = torch.tensor(vae.config.latents_std).view(shape).to(x)
+    if kind_of(pipe).name == WAN.name:
+        mean, std = _wan_scale(vae, x)
         return vae.decode((x * std + mean).to(vae.dtype), return_dict=False)[0][0].float().cpu()
     x = pipe._denormalize_latents(x, vae.latents_mean, vae.latents_std, vae.config.scaling_factor)
     timestep = torch.zeros(1).to(x) if vae.config.timestep_conditioning else None

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from lmdm.cli.main import main
-from lmdm.cli.performance import Performance, PerformanceSettings
+from lmdm.cli.stage.performance import Performance, PerformanceSettings
 from lmdm.errors import InputError
 from lmdm.live.controls import Controls
 from lmdm.live.messages import (
@@ -51,7 +51,7 @@ def _no_device(tmp_path, monkeypatch):
     def none(*arguments, **keywords):
         raise InputError("this machine has no audio output device")
 
-    monkeypatch.setattr("lmdm.cli.performance.open_playout", none)
+    monkeypatch.setattr("lmdm.cli.stage.performance.open_playout", none)
     monkeypatch.setattr("audio_io.midi.available_apis", list)
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)

@@ -10,7 +10,7 @@ import time
 import pytest
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from lmdm.cli.performance import Performance, PerformanceSettings
+from lmdm.cli.stage.performance import Performance, PerformanceSettings
 from lmdm.live.controls import Controls
 from lmdm.live.messages import (
     BeginLearn,

@@ -44,6 +44,18 @@ def test_memorization_from_calibration_to_figures(
         "--prompts", tmp_path / "rest.txt", "--seeds", 2, "--out", tmp_path / "d",
     )  # fmt: skip
     assert (status, said["trajectories"]) == (0, 18)
+    scoring = (
+        "memorization", "detect", *shared, "--region", region, "--prompts", tmp_path / "rest.txt",
+        "--seeds", 2, "--out", tmp_path / "shared out",
+    )  # fmt: skip
+    for shard, prompts in (("2/2", 4), ("1/2", 5)):
+        status, said, _ = call(capsys, *scoring, "--shard", shard)
+        assert (status, said["shard"], said["prompts"]) == (0, shard, prompts)
+    assert not (tmp_path / "shared out" / "scores.csv").exists()
+    assert call(capsys, *scoring)[0] == 0
+    for name in ("scores.csv", "trace.jsonl"):
+        alone = (tmp_path / "d" / name).read_bytes()
+        assert (tmp_path / "shared out" / name).read_bytes() == alone
     with (tmp_path / "d" / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     traces = [json.loads(line) for line in (tmp_path / "d" / "trace.jsonl").open()]

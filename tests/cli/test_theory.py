@@ -177,6 +177,8 @@ def test_bars_are_written_for_the_instrument(
         (["uniform", "run", "--model", "TMP/nothing", "--out", "TMP/x.mid"], "cannot be read"),
         (["uniform", "run", "--out", "TMP/x.wav"], "writes .mid files"),
         (["uniform", "run", "--out", "TMP/nowhere/x.mid"], "there is no folder"),
+        (["uniform", "run", "--out", "TMP/x.mid", "--corrector", "gibbs"], "this one's is lift"),
+        (["uniform", "run", "--out", "TMP/x.mid", "--temperature-space", "denoiser"], "is lift"),
         (["uniform", "evaluate", "--data", "markov"], "other tokens"),
         (["uniform", "run", "--out", "TMP/x.mid", "--temperature", "0"], "--temperature"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lmdm.cli.performance import Performance, PerformanceSettings
+from lmdm.cli.stage.performance import Performance, PerformanceSettings
 from lmdm.live.controls import Controls
 from tests import engine_drill
 from tests.audio_io.jack import JackServer

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-from lmdm.cli.performance import Performance
+from lmdm.cli.stage.performance import Performance
 
 RATE = 44100
 SILENT = 1e-4  # -80 dB full scale

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lmdm.cli.performance import Performance
+from lmdm.cli.stage.performance import Performance
 from lmdm.live.messages import NoteOn, SetGuidance
 from tests.faults.listening import Listener, click, hole_ms, until
 
@@ -105,25 +105,3 @@ def test_one_block_that_is_not_finite_costs_its_context_only(
     assert ready.snapshot().restarts == restarts
     assert click(sound, at, over) < CLICK
     assert hole_ms(sound, 48000) < HOLE_MS
-
-
-def test_engines_that_always_fail_are_given_up_with_the_reason(
-    jack: object, tiny_model: Path, drill: Path, tmp_path: Path
-) -> None:
-    """No endless loop of restarts: after five within half a minute the performance ends."""
-    from lmdm.cli.performance import PerformanceSettings
-    from lmdm.live.controls import Controls
-
-    doomed = Performance(PerformanceSettings(str(tiny_model), Controls(), threads=1))
-    doomed.open()
-    try:
-        doomed.wait_playing()
-        end = time.monotonic() + 120.0
-        while doomed.snapshot().status != "failed" and time.monotonic() < end:
-            (drill / "exception").touch()
-            time.sleep(0.05)
-        with pytest.raises(RuntimeError, match="ValueError: an unforeseen case"):
-            doomed.check()
-    finally:
-        (drill / "exception").unlink(missing_ok=True)
-        doomed.close()

@@ -1,7 +1,8 @@
 """Fuzzes one target, guided by coverage: `python -m tests.fuzz TARGET [SECONDS]`.
 
-Needs `pip install atheris` (Linux and macOS). It ends at the first input that crashes, hangs for
-ten seconds or takes 2 GiB, and leaves it in the present folder as `crash-…`, `timeout-…`, `oom-…`.
+Needs `pip install lmdm-live[fuzz]` (Linux and macOS). It ends at the first input that crashes,
+hangs for ten seconds or takes 2 GiB, and leaves it in the present folder as `crash-…`, `timeout-…`,
+`oom-…`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["lmdm", "audio_io", "pythonosc", "mido", "tomllib"]):
+INSTRUMENTED = ["lmdm", "audio_io", "training", "pythonosc", "mido", "tomllib", "PIL", "zipfile"]
+
+with atheris.instrument_imports(include=INSTRUMENTED):
     from tests.fuzz.targets import TARGETS, seeds
 
 

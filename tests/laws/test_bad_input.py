@@ -8,6 +8,8 @@ import json
 import resource
 import struct
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +27,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from lmdm.checkpoints import STARTER, read_config
-from lmdm.cli.midi_profile import read_profile
+from lmdm.cli.long_form import read_sections
+from lmdm.cli.midi.profile import read_profile
 from lmdm.cli.options import read_scene
 from lmdm.errors import InputError
 from lmdm.formats.stable_audio import read_json
@@ -45,6 +48,8 @@ from lmdm.safety.memorization.runs import read_prompts
 from lmdm.safety.piu.identities import load_identities, read_embeddings
 from lmdm.video.movie import read_video, write_video
 from lmdm.weights import read_header
+from training.data.shards import read_manifest, read_shard, write_shard
+from training.recipes.starter.musicxml import read_mxl
 
 REFUSALS = (InputError, BadImage)  # a folder's bad image is listed, and the others are read
 MOST_MEMORY = 512 * 1024  # KiB that reading one small file may add to the process
@@ -104,7 +109,46 @@ def _kept(path: Path) -> Saved:
 
 
 def _film(path: Path) -> None:
-    write_video(path, torch.linspace(-1, 1, 3 * 3 * 16 * 16).reshape(3, 3, 16, 16), 10.0)
+    write_video(path, torch.linspace(-1, 1, 3 * 3 * 16 * 16).reshape(3, 3, 16, 16), 10.0, 1)
+
+
+def _written_score(path: Path) -> None:
+    note = "<note><pitch><step>C</step><octave>4</octave></pitch><duration>1</duration></note>"
+    bar = f"<attributes><divisions>1</divisions></attributes>{note * 40}"
+    part = f'<part id="P1"><measure number="1">{bar}</measure></part>'
+    names = '<part-list><score-part id="P1"><part-name>Flute</part-name></score-part></part-list>'
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("score.xml", f"<score-partwise>{names}{part}</score-partwise>")
+
+
+def _pieces(folder: Path) -> list[tuple[dict[str, Any], Path]]:
+    tensors = folder / "a.tensors"
+    save_file({"latents": torch.zeros(2, 3)}, tensors)
+    return [({"key": "a", "frames": 3, "split": "train"}, tensors)]
+
+
+def _manifest(path: Path) -> None:
+    facts = {
+        "format": "lmdm-latents", "version": 1, "sample_rate": 44100, "frame_samples": 2048,
+        "shards": [{"file": "latents-000000.tar"}],
+    }  # fmt: skip
+    path.write_text(json.dumps(facts))
+
+
+def _read_manifest(path: Path) -> None:
+    """With the index that the good manifest names."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "latents-000000.json"
+        index.write_text('[{"key": "a", "frames": 3, "split": "train"}]')
+        data = path.read_bytes() if path.is_file() else b""
+        (Path(folder) / path.name).write_bytes(data)
+        read_manifest(folder)
+
+
+def _shard(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_shard(Path(folder), path.name, _pieces(Path(folder)))
+        path.write_bytes((Path(folder) / path.name).read_bytes())
 
 
 def _picture(path: Path) -> None:
@@ -149,6 +193,17 @@ READERS = {
     "JPEG": Reader(lambda p: read_image(p, 16), "picture.jpg", _picture),
     "WebP": Reader(lambda p: read_image(p, 16), "picture.webp", _picture),
     "GIF": Reader(read_video, "film.gif", _film),
+    "MP4": Reader(read_video, "film.mp4", _film),
+    "MusicXML": Reader(read_mxl, "score.mxl", _written_score),
+    "manifest": Reader(_read_manifest, "manifest.json", _manifest),
+    "shard": Reader(
+        lambda p: list(read_shard(str(p.parent), p.name)), "latents-000000.tar", _shard
+    ),
+    "sections": Reader(
+        read_sections,
+        "sections.json",
+        lambda p: p.write_text('[{"seconds": 0, "prompt": "felt piano:0.7, choir:0.3"}]'),
+    ),
     "session": Reader(_kept, "session.json", _session),
     "scenes": Reader(
         SceneBank.read, "scenes.toml", lambda p: SceneBank({"verse": {"bpm": 96.0}}).write(p)
@@ -169,6 +224,37 @@ def good(name: str) -> bytes:
         READERS[name].make(path)
         READERS[name].read(path)
         return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["GIF", "PNG"])
+def test_a_picture_that_declares_a_huge_size_is_refused_unread(name: str, tmp_path: Path) -> None:
+    """A few bytes that would be unpacked to a quarter of a gigabyte."""
+    path = tmp_path / f"bomb.{name.lower()}"
+    Image.new("P", (1, 1)).save(path)
+    data = bytearray(path.read_bytes())
+    place, sides = (6, struct.pack("<HH", 9000, 9000)) if name == "GIF" else (
+        16, struct.pack(">II", 9000, 9000)
+    )  # fmt: skip
+    data[place : place + len(sides)] = sides
+    if name == "PNG":
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path.write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match="wider than 4096 pixels"):
+        read_video(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+
+
+@pytest.mark.parametrize("name", ["../a.tar", "/etc/a.tar", "a.tar; touch b", ".hidden", ""])
+def test_a_manifest_names_no_path_and_no_command(name: str, tmp_path: Path) -> None:
+    """A shard's name may become part of a path, an address or, with `pipe:`, of a command."""
+    facts = {
+        "format": "lmdm-latents", "version": 1, "sample_rate": 44100, "frame_samples": 2048,
+        "shards": [{"file": name}],
+    }  # fmt: skip
+    (tmp_path / "manifest.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError, match="no plain name"):
+        read_manifest(f"pipe:cat {tmp_path}/{{}}")
 
 
 @st.composite

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmdm.cli.mastering import mastering
+from lmdm.cli.stage.mastering import mastering
 from lmdm.live.messages import Mute, SetDry, SetGain, SetHighPass, SetLowPass, SetWet
 from lmdm.live.mixdown import Mixdown
 from lmdm.live.take import Applied

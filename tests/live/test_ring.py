@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmdm.errors import InputError
-from lmdm.live.ring import Audio, AudioRing
+from lmdm.live.ring import Audio, AudioRing, sweep
 
 
 def ramp(start: int, count: int, channels: int = 2) -> Audio:
@@ -117,6 +118,21 @@ def test_attach_refuses_other_memory() -> None:
     finally:
         memory.close()
         memory.unlink()
+
+
+def test_a_sweep_frees_the_rings_of_the_dead_only(tmp_path: Path) -> None:
+    """By the process id in the name; what is not a ring of ours is left alone."""
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    with AudioRing.create(8) as ring:
+        kept = {ring.name, "lmdm_notes", "psm_12ab34cd", f"lmdm_{dead.pid}_12ab.txt"}
+        for name in {*kept, f"lmdm_{dead.pid}_12ab34cd", f"lmdm_{10**30}_12ab34cd"}:
+            (tmp_path / name).touch()
+        assert sweep(tmp_path) == 2
+        assert {each.name for each in tmp_path.iterdir()} == kept
+        sweep()
+        AudioRing.attach(ring.name).close()
+    assert sweep(tmp_path / "not there") == 0
 
 
 WRITER = """

@@ -29,7 +29,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from lmdm.live.messages import kind_of
 from lmdm.live.take import read_take
 from tests.audio_io.jack import JackServer
-from tests.processes import family, named, proportional_mb
+from tests.processes import family, named, own_mb
 
 pytestmark = [pytest.mark.slow, pytest.mark.jack]
 
@@ -211,7 +211,7 @@ def _look(pid: int, state: dict[str, Any], now: float) -> dict[str, Any]:
         "input_device",
         "text",
     )
-    memory = [(named(each), round(proportional_mb(each), 1)) for each in family(pid)]
+    memory = [(named(each), round(own_mb(each), 1)) for each in family(pid)]
     load = os.getloadavg()[0]
     told = {name: state.get(name) for name in names}
     total = round(sum(each for _, each in memory), 1)

@@ -95,7 +95,7 @@ def test_killed_and_resumed_is_the_unbroken_run(
         pytest.param("arc-forcing", True, marks=pytest.mark.slow),
     ],
 )
-def test_two_processes_are_one_with_the_summed_batch(
+def test_two_gloo_processes_are_one_with_the_summed_batch(
     stage: str, sharded: bool, tiny_model: Path, tiny_latents: Path, tmp_path: Path
 ) -> None:
     """DDP and FSDP over gloo. Sums are taken in another order: float32 agrees to 1e-4."""

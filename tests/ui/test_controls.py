@@ -10,6 +10,7 @@ from PyQt6.QtGui import QWheelEvent
 from PyQt6.QtWidgets import QApplication, QWidget
 
 from lmdm.live import messages as m
+from lmdm.live.controls import Controls
 from lmdm.live.messages import (
     AllNotesOff,
     Mute,
@@ -137,6 +138,14 @@ def test_every_dial_shows_what_it_sends(panel, qtbot, control):
     assert dial.number == pytest.approx(before, abs=control.step / 2)
     assert panel.took() == []
     assert control.words(before)
+
+
+def test_a_dial_goes_back_to_what_the_instrument_starts_with():
+    start = {name: value for name, value in vars(Controls()).items() if value is not None}
+    kept = [control for control in controls.DIALS if control.field in start]
+    assert {control.name for control in kept} >= {"Guidance", "Delay", "Recall", "Transform"}
+    for control in kept:
+        assert control.from_dial(control.usual) == pytest.approx(start[control.field]), control.name
 
 
 def test_gain_tempo_and_seed_send(panel, qtbot):

@@ -26,7 +26,6 @@ from training.data.examples import Examples, ExampleSource, joined
 from training.data.pieces import open_pieces
 from training.data.shards import read_manifest
 from training.engine import Rows, generator_of, row_noise, seed_of
-from training.run import Run, open_config
 
 
 class Generator(nn.Module):
@@ -69,7 +68,7 @@ class ArcForcingTrainer:
 
     name = "arc-forcing"
 
-    def __init__(self, config: ArcForcingConfig, accelerator: Accelerator) -> None:
+    def __init__(self, config: ArcForcingConfig, accelerator: Accelerator, _: Path) -> None:
         self.config, self.accelerator = config, accelerator
         plan, judge = config.rollout, config.discriminator
         self.base = load_base(config.model)
@@ -175,6 +174,16 @@ class ArcForcingTrainer:
         return torch.cat(drawn).to(like), row_noise(like, seed, step, 35, rows=rows)
 
     # -- the three kinds of step --------------------------------------------------------------
+
+    def facts(self) -> Mapping[str, Any]:
+        """Sizes and hashes."""
+        return {
+            "model_sha256": self.base.sha256,
+            "codec_sha256": self.base.codec_sha256,
+            "hours": round(self.source.pieces.hours, 4),
+            "generator_parameters": engine.trained_parameters(self.generator),
+            "discriminator_parameters": engine.trained_parameters(self.discriminator),
+        }
 
     def step(self, step: int) -> Mapping[str, Tensor | float]:
         """Warm up the discriminator, then train it and the generator in turns."""
@@ -289,22 +298,5 @@ class ArcForcingTrainer:
 def arc_forcing(
     folder: Path, file: Path | None, settings: list[str], minutes: float
 ) -> dict[str, Any]:
-    """Begin or go on with a run; returns what there is to say of it.
-
-    Raises:
-        InputError: a config key, the model or the latents are refused.
-    """
-    config, resumed = open_config(ArcForcingConfig, folder, file, settings)
-    accelerator = engine.accelerator(config.engine, all_parameters_used=False)
-    run = Run(folder, config, accelerator.is_main_process)
-    trainer = ArcForcingTrainer(config, accelerator)
-    facts = {
-        "seed": config.engine.seed,
-        "model_sha256": trainer.base.sha256,
-        "codec_sha256": trainer.base.codec_sha256,
-        "hours": round(trainer.source.pieces.hours, 4),
-        "generator_parameters": engine.trained_parameters(trainer.generator),
-        "discriminator_parameters": engine.trained_parameters(trainer.discriminator),
-    }
-    done = engine.fit(run, accelerator, config.engine, trainer, facts, minutes)
-    return {"run": str(folder), "resumed": resumed, "done": done, "model": str(folder / "model")}
+    """See `engine.train`."""
+    return engine.train(ArcForcingTrainer, ArcForcingConfig, folder, file, settings, minutes, False)

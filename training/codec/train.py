@@ -28,7 +28,6 @@ from training.codec.discriminator import MultiScaleDiscriminator
 from training.codec.spectral_loss import analyse, loss_terms, weighted
 from training.data.audio_pool import AudioPool
 from training.engine import Rows, row_noise
-from training.run import Run, open_config
 
 HELD_OUT_ROWS = 8
 CONTROLS = ("notes", "beat", "chord", "loudness", "drums")  # of models to be trained on it
@@ -92,12 +91,13 @@ class CodecTrainer:
 
     name = "codec"
 
-    def __init__(self, config: CodecConfig, accelerator: Accelerator, cache: Path) -> None:
+    def __init__(self, config: CodecConfig, accelerator: Accelerator, folder: Path) -> None:
         self.config, self.accelerator = config, accelerator
         self.dit: DiT | None = None
         self.model: Any = None
         codec = self._codec()
         self.codec = codec
+        cache = Path(config.cache) if config.cache else folder / "audio"
         self.pool = AudioPool([Path(config.audio)], cache)
         if not Path(config.audio).is_dir():
             raise InputError(f"there is no folder {config.audio}; give one that holds music")
@@ -209,6 +209,14 @@ class CodecTrainer:
         wanted = bool(weights.adversarial or weights.feature_matching)
         return wanted and step >= self.config.discriminator.after
 
+    def facts(self) -> Mapping[str, Any]:
+        """Sizes and hashes."""
+        return {
+            "hours": round(self.pool.hours, 4),
+            "skipped": {str(path): why for path, why in self.pool.skipped.items()},
+            "codec_parameters": engine.trained_parameters(self.module),
+        }
+
     def step(self, step: int) -> Mapping[str, Tensor | float]:
         """The discriminator's step, once it has joined in, then the codec's."""
         c = self.config
@@ -273,21 +281,5 @@ class CodecTrainer:
 def train_codec(
     folder: Path, file: Path | None, settings: list[str], minutes: float
 ) -> dict[str, Any]:
-    """Begin or go on with a run; returns what there is to say of it.
-
-    Raises:
-        InputError: a config key, the model or the audio are refused.
-    """
-    config, resumed = open_config(CodecConfig, folder, file, settings)
-    accelerator = engine.accelerator(config.engine, all_parameters_used=False)
-    run = Run(folder, config, accelerator.is_main_process)
-    cache = Path(config.cache) if config.cache else folder / "audio"
-    trainer = CodecTrainer(config, accelerator, cache)
-    facts = {
-        "seed": config.engine.seed,
-        "hours": round(trainer.pool.hours, 4),
-        "skipped": {str(path): why for path, why in trainer.pool.skipped.items()},
-        "codec_parameters": engine.trained_parameters(trainer.module),
-    }
-    done = engine.fit(run, accelerator, config.engine, trainer, facts, minutes)
-    return {"run": str(folder), "resumed": resumed, "done": done, "model": str(folder / "model")}
+    """See `engine.train`."""
+    return engine.train(CodecTrainer, CodecConfig, folder, file, settings, minutes, False)

@@ -11,13 +11,13 @@ The tars are plain WebDataset: any of its readers streams them, from disk, HTTP 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tarfile import TarError
 from typing import Any
 
-import numpy as np
 import webdataset
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -29,6 +29,7 @@ from lmdm.weights import sha256, write_beside
 
 FORMAT, VERSION = "lmdm-latents", 1
 MANIFEST, SKIPPED = "manifest.json", "skipped.json"
+SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -97,10 +98,23 @@ def read_manifest(location: str | Path) -> Manifest:
             f"version {VERSION}"
         )
     entries: list[Entry] = []
-    for shard in facts["shards"]:
-        index = _read_json(where, str(Path(shard["file"]).with_suffix(".json")))
-        entries += [Entry(shard["file"], each) for each in index]
-    return Manifest(where, facts, tuple(sorted(entries, key=lambda entry: entry.key)))
+    try:
+        for shard in facts["shards"]:
+            name = str(shard["file"])
+            if not SHARD_NAME.fullmatch(name):  # it may go into a path, an address or a command
+                raise InputError(f"{place(where, MANIFEST)} names a shard {name!r}, no plain name")
+            index = _read_json(where, str(Path(name).with_suffix(".json")))
+            entries += [Entry(name, dict(each)) for each in index]
+        by_key = sorted(entries, key=lambda entry: entry.key)
+        _ = [entry.frames for entry in by_key], Manifest(where, facts, ()).frame_rate
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as problem:
+        raise InputError(
+            f"{place(where, MANIFEST)} or an index beside it is damaged ({problem!r}); copy it "
+            "again, or encode again"
+        ) from None
+    return Manifest(where, facts, tuple(by_key))
 
 
 def _read_json(location: str, name: str) -> Any:
@@ -115,7 +129,7 @@ def _read_json(location: str, name: str) -> Any:
             f"{location} holds no encoded music: {name} is missing; make it with "
             "`lmdm train encode`"
         ) from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise InputError(f"{where} cannot be read: {problem}") from None
 
 
@@ -156,12 +170,3 @@ def read_shard(location: str, name: str) -> Iterator[tuple[dict[str, Any], Array
             f"the shard {where} cannot be read ({problem}); copy it again, or delete it with its "
             ".json and encode again"
         ) from None
-
-
-def mean_and_deviation(clouds: Sequence[NDArray[Any]]) -> tuple[list[float], list[float]]:
-    """Per channel over all frames of latents [C, T]."""
-    count = sum(cloud.shape[1] for cloud in clouds)
-    total = np.sum([cloud.astype(np.float64).sum(axis=1) for cloud in clouds], axis=0)
-    squares = np.sum([(cloud.astype(np.float64) ** 2).sum(axis=1) for cloud in clouds], axis=0)
-    mean = total / count
-    return mean.tolist(), np.sqrt(np.maximum(squares / count - mean**2, 0.0)).tolist()

@@ -1,4 +1,7 @@
-"""A model plays what local controls ask, block after block, without the live session around it."""
+"""A model plays what local controls ask over time, as arrays, which no live session could be told.
+
+Steps, guidance and the loudness asked for are the instrument's own unless told otherwise.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from lmdm.checkpoints import Model
+from lmdm.conditioning.loudness import level_of_db
 from lmdm.errors import InputError
+from lmdm.live.controls import Controls
+from lmdm.live.hearing import ANSWER_DB
 from lmdm.stream.block_stream import BlockConditions, BlockStream
+from training.evaluate.codec import sound_of
 
 SETTLING = 3.0  # s at the beginning that judges leave out: the stream starts cold
 Array = NDArray[np.float32]
@@ -33,14 +40,16 @@ def played(
     values: Mapping[str, Any],
     frames: int,
     seed: int = 1,
-    guidance: float = 1.5,
+    guidance: float = Controls.guidance,
     steps: int | None = None,
 ) -> Array:
     """The sound [S, 2] of the whole blocks in `frames` latent frames, from a cold start.
 
     values: of local controls over all frames (`Control.write`); those that the model does not hear
-    are left out. caption: "" is no text.
+    are left out. Where they name no loudness, the instrument's own is asked for, as it asks.
+    caption: "" is no text.
     """
+    values = {"loudness": level_of_db(ANSWER_DB)} | dict(values)
     block = model.stream_config.block_frames
     local = None
     if model.conditioning is not None:
@@ -58,11 +67,4 @@ def played(
             guidance=guidance,
         )
         parts.append(stream.next_block(conditions, steps))
-    return sound_of(model, torch.cat(parts, dim=1))
-
-
-@torch.inference_mode()
-def sound_of(model: Model, latents: torch.Tensor | NDArray[Any]) -> Array:
-    """Latents [C, T] decoded, [S, 2] float32."""
-    tensor = torch.as_tensor(np.asarray(latents, np.float32))
-    return np.ascontiguousarray(model.codec.decode(tensor[None])[0].T.float().numpy())
+    return sound_of(model.codec, torch.cat(parts, dim=1).numpy())

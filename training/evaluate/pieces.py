@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
-from lmdm.errors import InputError
 from lmdm.live.clock import MusicalClock, TempoMark
 from lmdm.live.messages import Message, NoteOff, NoteOn
 
@@ -23,7 +17,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Piece:
-    """The beginning of one rendered piece.
+    """A piece, or the beginning of one.
 
     notes: [n, 3] onset s, offset s, MIDI pitch, drums left out; beats: [n, 2] time s, beat in bar;
     audio: [S, 2] float32 at 44.1 kHz; chords: [n, 14] start s, end s, chroma C..B, where known.
@@ -31,8 +25,6 @@ class Piece:
 
     name: str
     caption: str
-    style: str
-    families: tuple[str, ...]
     bpm: float
     drums: bool
     notes: Array
@@ -57,74 +49,11 @@ class Piece:
         return note_events(self.notes)
 
 
-def read_piece(folder: Path, seconds: float | None = None, start: float = 0.0) -> Piece:
-    """Reads a folder that `training.recipes` rendered, from `start` on, `seconds` at most.
-
-    Raises:
-        InputError: the folder holds no rendered piece at 44.1 kHz in stereo.
-    """
-    try:
-        meta: dict[str, Any] = json.loads((folder / "piece.json").read_text())
-        labels = load_file(folder / "labels.safetensors")
-        count = -1 if seconds is None else round(seconds * SAMPLE_RATE)
-        audio, rate = soundfile.read(
-            folder / "mix.flac",
-            dtype="float32",
-            always_2d=True,
-            start=round(start * SAMPLE_RATE),
-            frames=count,
-        )
-    except (OSError, ValueError, soundfile.LibsndfileError) as problem:
-        raise InputError(f"{folder} is not a rendered piece: {problem}") from None
-    if rate != SAMPLE_RATE or audio.shape[1] != 2:
-        raise InputError(f"{folder / 'mix.flac'} is not {SAMPLE_RATE} Hz stereo")
-    stems = meta["stems"]
-    drum_stems = [index for index, stem in enumerate(stems) if stem["is_drum"]]
-    notes = labels["notes"].astype(np.float32)
-    notes = notes[~np.isin(notes[:, 4], drum_stems)][:, :3]
-    notes[:, :2] -= start
-    length = len(audio) / SAMPLE_RATE
-    notes = notes[(notes[:, 1] > 0) & (notes[:, 0] < length)]
-    notes[:, :2] = notes[:, :2].clip(0, length)
-    beats = labels["beats"].astype(np.float32)
-    beats[:, 0] -= start
-    chords = labels.get("chords", np.zeros((0, 14))).astype(np.float32)
-    chords[:, :2] -= start
-    return Piece(
-        name=folder.name,
-        caption=meta["captions"][-1],
-        style=meta["style"],
-        families=tuple(stem["family"] for stem in stems),
-        bpm=float(meta["bpm"]),
-        drums=bool(drum_stems),
-        notes=notes[np.argsort(notes[:, 0], kind="stable")],
-        beats=beats,
-        audio=audio,
-        chords=spans_within(chords, 0.0, length),
-    )
-
-
 def spans_within(rows: Array, start: float, end: float) -> Array:
     """Rows [n, 2 + ...] of start s, end s and more, cut to a stretch of time."""
     kept = rows[(rows[:, 1] > start) & (rows[:, 0] < end)].copy()
     kept[:, :2] = kept[:, :2].clip(start, end)
     return kept
-
-
-def split_folders(root: Path, split: str = "test") -> list[Path]:
-    """Folders below `root` whose piece belongs to a split, in order of name.
-
-    Raises:
-        InputError: there is none.
-    """
-    found = [
-        path.parent
-        for path in sorted(root.glob("*/piece.json"))
-        if json.loads(path.read_text())["split"] == split
-    ]
-    if not found:
-        raise InputError(f"{root} holds no piece of the split {split!r}")
-    return found
 
 
 def note_events(notes: Array) -> list[tuple[int, Message]]:
@@ -157,6 +86,25 @@ def clock_of(beats: Array, bpm: float) -> MusicalClock:
         for index, (time, gap) in enumerate(zip(beats[:, 0], gaps, strict=True))
     ]
     return MusicalClock(tuple(marks), per_bar)
+
+
+def later(piece: Piece, samples: int) -> Piece:
+    """The piece from a sample on."""
+    start = samples / SAMPLE_RATE
+    rows, beats = piece.notes.copy(), piece.beats.copy()
+    rows[:, :2] -= start
+    rows = rows[rows[:, 1] > 0]
+    rows[:, 0] = rows[:, 0].clip(0)
+    beats[:, 0] -= start
+    chords = spans_within(piece.chords, start, np.inf)
+    chords[:, :2] -= start
+    return replace(
+        piece,
+        notes=rows,
+        beats=beats[beats[:, 0] >= 0],
+        audio=piece.audio[samples:],
+        chords=chords,
+    )
 
 
 def looped(piece: Piece, seconds: float) -> Piece:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluate.codec import SPECTRUM_SIZE
 from training.evaluate.distances import decibels, magnitudes
 
 SAMPLE_RATE = 44100
@@ -54,7 +53,7 @@ def piano_roll_over_spectrogram(path: Path, asked: Array, sound: Array, title: s
 def average_spectra(path: Path, spectra: Double, spacing: float, title: str) -> None:
     """Original and codec [2, bins] in dB, their difference, and lines each `spacing` Hz."""
     plt = _pyplot()
-    frequency = np.arange(spectra.shape[1]) * SAMPLE_RATE / SPECTRUM_SIZE
+    frequency = np.linspace(0.0, SAMPLE_RATE / 2, spectra.shape[1])
     figure, (upper, lower) = plt.subplots(
         2, 1, figsize=(11, 7), sharex=True, layout="constrained", height_ratios=(2, 1)
     )
@@ -83,6 +82,22 @@ def curves(path: Path, rows: Mapping[str, Sequence[float]], seconds: float, what
         axes.plot(times, values, label=name, **(style if own else {"lw": 1}))
     axes.set(xlabel="time in s", ylabel=what.replace("_", " "))
     axes.legend(fontsize=6)
+    _save(figure, path)
+
+
+def agreement(path: Path, rows: Mapping[str, Mapping[str, float]]) -> None:
+    """Chroma and rhythm agreement with an input by the blocks of it that were seen ahead."""
+    plt = _pyplot()
+    figure, both = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for axes, what in zip(both, ("chroma", "rhythm"), strict=True):
+        for kind in ("own", "other"):
+            seen = {int(n.split()[1]): row[what] for n, row in rows.items() if n.startswith(kind)}
+            axes.plot(list(seen), list(seen.values()), marker="o", label=f"{kind} input")
+        for kind, style in (("real", "-"), ("random", "--")):
+            label = {"real": "real music", "random": "real music, another's input"}[kind]
+            axes.axhline(rows[kind][what], color="grey", ls=style, label=label)
+        axes.set(xlabel="blocks of the input seen ahead", ylabel=f"{what} agreement")
+    both[0].legend(fontsize=7)
     _save(figure, path)
 
 

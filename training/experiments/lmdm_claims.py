@@ -1,12 +1,12 @@
 """The claims of Live Music Diffusion Models (arXiv 2605.22717), tried small.
 
-    python -m training.experiments.lmdm_claims OUT --latents DIR [--minutes 9] [--report FILE]
+    python -m training.experiments.lmdm_claims OUT --latents DIR [--model M] [--minutes 9]
 
 (a) ARC-Forcing flattens drift; (b) few steps after are as good as 50 before; (c) encoder-decoder
-against block-causal; (d) a primed start against a cold one. A small network is trained from nothing
-on encoded pieces (stage 1 with both masks), then ARC-Forced once as each kind of stream. Rollouts
-follow the labels and captions of held-out pieces; they are judged in latent space, where no
-evaluator's taste enters, beside the real latents of the same pieces.
+against block-causal; (d) a primed start against a cold one. `--model` is ARC-Forced as it is;
+without it a small network is trained from nothing on encoded pieces first (stage 1 with both
+masks). Rollouts follow the labels and captions of held-out pieces; they are judged in latent space,
+where no evaluator's taste enters, beside the real latents of the same pieces.
 
 Each call works for at most `--minutes` and goes on where the last one stopped; the report is
 written when everything is there.
@@ -18,6 +18,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,15 @@ from tqdm import tqdm
 
 from lmdm.checkpoints import Model, load
 from lmdm.errors import InputError
+from lmdm.live.controls import Controls
 from lmdm.stream.block_stream import BlockConditions, BlockStream
 from lmdm.weights import write_beside
 from training.arc_forcing.train import arc_forcing
 from training.data.pieces import Piece, load_pieces
 from training.data.shards import read_manifest
-from training.evaluate.latent_drift import by_window, latent_frechet, slope_per_minute
+from training.evaluate.drift import by_window, latent_frechet, slope_per_minute
 from training.finetune.train import finetune
 
-CONTROLS = ("chord", "loudness", "drums")
 SIZES = ("context_frames=24", "block_frames=8", "frames=96")
 STAGE_1 = (
     "network.fresh=true", "network.feedforward_multiplier=2", *SIZES,
@@ -47,14 +48,18 @@ STAGE_1 = (
     "engine.batch_size=12", "engine.microbatch=12", "engine.validate_steps=150",
 )  # fmt: skip
 STAGE_2 = (
-    "rollout.blocks=8", "rollout.grid_steps=4", "rollout.context_frames=24",
-    "rollout.block_frames=8", "discriminator.warmup_steps=40", "discriminator.head_dim=32",
+    "discriminator.warmup_steps=40", "discriminator.head_dim=32",
     "discriminator.warmup.learning_rate=5e-4", "discriminator.optimizer.learning_rate=1e-4",
-    "optimizer.learning_rate=5e-5", "engine.batch_size=6", "engine.microbatch=6", "ema=0.95",
-    "engine.log_steps=2",
+    "optimizer.learning_rate=5e-5", "ema=0.95", "engine.log_steps=2", "rollout.grid_steps=4",
+)  # fmt: skip
+STAGE_2_SMALL = (
+    "rollout.blocks=8", "rollout.context_frames=24", "rollout.block_frames=8",
+    "engine.batch_size=6", "engine.microbatch=6",
 )  # fmt: skip
 STRATEGIES = {"BC": "block-causal", "ED": "encoder-decoder"}
 WINDOW_SECONDS = 10.0
+MANY_STEPS_SECONDS = 20.0  # of rollouts of more than eight steps, which cost so much more
+REFERENCE_FRAMES = 50_000  # at most, evenly taken from all training latents
 
 
 @dataclass(frozen=True)
@@ -72,21 +77,27 @@ class Rollout:
     def name(self) -> str:
         """As files and tables call it."""
         start = "primed" if self.primed else "cold"
-        return f"{self.strategy} {self.stage} K={self.steps} {self.sampler} {start}"
+        guided = f" guidance={self.guidance:g}" if self.guidance != 1.0 else ""
+        return f"{self.strategy} {self.stage} K={self.steps} {self.sampler}{guided} {start}"
 
 
-def rows() -> list[Rollout]:
-    """Before: Euler with guidance, then ping-pong without. After: ping-pong without guidance.
+def rows(forced: Sequence[str]) -> list[Rollout]:
+    """Ping-pong without guidance, before and after; before as the instrument plays; many steps.
 
-    In this order, so that an experiment that is cut short has answered most.
+    forced: the streams that were ARC-Forced. In this order, so that an experiment that is cut short
+    has answered most.
     """
-    pairs = [(s, p) for s in STRATEGIES for p in ("before", "after")]
-    found = [Rollout(stage, s, 4, "ping-pong", 1.0, True) for s, stage in pairs]
-    found += [Rollout("before", s, 50, "euler", 2.0, True) for s in STRATEGIES]
-    found += [Rollout(stage, s, 4, "ping-pong", 1.0, False) for s, stage in pairs]
-    for steps in (2, 8, 1):
+    pairs = [(s, stage) for s in forced for stage in ("before", "after")]
+    guided = Controls.guidance
+    found = []
+    for steps in (4, 2):
         found += [Rollout(stage, s, steps, "ping-pong", 1.0, True) for s, stage in pairs]
-    found += [Rollout("before", s, 4, "euler", 2.0, True) for s in ("outpainting", *STRATEGIES)]
+        found += [Rollout("before", s, steps, "ping-pong", guided, True) for s in STRATEGIES]
+    found += [Rollout("before", s, 50, "euler", guided, True) for s in STRATEGIES]
+    found += [Rollout(stage, s, 4, "ping-pong", 1.0, False) for s, stage in pairs]
+    for steps in (8, 1):
+        found += [Rollout(stage, s, steps, "ping-pong", 1.0, True) for s, stage in pairs]
+    found += [Rollout("before", s, 4, "euler", guided, True) for s in ("outpainting", *STRATEGIES)]
     return found
 
 
@@ -99,11 +110,16 @@ def roll(model: Model, row: Rollout, piece: Piece, seconds: float, seed: int) ->
     )
     stream = BlockStream(model.dit, config, seed=seed)
     size, context = config.block_frames, config.context_frames
-    assert model.conditioning is not None
+    conditioning = model.conditioning
+    assert conditioning is not None
+
+    def features(start: int, frames: int) -> torch.Tensor:
+        values = {n: v for n, v in piece.controls(start, frames).items() if n in conditioning.names}
+        return torch.from_numpy(conditioning.features(values, frames))
+
     if row.primed:
-        local = model.conditioning.features(known(piece.controls(0, context)), context)
         latents = torch.from_numpy(piece.latents[:, :context].astype(np.float32))
-        stream.prime(latents, torch.from_numpy(local))
+        stream.prime(latents, features(0, context))
     assert model.text_encoder is not None
     text = torch.from_numpy(np.array(model.text_encoder.encode(piece.facts["captions"][0])))
     blocks = []
@@ -111,16 +127,10 @@ def roll(model: Model, row: Rollout, piece: Piece, seconds: float, seed: int) ->
     begun = time.process_time()
     for number in range(round(seconds * piece.frame_rate / size)):
         start = context + number % usable * size
-        local = model.conditioning.features(known(piece.controls(start, size)), size)
-        conditions = BlockConditions(text, torch.from_numpy(local), guidance=row.guidance)
+        conditions = BlockConditions(text, features(start, size), guidance=row.guidance)
         blocks.append(stream.next_block(conditions, steps=row.steps))
     taken = 1000 * (time.process_time() - begun) / len(blocks)
     return torch.cat(blocks, dim=1).numpy(), taken
-
-
-def known(values: dict[str, Any]) -> dict[str, Any]:
-    """Of a piece's controls, those the small network hears."""
-    return {name: value for name, value in values.items() if name in CONTROLS}
 
 
 def judge(clouds: list[NDArray[Any]], reference: NDArray[Any], rate: float) -> dict[str, Any]:
@@ -147,6 +157,8 @@ class Claims:
         self.out, self.latents, self.seconds = options.out, options.latents, options.seconds
         self.seeds, self.pieces = options.seeds, options.pieces
         self.dim, self.depth = options.dim, options.depth
+        self.forced, self.settings = tuple(options.forced), options.set
+        self.model = options.model
         self._until = time.monotonic() + 60 * options.minutes
 
     def _left(self) -> float:
@@ -155,23 +167,29 @@ class Claims:
     def train(self, steps: int, arc_steps: int) -> bool:
         """Both stages; whether they are done."""
         common = [f'latents="{self.latents}"', "engine.checkpoint_minutes=2"]
-        sizes = {"dim": self.dim, "depth": self.depth, "heads": self.dim // 32}
-        network = [f"network.{name}={size}" for name, size in sizes.items()]
-        settings = [*common, 'model="starter"', *network, *STAGE_1, f"engine.steps={steps}"]
-        if not finetune(self.out / "stage1", None, settings, self._left())["done"]:
-            return False
-        for name, strategy in STRATEGIES.items():
+        forcing = [*common, *STAGE_2]
+        if self.model is None:
+            sizes = {"dim": self.dim, "depth": self.depth, "heads": self.dim // 32}
+            network = [f"network.{name}={size}" for name, size in sizes.items()]
+            settings = [*common, 'model="starter"', *network, *STAGE_1, f"engine.steps={steps}"]
+            if not finetune(self.out / "stage1", None, settings, self._left())["done"]:
+                return False
+            forcing += STAGE_2_SMALL
+        for name in self.forced:
             if self._left() <= 0:
                 return False
-            model = self.out / "stage1" / "model"
             settings = [
-                *common, f'model="{model}"', *STAGE_2, f'rollout.strategy="{strategy}"',
-                f"engine.steps={arc_steps}",
+                *forcing, f'model="{self._before}"', f'rollout.strategy="{STRATEGIES[name]}"',
+                f"engine.steps={arc_steps}", *self.settings,
             ]  # fmt: skip
             folder = self.out / f"stage2-{name}"
             if not arc_forcing(folder, None, settings, self._left())["done"]:
                 return False
         return True
+
+    @property
+    def _before(self) -> str:
+        return self.model or str(self.out / "stage1" / "model")
 
     def evaluate(self) -> tuple[dict[str, Any], int]:
         """Figures of the rows there are, and how many are missing because time ran out."""
@@ -180,7 +198,8 @@ class Claims:
         pieces = load_pieces(manifest, held_out[: self.pieces])
         train = load_pieces(manifest, manifest.split("train"))
         rate = manifest.frame_rate
-        reference = np.concatenate([p.latents.astype(np.float64) for p in train], axis=1)
+        reference = np.concatenate([p.latents for p in train], axis=1)
+        reference = reference[:, :: -(-reference.shape[1] // REFERENCE_FRAMES)].astype(np.float64)
         figures: dict[str, Any] = {"held_out": [p.facts["name"] for p in pieces]}
         count = round(self.seconds * rate)
         real = [
@@ -189,17 +208,21 @@ class Claims:
         figures["real"] = judge(real, reference, rate)
         models: dict[str, Model] = {}
         missing = 0
-        for row in tqdm(rows(), desc="rows"):
+        for row in tqdm(rows(self.forced), desc="rows"):
             path = self.out / "rows" / f"{row.name}.json"
             if not path.exists():
                 if self._left() <= 0:
                     missing += 1
                     continue
-                stage = "stage1" if row.stage == "before" else f"stage2-{row.strategy}"
-                if stage not in models:
-                    models[stage] = load(self.out / stage / "model")
+                played = self._before
+                if row.stage == "after":
+                    played = str(self.out / f"stage2-{row.strategy}" / "model")
+                if played not in models:
+                    models[played] = load(played)
+                many = row.steps > 8
+                seconds = min(self.seconds, MANY_STEPS_SECONDS) if many else self.seconds
                 found = [
-                    roll(models[stage], row, piece, self.seconds, 100 * seed + index)
+                    roll(models[played], row, piece, seconds, 100 * seed + index)
                     for seed in range(self.seeds)
                     for index, piece in enumerate(pieces)
                 ]
@@ -242,6 +265,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--latents", type=Path, required=True)
+    parser.add_argument("--model", help="that is ARC-Forced; else one is trained first")
+    parser.add_argument("--forced", nargs="+", default=list(STRATEGIES), choices=list(STRATEGIES))
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of stage 2")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--dim", type=int, default=128, help="of the network; heads have 32")
     parser.add_argument("--depth", type=int, default=4)
@@ -262,9 +288,10 @@ def main() -> int:
         print(f"lmdm_claims: {problem}", file=sys.stderr)
         return 2
     facts = {
-        "network": f"{options.depth} layers of {options.dim}",
-        "stage 1 steps": options.steps,
+        "network": options.model or f"{options.depth} layers of {options.dim}",
+        "stage 1 steps": "none" if options.model else options.steps,
         "stage 2 steps (warm-up, then discriminator and generator in turns)": options.arc_steps,
+        "settings of stage 2": " ".join(options.set) or "the script's",
         "rollouts": f"{len(figures['held_out'])} held-out pieces x {options.seeds} seeds x "
         f"{options.seconds:g} s",
         "rows still missing": missing,

@@ -29,7 +29,6 @@ from training.finetune.losses import (
     sobol_timesteps,
     window_loss,
 )
-from training.run import Run, open_config
 
 HELD_OUT_ROWS = 32
 HELD_OUT_STEP = 10**9  # a step that no run trains, so that its rows are nobody else's
@@ -112,7 +111,7 @@ class FinetuneTrainer:
 
     name = "finetune"
 
-    def __init__(self, config: FinetuneConfig, accelerator: Accelerator) -> None:
+    def __init__(self, config: FinetuneConfig, accelerator: Accelerator, _: Path) -> None:
         self.config, self.accelerator = config, accelerator
         self.base = load_base(
             config.model, config.controls, config.network, config.stem_init, config.engine.seed
@@ -210,6 +209,15 @@ class FinetuneTrainer:
         other = drawn < self.config.encoder_decoder_share
         return "encoder-decoder" if other else self.config.strategy
 
+    def facts(self) -> Mapping[str, Any]:
+        """Sizes and hashes."""
+        return {
+            "model_sha256": self.base.sha256,
+            "codec_sha256": self.base.codec_sha256,
+            "hours": round(self.source.pieces.hours, 4),
+            "trained_parameters": engine.trained_parameters(self.module),
+        }
+
     def step(self, step: int) -> Mapping[str, Tensor | float]:
         """One optimiser step."""
         c, strategy = self.config, self.strategy(step)
@@ -284,23 +292,5 @@ class FinetuneTrainer:
 def finetune(
     folder: Path, file: Path | None, settings: list[str], minutes: float
 ) -> dict[str, Any]:
-    """Begin or go on with a run; returns what there is to say of it.
-
-    Raises:
-        InputError: a config key, the model or the latents are refused.
-    """
-    config, resumed = open_config(FinetuneConfig, folder, file, settings)
-    accelerator = engine.accelerator(config.engine)
-    run = Run(folder, config, accelerator.is_main_process)
-    trainer = FinetuneTrainer(config, accelerator)
-    facts = {
-        "seed": config.engine.seed,
-        "model_sha256": trainer.base.sha256,
-        "codec_sha256": trainer.base.codec_sha256,
-        "hours": round(trainer.source.pieces.hours, 4),
-        "trained_parameters": sum(
-            p.numel() for p in trainer.module.parameters() if p.requires_grad
-        ),
-    }
-    done = engine.fit(run, accelerator, config.engine, trainer, facts, minutes)
-    return {"run": str(folder), "resumed": resumed, "done": done, "model": str(folder / "model")}
+    """See `engine.train`."""
+    return engine.train(FinetuneTrainer, FinetuneConfig, folder, file, settings, minutes)

@@ -50,7 +50,7 @@ def _played(
     from audio_io.input import Input
     from lmdm.cli.bench.cable import Recording
     from lmdm.cli.bench.gestures import keyboard
-    from lmdm.cli.performance import Performance, PerformanceSettings
+    from lmdm.cli.stage.performance import Performance, PerformanceSettings
     from lmdm.live.controls import Controls
     from lmdm.live.messages import SetClockSource
 

@@ -102,7 +102,7 @@ def play(model: Model, truth: Truth, follow: bool, jitter: float, seed: int, pro
     """Lets a session play along with a shaken MIDI clock, in virtual time."""
     from audio_io.clock_input import TICKS, ClockInput
     from audio_io.midi_events import Clock
-    from lmdm.cli.clock_follower import ClockFollower
+    from lmdm.cli.stage.clock_follower import ClockFollower
     from lmdm.live.messages import SetClock
     from lmdm.live.session import Session
 

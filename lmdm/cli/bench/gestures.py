@@ -18,7 +18,7 @@ from lmdm.live.controls import Controls
 
 if TYPE_CHECKING:
     from lmdm.cli.jack_server import JackServer
-    from lmdm.cli.performance import Performance
+    from lmdm.cli.stage.performance import Performance
 
 PITCHES = (48, 52, 55, 60, 64, 67, 72, 76)
 SETTLE_SECONDS = 1.0  # after a change of lead

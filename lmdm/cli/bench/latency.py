@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lmdm.checkpoints import Model
     from lmdm.cli.bench.gestures import Gesture
     from lmdm.cli.jack_server import JackServer
-    from lmdm.cli.performance import Performance
+    from lmdm.cli.stage.performance import Performance
 
 RATE, PERIOD = 48000, 256
 NOTE_TARGET_MS = 350.0
@@ -144,7 +144,7 @@ def _measured(
     from audio_io.input import Input
     from lmdm.cli.bench.cable import Recording
     from lmdm.cli.bench.gestures import BEGINNING
-    from lmdm.cli.performance import BUFFER_MS, Performance, PerformanceSettings
+    from lmdm.cli.stage.performance import BUFFER_MS, Performance, PerformanceSettings
 
     performance = Performance(
         PerformanceSettings(

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lmdm.cli.image.common import add_device, add_images, add_model, load_model, report, say_skipped
-from lmdm.cli.options import add_json
+from lmdm.cli.options import add_json, add_shard, shard_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_images(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     add_device(parser)
+    add_shard(parser)
     add_json(parser)
 
 
@@ -24,11 +25,12 @@ def run(options: argparse.Namespace) -> int:
     from lmdm.image.outputs import claim, reconstruct_folder
     from lmdm.image.run import accelerator_for
 
+    shard = shard_of(options)
     accelerator = accelerator_for(options.device, options.precision)
     device = accelerator.device
     autoencoder, backbone, autoencoder_hash = load_model(options.model, device)
     images = str(options.images.resolve())
-    claim(options.out, {"autoencoder_sha256": autoencoder_hash, "images": images})
+    claim(options.out, {"autoencoder_sha256": autoencoder_hash, "images": images}, shard)
     with accelerator.autocast():
         made, skipped = reconstruct_folder(
             options.images,
@@ -38,7 +40,12 @@ def run(options: argparse.Namespace) -> int:
             device,
             options.batch,
             options.workers,
+            shard,
         )
+    if not shard.whole:
+        said = shard.said(made, "pictures")
+        report(options, said, lambda: print(*(f"{key} {said[key]}" for key in said), sep="\n"))
+        return 0
     where = options.out / "report.json"
     figures = {"made": made, "skipped": skipped, "grid": str(options.out / "grid.png")}
     write_json(where, figures)

@@ -10,8 +10,9 @@ from lmdm.cli import options as shared
 from lmdm.errors import InputError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from lmdm.safety.memorization.light import Threshold
-    from lmdm.safety.memorization.passages import Passages
 
 MOST_CAPTIONS = 200  # of the corpus, as prompts of ordinary playing
 
@@ -43,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", type=shared.number(0.0001, 0.5), default=0.01, help="false alarms aimed at (0.01)"
     )
+    parser.add_argument(
+        "--no-updates", action="store_true", help="only look for near passages (needs --latents)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".safetensors")
+    shared.add_shard(parser)
     shared.add_json(parser)
 
 
@@ -58,28 +63,40 @@ def calibrate_light(options: argparse.Namespace) -> dict[str, Any]:
     from lmdm.safety.memorization.ordinary import (
         Performance,
         Playing,
+        found_share,
         nearness,
         performances,
         update_witness,
     )
+    from lmdm.safety.memorization.passages import Passages
 
+    if options.no_updates and options.latents is None:
+        raise InputError("--no-updates leaves only near passages: give --latents DIR")
     if options.out.suffix != ".safetensors":
         raise InputError(f"--out is a .safetensors file, not {options.out}")
     torch.set_num_threads(torch_threads(options.threads))
     model = load(options.model, precision=options.precision)
-    prompts, passages = _corpus(options)
+    prompts, pieces = _corpus(options)
+    passages = Passages.of(pieces) if pieces else None
     beside = options.out.with_name(f"{options.out.name}.performances")
+    shard, made = shared.shard_of(options), 0
     witnesses = []
     first: list[Performance] = []
     second: list[Performance] = []
     for steps in options.steps or [model.stream_config.steps]:
         for guidance in options.guidance:
             playing = Playing(prompts, steps, guidance, options.performances, options.seconds)
-            found = performances(model, playing, beside / f"{steps}-{guidance:g}")
-            setting = stream_setting(model, steps, guidance)
-            witnesses.append(update_witness(found, setting, model, options.rate))
+            found = performances(model, playing, beside / f"{steps}-{guidance:g}", shard=shard)
+            if not shard.whole:
+                made += len(found)
+                continue
+            if not options.no_updates:
+                setting = stream_setting(model, steps, guidance)
+                witnesses.append(update_witness(found, setting, model, options.rate))
             middle = len(found) // 2
             first, second = first + found[:middle], second + found[middle:]
+    if not shard.whole:
+        return shard.said(made, "performances")
     near = None
     if passages is not None:
         near = nearness([*first, *second], passages, model, options.rate)
@@ -92,6 +109,7 @@ def calibrate_light(options: argparse.Namespace) -> dict[str, Any]:
     if passages is not None and near is not None:
         report["passages"] = f"{len(passages.prints)} of {len(passages.pieces)} pieces"
         report["nearness"] = _words(near)
+        report["found"] = f"{found_share(pieces, passages, near.value):.3f} of disturbed passages"
     return report
 
 
@@ -104,19 +122,20 @@ def _words(threshold: Threshold) -> str:
     )
 
 
-def _corpus(options: argparse.Namespace) -> tuple[tuple[str, ...], Passages | None]:
-    """Ordinary prompts, and the fingerprints of the corpus if one is given."""
+def _corpus(
+    options: argparse.Namespace,
+) -> tuple[tuple[str, ...], list[tuple[str, Tensor]]]:
+    """Ordinary prompts, and (name, latents [C, T]) of the corpus if one is given."""
     import numpy as np
     import torch
 
-    from lmdm.safety.memorization.passages import Passages
     from lmdm.safety.memorization.runs import read_prompts
 
     prompts = tuple(read_prompts(options.prompts)) if options.prompts is not None else ()
     if options.latents is None:
         if not prompts:
             raise InputError("give --latents DIR, or ordinary prompts with --prompts FILE")
-        return prompts, None
+        return prompts, []
 
     from training.data.pieces import load_pieces
     from training.data.shards import read_manifest
@@ -129,5 +148,7 @@ def _corpus(options: argparse.Namespace) -> tuple[tuple[str, ...], Passages | No
         prompts = tuple(captions[index] for index in chosen)
         if not prompts:
             raise InputError(f"{options.latents} has no captions; give --prompts FILE")
-    named = [(str(p.facts["name"]), torch.from_numpy(p.latents.astype(np.float32))) for p in pieces]
-    return prompts, Passages.of(named)
+    return prompts, [
+        (str(each.facts["name"]), torch.from_numpy(each.latents.astype(np.float32)))
+        for each in pieces
+    ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lmdm.safety.memorization.models import PromptModel, Sampling
     from lmdm.safety.memorization.region import Region
     from lmdm.safety.memorization.runs import PromptRun
+    from lmdm.safety.memorization.watch import Watch
 
 SCORE_FIELDS = ("prompt", "seed", "score", "first", "mean", "label", "active_steps")
 LABELS = ("none", "mild", "strong")
@@ -84,6 +85,7 @@ def _sampled(parser: argparse.ArgumentParser, seeds: int) -> None:
         "--seeds", type=shared.whole(1, 256), default=seeds, help=f"trajectories ({seeds})"
     )
     parser.add_argument("--device", default="cpu")
+    shared.add_shard(parser)
     shared.add_json(parser)
 
 
@@ -98,7 +100,9 @@ def run(options: argparse.Namespace) -> int:
         "experiment": _experiment,
         "light": light.calibrate_light,
     }
-    report = actions[options.action](options)
+    part = "shard" in options and not shared.shard_of(options).whole
+    action = _part if part and options.action != "light" else actions[options.action]
+    report = action(options)
     if getattr(options, "json", False):
         print(json.dumps(report))
     else:
@@ -133,22 +137,46 @@ def _region(options: argparse.Namespace, model: PromptModel) -> Region:
     return region
 
 
-def _runs(
-    options: argparse.Namespace, model: PromptModel, watch: Any, folder: Path
-) -> list[PromptRun]:
+def _runs(options: argparse.Namespace, model: PromptModel, watch: Watch) -> list[PromptRun]:
     from lmdm.safety.memorization.runs import read_prompts, run_prompts
 
-    prompts = read_prompts(options.prompts)
-    return run_prompts(model, prompts, range(options.seeds), _sampling(options), watch, folder)
+    folder = options.out / "traces"
+    if options.action == "calibrate":
+        folder = options.out.with_name(f"{options.out.name}.traces")
+    prompts, seeds, shard = (
+        read_prompts(options.prompts),
+        range(options.seeds),
+        shared.shard_of(options),
+    )
+    return run_prompts(model, prompts, seeds, _sampling(options), watch, folder, shard=shard)
+
+
+def _watch(options: argparse.Namespace, model: PromptModel) -> Watch:
+    """What sees the steps of an action, and guards them if that is its business."""
+    from lmdm.safety.memorization.mitigation import Mitigation
+    from lmdm.safety.memorization.watch import Watch
+
+    if options.action == "calibrate":
+        return Watch()
+    mitigation = None
+    if options.action == "generate" and options.mitigate == "adaptive":
+        mitigation = Mitigation(options.mild, options.strong, options.width, options.mild_share)
+    return Watch(_region(options, model), mitigation)
+
+
+def _part(options: argparse.Namespace) -> dict[str, Any]:
+    """One process's share of the prompts."""
+    model = _model(options)
+    return shared.shard_of(options).said(
+        len(_runs(options, model, _watch(options, model))), "prompts"
+    )
 
 
 def _calibrate(options: argparse.Namespace) -> dict[str, Any]:
     from lmdm.safety.memorization.region import calibrate
-    from lmdm.safety.memorization.watch import Watch
 
     model = _model(options)
-    beside = options.out.with_name(f"{options.out.name}.traces")
-    runs = _runs(options, model, Watch(), beside)
+    runs = _runs(options, model, _watch(options, model))
     traces = [trace for run in runs for trace in run.norms]
     region = calibrate(traces, model.setting(_sampling(options)))
     region.save(options.out)
@@ -159,12 +187,13 @@ def _detect(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from lmdm.safety.memorization.evaluation import mean_scores, trajectory_scores
-    from lmdm.safety.memorization.watch import Watch
     from lmdm.weights import write_beside
 
     model = _model(options)
-    region = _region(options, model)
-    runs = _runs(options, model, Watch(region), options.out / "traces")
+    watch = _watch(options, model)
+    region = watch.region
+    assert region is not None
+    runs = _runs(options, model, watch)
     rows: list[dict[str, Any]] = []
     trace_lines = []
     for run in runs:
@@ -209,16 +238,10 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 def _generate(options: argparse.Namespace) -> dict[str, Any]:
     from PIL import Image
 
-    from lmdm.safety.memorization.mitigation import Mitigation
-    from lmdm.safety.memorization.watch import Watch
     from lmdm.weights import write_beside
 
     model = _model(options)
-    region = _region(options, model)
-    mitigation = None
-    if options.mitigate == "adaptive":
-        mitigation = Mitigation(options.mild, options.strong, options.width, options.mild_share)
-    runs = _runs(options, model, Watch(region, mitigation), options.out / "traces")
+    runs = _runs(options, model, _watch(options, model))
     for index, run in enumerate(runs):
         for seed, pixels in enumerate(run.images):
             path = options.out / f"{index:06d}-{seed:03d}.png"

@@ -21,16 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tools = parser.add_subparsers(dest="tool", metavar="TOOL", required=True)
     for name, summary in TOOLS.items():
         tool = tools.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
-        module = import_module(f"lmdm.cli.video.{name}")
-        module.add_arguments(tool)
-        tool.set_defaults(run_tool=module.run)
+        import_module(f"lmdm.cli.video.{name}").add_arguments(tool)
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs one action of one tool, once its reports and pictures can be written."""
-    for name in ("report", "plot"):
+    for name in ("report", "plot", "cases"):
         path = getattr(options, name, None)
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise InputError(f"--{name} {path}: name a file in a folder that exists")
-    status: int = options.run_tool(options)
+    status: int = options.run_action(options)
     return status

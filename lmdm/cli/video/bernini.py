@@ -35,11 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, (summary, steps) in STAGES.items():
         stage = actions.add_parser(name, help=summary)
+        stage.set_defaults(run_action=_train)
         common.add_training(stage, steps)
         stage.add_argument("--batch", type=shared.whole(1, 4096), default=16, metavar="B")
         if name != "train-vit":
             _add_models(stage)
+        if name != "cotrain":  # which goes on from --models
+            common.add_start(stage)
     render = actions.add_parser("render", help="plan a video and draw it")
+    render.set_defaults(run_action=_render)
     render.add_argument("--task", choices=TASKS, help="(default: what the inputs make it)")
     render.add_argument("--case", type=Path, metavar="FILE",
                         help='JSON: {"task", "prompt", "source", "references"}')  # fmt: skip
@@ -72,10 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_report(render)
 
     evaluate = actions.add_parser("evaluate", help="the toy's claims, each with its falsifier")
+    evaluate.set_defaults(run_action=_evaluate)
     _add_models(evaluate)
     evaluate.add_argument("--claims", nargs="+", metavar="NAME", help="only these")
     evaluate.add_argument("--count", type=shared.whole(8, 4096), default=64, metavar="N")
-    evaluate.add_argument("--plot", type=Path, metavar="FILE", help="as a PNG")
+    evaluate.add_argument("--plot", type=Path, metavar="FILE", help="the figures as a PNG")
+    evaluate.add_argument("--cases", type=Path, metavar="FILE",
+                          help="a case of every task, asked and drawn, as a PNG")  # fmt: skip
     common.add_seed(evaluate)
     common.add_report(evaluate, "bernini.report.json")
 
@@ -83,14 +90,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, metavar="DIR",
                         help="with vit, planner, renderer in it (the program's own)")  # fmt: skip
-
-
-def run(options: argparse.Namespace) -> int:
-    """Runs one action."""
-    actions: dict[str, Callable[[argparse.Namespace], int]] = {
-        "render": _render, "evaluate": _evaluate,
-    }  # fmt: skip
-    return actions.get(options.action, _train)(options)
 
 
 def _part(options: argparse.Namespace, name: str) -> Path | None:
@@ -133,6 +132,8 @@ def _train(options: argparse.Namespace) -> int:
             "renderer": lambda: VideoDiT(renderer.CONFIG),
         }
         network = makers[part]()
+    if options.start_from is not None:
+        checkpoint.load_weights(network, options.start_from / part, part)
     loss_of: Callable[[Any, int], Tensor]
     if frozen is None:
         loss_of = lambda net, step: vit.loss_of(net, step, 2 * size, seed)  # noqa: E731
@@ -377,6 +378,7 @@ def _given(path: Path | None) -> list[Path]:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    from lmdm.video.bernini import pictures
     from lmdm.video.bernini.evaluate import PLANNED, SUITE
     from lmdm.video.report import write_report
 
@@ -385,7 +387,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         if name not in SUITE:
             raise InputError(f"there is no claim {name!r}; the claims are {', '.join(SUITE)}")
     common.one_thread_a_core()
-    bernini = _bernini(options, renders=not set(names) <= set(PLANNED))
+    renders = options.cases is not None or not set(names) <= set(PLANNED)
+    bernini = _bernini(options, renders=renders)
     claims = {}
     with common.progress(len(names), "claims", options.quiet) as bar:
         for name in names:
@@ -395,29 +398,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     report = {"count": options.count, "seed": options.seed, "claims": claims}
     write_report(options.report, report)
     if options.plot is not None:
-        _plot(options.plot, claims)
+        pictures.draw_claims(claims, options.plot)
+    if options.cases is not None:
+        pictures.draw_cases(bernini, options.cases, options.seed)
     lines = [f"{name}: {value}" for name, value in claims.items()]
     common.tell(options, report, [*lines, f"report: {options.report}"])
     return 0
-
-
-def _plot(path: Path, claims: dict[str, dict[str, Any]]) -> None:
-    from lmdm.figures import new_figure, write_figure
-
-    tables = {name: claim["rows"] for name, claim in claims.items() if "rows" in claim}
-    if not tables:
-        raise InputError("--plot draws the claims with rows; none of these has any")
-    figure = new_figure(4.5 * len(tables), 3.6)
-    for axes, (name, rows) in zip(
-        figure.subplots(1, len(tables), squeeze=False)[0], tables.items(), strict=True
-    ):
-        keys = list(next(iter(rows.values())))
-        for index, (label, row) in enumerate(rows.items()):
-            width = 0.8 / len(rows)
-            places = [place + index * width for place in range(len(keys))]
-            axes.bar(places, list(row.values()), width, label=label)
-        axes.set_xticks([place + 0.4 for place in range(len(keys))], keys)
-        axes.set_ylim(0, 1)
-        axes.set_title(name.replace("_", " "))
-        axes.legend(fontsize=7)
-    write_figure(path, figure)

@@ -17,6 +17,8 @@ from lmdm.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from lmdm.video.dit import VideoDiTConfig
+
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """--seed."""
@@ -71,7 +73,7 @@ def read_json(path: Path, what: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
         raise InputError(f"the {what} {path} cannot be read: {problem.strerror}") from None
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise InputError(f"the {what} {path} is not JSON: {problem}") from None
 
 
@@ -120,6 +122,14 @@ def add_training(parser: argparse.ArgumentParser, steps: int) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
+def add_start(parser: argparse.ArgumentParser) -> None:
+    """--start-from: for trainings that may begin where a finished one ended."""
+    parser.add_argument(
+        "--start-from", type=Path, metavar="DIR",
+        help="weights to begin with: the DIR of an earlier, finished training",
+    )  # fmt: skip
+
+
 def train(
     options: argparse.Namespace,
     network: nn.Module,
@@ -139,6 +149,8 @@ def train(
 
     folder, prefix = check_folder(options.out), f"{name}." if name else ""
     plan = {"steps": options.steps, "rate": options.rate, "seed": options.seed}
+    if getattr(options, "start_from", None) is not None:
+        plan["start_from"] = str(options.start_from)
     if hasattr(options, "batch"):
         plan["batch"] = options.batch
     begin(folder / f"{prefix}plan.json", plan)
@@ -172,3 +184,29 @@ def train(
     write_report(folder / f"{prefix}report.json", report)
     tell(options, report, [f"{folder}: {report['parameters']} parameters, {options.steps} steps"])
     return 0
+
+
+def train_video_dit(
+    options: argparse.Namespace,
+    kind: str,
+    config: VideoDiTConfig,
+    loss_of: Callable[..., Tensor],
+) -> int:
+    """Fits one video transformer from its seed; loss_of(network, step, seed=S)."""
+    import torch
+
+    from lmdm.video import checkpoint
+    from lmdm.video.dit import VideoDiT
+
+    one_thread_a_core()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        network = VideoDiT(config)
+    if options.start_from is not None:
+        checkpoint.load_weights(network, options.start_from, kind)
+
+    def finish() -> dict[str, Any]:
+        checkpoint.save(options.out, kind, network, config)
+        return {}
+
+    return train(options, network, lambda net, step: loss_of(net, step, seed=options.seed), finish)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the actions."""
     actions = parser.add_subparsers(dest="action", metavar="render|plan|ablate", required=True)
     render = actions.add_parser("render", help="make videos under a budget of tokens")
+    render.set_defaults(run_action=_render)
     render.add_argument(
         "--model", default="gaussian", metavar="M",
         help="gaussian, base, a folder of either a base or a Wan pipeline, or hub:ORG/NAME",
@@ -48,10 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_budget(render)
     common.add_seed(render)
     common.add_device(render)
+    shared.add_shard(render)
     shared.add_json(render)
     render.add_argument("--quiet", action="store_true", help="no progress bar")
 
     plan = actions.add_parser("plan", help="what a budget can buy; with a sketch, what it would")
+    plan.set_defaults(run_action=_plan)
     plan.add_argument("--shape", default="21x60x104", metavar="TxHxW", help="latents (21x60x104)")
     plan.add_argument("--unit", type=shared.whole(1, 64), default=2, metavar="N",
                       help="rows and columns are multiples of it (2: Wan)")  # fmt: skip
@@ -60,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_json(plan)
 
     ablate = actions.add_parser("ablate", help="DVG against other plans at equal density")
+    ablate.set_defaults(run_action=_ablate)
     ablate.add_argument("--contents", type=shared.whole(1, 1000), default=12, metavar="N")
     ablate.add_argument("--seeds", type=shared.whole(1, 1000), default=3, metavar="N")
     ablate.add_argument("--named", action="store_true", help="the dossier's three contents instead")
@@ -76,20 +80,12 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alpha", type=shared.number(0, 100), default=2.6, metavar="A")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Runs one action."""
-    actions: dict[str, Callable[[argparse.Namespace], int]] = {
-        "render": _render, "plan": _plan, "ablate": _ablate,
-    }  # fmt: skip
-    return actions[options.action](options)
-
-
 def _numbers(text: str, count: int, flag: str) -> tuple[float, ...]:
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         values = ()
-    if len(values) != count:
+    if len(values) != count or not all(math.isfinite(value) for value in values):
         raise InputError(f"{flag} {text!r} is not {count} numbers with commas between")
     return values
 
@@ -157,9 +153,10 @@ def _render(options: argparse.Namespace) -> int:
     model = _model(options)
     choose = _choice(options, model.config)
     folder = common.check_folder(options.out)
+    shard = shared.shard_of(options)
     reports, done = [], 0
-    with common.progress(len(prompts) * options.steps, "dvg", options.quiet) as bar:
-        for index, prompt in enumerate(prompts):
+    with common.progress(len(shard.share(prompts)) * options.steps, "dvg", options.quiet) as bar:
+        for index, prompt in shard.share(list(enumerate(prompts))):
             name = f"{index:04d}"
             settings = _settings(options, prompt)
             earlier = _finished(folder, name, settings)
@@ -186,6 +183,10 @@ def _render(options: argparse.Namespace) -> int:
             write_report(folder / f"{name}.json", report)
             reports.append(report)
             done += 1
+    if not shard.whole:
+        said = shard.said(len(reports), "videos")
+        common.tell(options, said, [f"{key} {value}" for key, value in said.items()])
+        return 0
     summary = {"videos": reports, "rendered_now": done}
     write_report(folder / "report.json", summary)
     lines = [

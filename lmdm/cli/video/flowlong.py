@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from lmdm.video.flowlong.geometry import WindowGeometry
     from lmdm.video.flowlong.models import LongVideoModel, Run
     from lmdm.video.flowlong.sampler import WindowState
+    from lmdm.video.pipelines import RenderDefaults
 
 VARIANTS = ("flowlong", "ode", "sde", "xt", "own-noise", "indep")
 
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the actions."""
     actions = parser.add_subparsers(dest="action", metavar="render|plan|evaluate", required=True)
     render = actions.add_parser("render", help="make a long video")
+    render.set_defaults(run_action=_render)
     _add_model(render)
     _add_geometry(render)
     render.add_argument("--out", type=Path, required=True, metavar="FILE", help=".mp4 or .gif")
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_report(render)
 
     plan = actions.add_parser("plan", help="windows, forward passes and memory; makes nothing")
+    plan.set_defaults(run_action=_plan)
     _add_geometry(plan)
     plan.add_argument("--temporal", type=shared.whole(1, 64), default=4, metavar="N",
                       help="frames a latent frame (4; LTX 8, base 1)")  # fmt: skip
@@ -68,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_json(plan)
 
     evaluate = actions.add_parser("evaluate", help="the tables, or the figures of a video")
+    evaluate.set_defaults(run_action=_evaluate)
     evaluate.add_argument("videos", nargs="*", type=Path, metavar="VIDEO", help="measure these")
     _add_model(evaluate)
     _add_geometry(evaluate)
@@ -92,14 +95,6 @@ def _add_geometry(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--window", type=shared.whole(1, 10**5), metavar="N")
     group.add_argument("--stride", type=shared.whole(1, 10**5), metavar="N")
     group.add_argument("--allow-small-overlap", action="store_true", help="overlap below stride")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Runs one action."""
-    actions: dict[str, Callable[[argparse.Namespace], int]] = {
-        "render": _render, "plan": _plan, "evaluate": _evaluate,
-    }  # fmt: skip
-    return actions[options.action](options)
 
 
 # -- render -----------------------------------------------------------------------------------
@@ -130,8 +125,8 @@ def _render(options: argparse.Namespace) -> int:
     assert final is not None and final.timeline is not None
     sampled = time.perf_counter() - begun
     video = model.picture(final.timeline)
-    frames = _wanted_frames(options, model)
-    fps = options.fps or model.fps
+    frames = _wanted_frames(options, model.defaults)
+    fps = options.fps or model.defaults.fps
     write_video(options.out, video[:, :frames], fps)
     geometry = run.geometry
     report = {
@@ -175,26 +170,27 @@ def _model(options: argparse.Namespace) -> LongVideoModel:
     return BaseModel(base.load(None if options.model == "base" else Path(options.model)))
 
 
-def _wanted_frames(options: argparse.Namespace, model: LongVideoModel) -> int:
+def _wanted_frames(options: argparse.Namespace, defaults: RenderDefaults) -> int:
     if options.frames is not None:
         return int(options.frames)
-    fps = options.fps or model.fps
-    return max(1, round((options.seconds or 5 * model.window / fps) * fps))
+    fps = options.fps or defaults.fps
+    return max(1, round((options.seconds or 5 * defaults.window / fps) * fps))
 
 
-def _geometry(options: argparse.Namespace, model: Any, frames: int) -> WindowGeometry:
+def _geometry(options: argparse.Namespace, defaults: RenderDefaults, frames: int) -> WindowGeometry:
     from lmdm.video.flowlong.geometry import WindowGeometry, latent_frames
 
-    window, stride = options.window or model.window, options.stride or model.stride
-    if (window - 1) % model.temporal or stride % model.temporal:
+    temporal = defaults.temporal
+    window, stride = options.window or defaults.window, options.stride or defaults.stride
+    if (window - 1) % temporal or stride % temporal:
         raise InputError(
             f"a window of {window} frames and a stride of {stride} are not whole in latent frames: "
-            f"the window must be 1 more than a multiple of {model.temporal}, the stride a multiple"
+            f"the window must be 1 more than a multiple of {temporal}, the stride a multiple"
         )
     return WindowGeometry(
-        latent_frames(window, model.temporal),
-        stride // model.temporal,
-        latent_frames(frames, model.temporal),
+        latent_frames(window, temporal),
+        stride // temporal,
+        latent_frames(frames, temporal),
         options.allow_small_overlap,
     )
 
@@ -204,14 +200,15 @@ def _run(options: argparse.Namespace, model: LongVideoModel) -> Run:
     from lmdm.video.flowlong.models import Run
     from lmdm.video.flowlong.sampler import FlowLongConfig
 
-    geometry = _geometry(options, model, _wanted_frames(options, model))
+    defaults = model.defaults
+    geometry = _geometry(options, defaults, _wanted_frames(options, defaults))
     timeline = [(0, options.prompt)]
     if options.timeline is not None:
         if options.prompt:
             raise InputError("give --prompt or --timeline, not both")
-        fps = options.fps or model.fps
+        fps = options.fps or defaults.fps
         timeline = [
-            (latent_frames(round(seconds * fps) + 1, model.temporal) - 1, prompt)
+            (latent_frames(round(seconds * fps) + 1, defaults.temporal) - 1, prompt)
             for seconds, prompt in read_timeline(options.timeline)
         ]
     return Run(
@@ -222,9 +219,9 @@ def _run(options: argparse.Namespace, model: LongVideoModel) -> Run:
         ),
         prompts_of_windows(geometry, timeline),
         options.negative,
-        options.steps or model.steps,
-        options.shift or model.shift,
-        model.guidance if options.guidance is None else options.guidance,
+        options.steps or defaults.steps,
+        options.shift or defaults.shift,
+        defaults.guidance if options.guidance is None else options.guidance,
     )  # fmt: skip
 
 
@@ -270,21 +267,21 @@ def _settings(options: argparse.Namespace, run: Run) -> dict[str, Any]:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from types import SimpleNamespace
-
+    from lmdm.video import pipelines
     from lmdm.video.flowlong.sampler import FlowLongConfig
     from lmdm.video.timesteps import flow_timesteps
 
-    default = (
-        (81, 40) if options.temporal == 4 else (12 * options.temporal + 1, 6 * options.temporal)
-    )
-    sizes = SimpleNamespace(
-        temporal=options.temporal, window=default[0], stride=default[1], fps=16.0
-    )
-    frames = _wanted_frames(options, sizes)
-    geometry = _geometry(options, sizes, frames)
+    temporal, defaults = options.temporal, pipelines.WAN
+    if temporal != defaults.temporal:
+        defaults = replace(
+            defaults, temporal=temporal, window=12 * temporal + 1, stride=6 * temporal
+        )
+    frames = _wanted_frames(options, defaults)
+    geometry = _geometry(options, defaults, frames)
     try:
-        channels, rows, columns = (int(part) for part in options.latent.split("x"))
+        channels, rows, columns = sizes = [int(part) for part in options.latent.split("x")]
+        if min(sizes) < 1:
+            raise ValueError
     except ValueError:
         raise InputError(f"--latent {options.latent!r} is not CxHxW, such as 16x60x104") from None
     frame_bytes = 4 * channels * rows * columns
@@ -330,9 +327,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _measure_videos(options: argparse.Namespace) -> dict[str, Any]:
-    from types import SimpleNamespace
-
     from lmdm.video.flowlong.evaluate import seams, video_figures
+    from lmdm.video.flowlong.geometry import WindowGeometry
     from lmdm.video.movie import read_video
 
     figures = {}
@@ -340,8 +336,10 @@ def _measure_videos(options: argparse.Namespace) -> dict[str, Any]:
         video = read_video(path)
         at: list[int] = []
         if options.window is not None:
-            sizes = SimpleNamespace(temporal=1, window=options.window, stride=options.window // 2)
-            at = seams(_geometry(options, sizes, video.shape[1]))
+            stride = options.stride or options.window // 2
+            at = seams(
+                WindowGeometry(options.window, stride, video.shape[1], options.allow_small_overlap)
+            )
         figures[str(path)] = video_figures(video, at)
     return {"videos": figures}
 
@@ -361,7 +359,7 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
     common.one_thread_a_core()
     model = _model(options)
     frames = options.frames or (67 if isinstance(model, AnalyticModel) else 61)
-    geometry: WindowGeometry = _geometry(options, model, frames)
+    geometry = _geometry(options, model.defaults, frames)
     if isinstance(model, AnalyticModel):
         judges, prompt = evaluate.analytic_judges(model.world, geometry), lambda _: ""
         switches = "switches"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="action", metavar="rollout|revisit-eval|trace|train", required=True
     )
     rollout = actions.add_parser("rollout", help="walk through a world, remembering")
+    rollout.set_defaults(run_action=_rollout)
     _add_model(rollout)
     where = rollout.add_mutually_exclusive_group()
     where.add_argument("--poses", type=Path, metavar="FILE",
@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_report(rollout)
 
     revisit = actions.add_parser("revisit-eval", help="errors on return, or the policies' table")
+    revisit.set_defaults(run_action=_revisit)
     revisit.add_argument("reports", nargs="*", type=Path, metavar="REPORT", help="of rollouts")
     _add_model(revisit)
     revisit.add_argument("--seeds", type=shared.whole(2, 1000), default=5, metavar="N")
@@ -73,12 +74,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_report(revisit, "worldkv.report.json")
 
     trace = actions.add_parser("trace", help="which chunks a rollout retrieved, and how near")
+    trace.set_defaults(run_action=_trace)
     trace.add_argument("reports", nargs=1, type=Path, metavar="REPORT")
     trace.add_argument("--plot", type=Path, metavar="FILE", help="as a PNG")
     shared.add_json(trace)
 
     train = actions.add_parser("train", help="the ring world's model, in some minutes")
+    train.set_defaults(run_action=_train)
     common.add_training(train, steps=4000)
+    common.add_start(train)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -86,14 +90,6 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--model", default="ring", metavar="M",
         help="ring, a folder of a ring model, or plugin:MODULE with build(poses, batch)",
     )  # fmt: skip
-
-
-def run(options: argparse.Namespace) -> int:
-    """Runs one action."""
-    actions: dict[str, Callable[[argparse.Namespace], int]] = {
-        "rollout": _rollout, "revisit-eval": _revisit, "trace": _trace, "train": _train,
-    }  # fmt: skip
-    return actions[options.action](options)
 
 
 # -- rollout ----------------------------------------------------------------------------------
@@ -407,21 +403,6 @@ def _trace(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    import torch
-
-    from lmdm.video import checkpoint
-    from lmdm.video.dit import VideoDiT
     from lmdm.video.worldkv import ring
 
-    common.one_thread_a_core()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
-        network = VideoDiT(ring.CONFIG)
-
-    def finish() -> dict[str, object]:
-        checkpoint.save(options.out, ring.KIND, network, ring.CONFIG)
-        return {}
-
-    return common.train(
-        options, network, lambda net, step: ring.loss_of(net, step, seed=options.seed), finish
-    )
+    return common.train_video_dit(options, ring.KIND, ring.CONFIG, ring.loss_of)

@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lmdm.errors import InputError
 from lmdm.safety.memorization.passages import WINDOW_FRAMES, Nearest, Passages
 from lmdm.safety.memorization.region import Region, fingerprint
-from lmdm.weights import read_header, write_beside
+from lmdm.weights import read_metadata, write_beside
 
 FORMAT = "lmdm-memorization-light"
 UPDATE_FRAMES = 96  # over which block scores are averaged: 4.5 s of the starter
@@ -109,9 +108,7 @@ class Light:
     @classmethod
     def load(cls, path: Path) -> Light:
         """Raises InputError unless the file is a whole, unaltered light."""
-        read_header(path)
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+        metadata = read_metadata(path)
         try:
             facts = json.loads(metadata["facts"])
             if metadata["format"] != FORMAT or metadata["hash"] != fingerprint(facts):
@@ -189,6 +186,11 @@ class MemorizationLight:
         self._calibrated = True  # whether updates can be judged under the newest block's setting
         self._setting: Mapping[str, Any] = {}
 
+    @property
+    def needs_norms(self) -> bool:
+        """Whether it judges updates."""
+        return bool(self._light.updates)
+
     def reset(self) -> None:
         """Forgets what was played."""
         self._blocks.clear()
@@ -235,7 +237,7 @@ class MemorizationLight:
         if score is not None and witness is not None and score > witness.threshold.value:
             text = f"unusual updates ({score:.1f}, usual up to {witness.threshold.value:.1f})"
             return Verdict("unusual", text, score, similarity)
-        if not self._calibrated:
+        if self._light.updates and not self._calibrated:
             steps, guidance = self._setting["steps"], self._setting["guidance"]
             text = f"updates not calibrated for {steps} steps at guidance {guidance:g}"
             if similarity is None:
@@ -243,4 +245,5 @@ class MemorizationLight:
             return Verdict("clear", f"no training passage is near; {text}", None, similarity)
         if score is None and similarity is None:
             return Verdict("unknown", "listening")
-        return Verdict("clear", "nothing unusual", score, similarity)
+        text = "nothing unusual" if self._light.updates else "no training passage is near"
+        return Verdict("clear", text, score, similarity)

@@ -1,7 +1,8 @@
 """Ordinary playing, from which a memorization light learns what is usual, and how often it errs.
 
-Performances of a session: a prompt, a tempo and a seed each, no notes. Half of them set region and
-thresholds; the other half tells how often those are exceeded.
+Performances of a session: a prompt, a tempo and a seed each, no notes. All of them set region and
+thresholds. How often such thresholds are exceeded is told by halves: each is judged by what the
+other half alone would have set.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -33,14 +33,19 @@ from lmdm.safety.memorization.light import (
 )
 from lmdm.safety.memorization.passages import WINDOW_FRAMES, Passages
 from lmdm.safety.memorization.region import Region, calibrate, fingerprint
-from lmdm.weights import read_header, write_beside
+from lmdm.sharding import WHOLE, Shard
+from lmdm.weights import read_metadata, write_beside
 
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
 SLOWEST, FASTEST = 70.0, 140.0  # beats a minute
 DRAWS = 1000  # of the bootstrap
+COPIES = 500  # passages of the corpus that are looked for, each disturbed by noise of
+DISTURBANCE = 0.5  # times the spread of the latents
 FEWEST = 4  # performances
+
+Tracks = Sequence[Sequence[float]]  # a performance's values, in time
 
 
 @dataclass(frozen=True)
@@ -77,17 +82,17 @@ def perform(model: Model, controls: Controls, blocks: int) -> Performance:
 
 
 def performances(
-    model: Model, playing: Playing, folder: Path, quiet: bool = False
+    model: Model, playing: Playing, folder: Path, quiet: bool = False, shard: Shard = WHOLE
 ) -> list[Performance]:
-    """All of them, each kept in `folder` when done, so that a run that was cut goes on.
+    """Those of a share, each kept in `folder` when done, so that a run that was cut goes on.
 
     Raises:
         InputError: too few are asked for; or `folder` holds those of another setting.
     """
     if playing.performances < FEWEST:
         raise InputError(
-            f"a light needs {FEWEST} performances or more, not {playing.performances}: half of "
-            "them set its thresholds, the others tell how often it errs"
+            f"a light needs {FEWEST} performances or more, not {playing.performances}: each half "
+            "tells how often thresholds that the other set would err"
         )
     setting = stream_setting(model, playing.steps, playing.guidance)
     key = fingerprint({"setting": dict(setting), "playing": repr(playing)})
@@ -95,7 +100,8 @@ def performances(
     blocks = round(playing.seconds * rate / model.stream_config.block_frames)
     folder.mkdir(parents=True, exist_ok=True)
     found = []
-    for number in tqdm(range(playing.performances), unit="performance", disable=quiet):
+    mine = shard.share(range(playing.performances))
+    for number in tqdm(mine, unit="performance", disable=quiet):
         path = folder / f"{number:04d}.safetensors"
         if not path.exists():
             made = perform(model, _controls(playing, number), blocks)
@@ -119,13 +125,11 @@ def _controls(playing: Playing, number: int) -> Controls:
 
 
 def _read(path: Path, key: str) -> Performance:
-    read_header(path)
-    with safe_open(path, "pt") as file:
-        if (file.metadata() or {}).get("key") != key:
-            raise InputError(
-                f"{path.parent} holds performances of another model or setting; delete it, or "
-                "give another --out"
-            )
+    if read_metadata(path).get("key") != key:
+        raise InputError(
+            f"{path.parent} holds performances of another model or setting; delete it, or give "
+            "another --out"
+        )
     tensors = load_file(path)
     return Performance(tensors["latents"].float(), tensors["norms"])
 
@@ -133,16 +137,27 @@ def _read(path: Path, key: str) -> Performance:
 def update_witness(
     played: Sequence[Performance], setting: Mapping[str, Any], model: Model, rate: float
 ) -> UpdateWitness:
-    """Region and threshold from the first half, its false rate from the second.
+    """Region, threshold and false rate of the averaged block scores.
 
     rate: share of the time that ordinary playing may exceed the threshold.
     """
     block = model.stream_config.block_frames
     first = UPDATE_FRAMES // block  # before, there is less context than usual
-    usual = played[: len(played) // 2]
-    region = calibrate([trace for each in usual for trace in each.norms[first:]], setting)
-    tracks = [update_track(region, each.norms[first:], block) for each in played]
-    return UpdateWitness(region, threshold(tracks, rate, block * _frame_seconds(model)))
+    norms = [each.norms[first:] for each in played]
+
+    def region_of(usual: Sequence[Tensor]) -> Region:
+        return calibrate([trace for each in usual for trace in each], setting)
+
+    def tracks(region: Region, some: Sequence[Tensor]) -> Tracks:
+        return [update_track(region, each, block) for each in some]
+
+    folds = []
+    for usual, judged in _swapped(norms):
+        region = region_of(usual)
+        folds.append((tracks(region, usual), tracks(region, judged)))
+    region = region_of(norms)
+    seconds = block * _frame_seconds(model)
+    return UpdateWitness(region, threshold(tracks(region, norms), folds, rate, seconds))
 
 
 def update_track(region: Region, norms: Tensor, block_frames: int) -> list[float]:
@@ -154,9 +169,9 @@ def update_track(region: Region, norms: Tensor, block_frames: int) -> list[float
 def nearness(
     played: Sequence[Performance], passages: Passages, model: Model, rate: float
 ) -> Threshold:
-    """The similarity that ordinary playing exceeds for `rate` of the time; halves as above."""
+    """The similarity that ordinary playing exceeds for `rate` of the time, and its false rate."""
     tracks = [passage_track(passages, each.latents) for each in played]
-    return threshold(tracks, rate, CHECK_FRAMES * _frame_seconds(model))
+    return threshold(tracks, _swapped(tracks), rate, CHECK_FRAMES * _frame_seconds(model))
 
 
 def passage_track(passages: Passages, latents: Tensor) -> list[float]:
@@ -165,34 +180,70 @@ def passage_track(passages: Passages, latents: Tensor) -> list[float]:
     return [passages.nearest(latents[:, end - WINDOW_FRAMES : end]).similarity for end in ends]
 
 
-def threshold(tracks: Sequence[Sequence[float]], rate: float, seconds: float) -> Threshold:
-    """From the first half of the tracks, one a performance; false rate and interval of the others.
+def found_share(
+    pieces: Sequence[tuple[str, Tensor]], passages: Passages, above: float, seed: int = 0
+) -> float:
+    """How many of a corpus's own passages come out above a similarity: what the light finds.
 
-    seconds: between two values of a track. The interval is the bootstrap's over performances, since
-    the values of one are not independent.
+    pieces: (name, latents [C, T]), each longer than a window or passed over. Passages begin
+    anywhere, and noise of half the latents' spread is added, as a copy that is not exact.
+    """
+    long = [latents for _, latents in pieces if latents.shape[1] > WINDOW_FRAMES]
+    generator = torch.Generator().manual_seed(seed)
+    found = 0
+    for _ in range(COPIES):
+        latents = long[int(torch.randint(len(long), (), generator=generator))]
+        start = int(torch.randint(latents.shape[1] - WINDOW_FRAMES, (), generator=generator))
+        window = latents[:, start : start + WINDOW_FRAMES]
+        noise = torch.randn(window.shape, generator=generator) * passages.spread[:, None]
+        found += passages.nearest(window + DISTURBANCE * noise).similarity > above
+    return found / COPIES
+
+
+def threshold(
+    tracks: Tracks, folds: Sequence[tuple[Tracks, Tracks]], rate: float, seconds: float
+) -> Threshold:
+    """The value that is exceeded for `rate` of the time, and how often such a value is.
+
+    folds: of both halves, those that set a value of their own and those it is tried on. seconds:
+    between two values of a track. The interval is the bootstrap's over performances, since the
+    values of one are not independent; where nothing was exceeded, it reaches as far as performances
+    that light all the time could have been missed (their share at 95 %, exactly).
 
     Raises:
         InputError: a performance so short that its track is empty.
     """
     if not all(tracks):
         raise InputError("the performances are too short to judge; ask for more --seconds")
-    half = len(tracks) // 2
-    value = float(np.quantile(np.concatenate(tracks[:half]), 1.0 - rate))
-    above = [np.asarray(track) > value for track in tracks[half:]]
+    above = [
+        np.asarray(track) > _exceeded(usual, rate) for usual, judged in folds for track in judged
+    ]
+    every = np.concatenate(above)
     generator = np.random.default_rng(0)
     drawn = [
         np.concatenate([above[i] for i in generator.integers(0, len(above), len(above))]).mean()
         for _ in range(DRAWS)
     ]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    every = np.concatenate(above)
+    if not every.any():
+        high = 1.0 - 0.05 ** (1.0 / len(above))
     return Threshold(
-        value,
+        _exceeded(tracks, rate),
         float(every.mean()),
         (float(low), float(high)),
         len(above),
         round(len(every) * seconds / 60.0, 2),
     )
+
+
+def _exceeded(tracks: Tracks, rate: float) -> float:
+    return float(np.quantile(np.concatenate(tracks), 1.0 - rate))
+
+
+def _swapped(played: Sequence[Any]) -> list[tuple[Sequence[Any], Sequence[Any]]]:
+    """(first half, second half) and the other way round."""
+    first, second = played[: len(played) // 2], played[len(played) // 2 :]
+    return [(first, second), (second, first)]
 
 
 def _frame_seconds(model: Model) -> float:

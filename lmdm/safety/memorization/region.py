@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lmdm.errors import InputError
-from lmdm.weights import read_header, write_beside
+from lmdm.weights import read_header, read_metadata, write_beside
 
 NORMS = ("update", "denoised", "latents")  # n_δ = ‖z' − z‖, n_0 = ‖x̂0‖, n_z = ‖z'‖
 SMALLEST_STD = 1e-5  # late steps vary so little that one would dominate
@@ -85,9 +84,7 @@ class Region:
     @classmethod
     def load(cls, path: Path) -> Region:
         """Raises InputError unless the file is a whole, unaltered region."""
-        header = read_header(path)
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+        header, metadata = read_header(path), read_metadata(path)
         shapes = {name: tensor.shape for name, tensor in header.items()}
         try:
             setting = json.loads(metadata["setting"])

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -19,7 +18,8 @@ from lmdm.errors import InputError
 from lmdm.safety.memorization.models import Images, PromptModel, Sampling
 from lmdm.safety.memorization.region import fingerprint
 from lmdm.safety.memorization.watch import Watch
-from lmdm.weights import read_header, write_beside
+from lmdm.sharding import WHOLE, Shard
+from lmdm.weights import read_metadata, write_beside
 
 MOST_PROMPTS = 100_000
 
@@ -64,8 +64,9 @@ def run_prompts(
     watch: Watch,
     folder: Path,
     quiet: bool = False,
+    shard: Shard = WHOLE,
 ) -> list[PromptRun]:
-    """Every prompt with every seed; what an earlier, equal run has finished is taken from it.
+    """Every prompt of a share with every seed; what an equal run has finished is taken from it.
 
     Raises:
         InputError: an unknown prompt; or `folder` holds runs of another model or setting.
@@ -82,7 +83,8 @@ def run_prompts(
         }
     )
     done = []
-    for index, prompt in enumerate(tqdm(prompts, unit="prompt", disable=quiet)):
+    mine = shard.share(list(enumerate(prompts)))
+    for index, prompt in tqdm(mine, unit="prompt", disable=quiet):
         path = folder / f"{index:06d}.safetensors"
         if not path.exists():
             images = model.generate(prompt, seeds, sampling, watch)
@@ -100,9 +102,7 @@ def run_prompts(
 
 
 def _read(path: Path, prompt: str, key: str) -> PromptRun:
-    read_header(path)
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
+    metadata = read_metadata(path)
     if metadata.get("key") != key or metadata.get("prompt") != json.dumps(prompt):
         raise InputError(
             f"{path.parent} holds a run of another model, prompt list or setting; give a new folder"

@@ -133,7 +133,7 @@ def load_split(path: Path, identities: Identities) -> Split:
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         chosen = Split(**(values | lists))
         fits = chosen == split(identities, chosen.target, chosen.seed)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError):
         raise InputError(f"{path} is not the split of a run") from None
     if not fits:
         raise InputError(f"{path} is a split of other identities than were given")

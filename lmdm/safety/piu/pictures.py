@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lmdm.errors import InputError
+from lmdm.weights import write_beside
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -19,7 +20,7 @@ def read_pictures(folder: Path, size: int) -> Tensor:
     Raises:
         InputError: no folder, no picture in it, or one that cannot be read.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from lmdm.image.folder import BadImage, read_image
 
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
@@ -30,12 +31,9 @@ def read_pictures(folder: Path, size: int) -> Tensor:
     read = []
     for path in paths:
         try:
-            with Image.open(path) as file:
-                upright = ImageOps.exif_transpose(file).convert("RGB")
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as problem:
+            read.append(torch.from_numpy(read_image(path, size)).float() / 127.5 - 1.0)
+        except BadImage as problem:
             raise InputError(f"{path} cannot be read as a picture ({problem})") from None
-        pixels = np.asarray(ImageOps.fit(upright, (size, size)), np.float32)
-        read.append(torch.from_numpy(pixels / 127.5 - 1.0).permute(2, 0, 1))
     return torch.stack(read)
 
 
@@ -46,4 +44,5 @@ def write_pictures(pictures: Tensor, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     whole = ((pictures.permute(0, 2, 3, 1) + 1.0) * 127.5).round().to(torch.uint8).numpy()
     for index, pixels in enumerate(whole):
-        Image.fromarray(pixels).save(folder / f"{index:05d}.png")
+        path = folder / f"{index:05d}.png"
+        write_beside(path, partial(Image.fromarray(pixels).save, format="PNG"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,7 @@ class Accuracy:
 
     def to_dict(self) -> dict[str, float]:
         """For reports."""
-        return {
-            "shape": self.shape, "colour": self.colour, "direction": self.direction,
-            "speed": self.speed, "mean": self.mean,
-        }  # fmt: skip
+        return asdict(self) | {"mean": self.mean}
 
 
 CHANCE = Accuracy(*(1 / count for count in COUNTS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -40,7 +41,9 @@ class Omegas:
             try:
                 if not equals or name.strip() not in ("txt", "vid", "img", "tgt"):
                     raise ValueError
-                values[name.strip()] = float(value)
+                values[name.strip()] = strength = float(value)
+                if not math.isfinite(strength):
+                    raise ValueError
             except ValueError:
                 raise InputError(
                     f"--omega {part!r} is not one of txt=, vid=, img=, tgt= and a number"

@@ -35,7 +35,7 @@ class WanBernini:
 
     def __init__(self, pipe: Any) -> None:
         """Raises InputError for a pipeline that is not Wan's."""
-        if pipelines.kind_of(pipe).name != "WanPipeline":
+        if pipelines.kind_of(pipe).name != pipelines.WAN.name:
             raise InputError("Bernini renders with a Wan pipeline; this is another")
         self.pipe = pipe
         self.high = as_renderer(pipe.transformer)
@@ -52,20 +52,11 @@ class WanBernini:
         Raises:
             InputError: sizes that do not divide, or a plan of another width.
         """
-        kind = pipelines.kind_of(self.pipe)
-        unit = 2 * kind.spatial
-        if height % unit or width % unit or (frames - 1) % kind.temporal:
-            raise InputError(
-                f"{frames} frames of {height}x{width}: sides must be multiples of {unit}, frames 1 "
-                f"more than a multiple of {kind.temporal}"
-            )
+        grid = pipelines.wan_grid(pipelines.kind_of(self.pipe), frames, height, width)
         contexts, budgets = self._contexts(inputs)
         clip = () if inputs.source is None else (self._encoded(inputs.source),)
         pictures = tuple(self._encoded(each) for each in inputs.references)
-        shape = (
-            1, self.high.config.in_channels, 1 + (frames - 1) // kind.temporal,
-            height // kind.spatial, width // kind.spatial,
-        )  # fmt: skip
+        shape = (1, self.high.config.in_channels, *grid)
         generator = torch.Generator().manual_seed(settings.seed)
         noise = torch.randn(shape, generator=generator).to(self.pipe.device)
 
@@ -116,13 +107,7 @@ class WanBernini:
 
     def _encoded(self, video: Tensor) -> Tensor:
         """Pictures [3, T, H, W] as clean latents [1, C, t, h, w] of the network's scale."""
-        vae = self.pipe.vae
-        video = video[None].to(vae.device, vae.dtype)
-        latents = vae.encode(video).latent_dist.mode()
-        shape = (1, -1, 1, 1, 1)
-        mean = torch.tensor(vae.config.latents_mean).view(shape).to(latents)
-        std = torch.tensor(vae.config.latents_std).view(shape).to(latents)
-        return ((latents - mean) / std).to(self.high.dtype)
+        return pipelines.wan_encode(self.pipe, video).to(self.high.dtype)
 
 
 def fitted(video: Tensor, unit: int, temporal: int) -> Tensor:

@@ -29,6 +29,7 @@ from lmdm.video.dvg.planner import (
     random_action,
 )
 from lmdm.video.dvg.sampler import GrowingGrid, full_sample, sample
+from lmdm.video.report import mean_and_error
 
 SHAPE: Shape = (16, 24, 24)
 CHANNELS = 32  # as many independent samples: band energies must be known to some percent
@@ -190,8 +191,6 @@ def summary(rows: list[Row]) -> dict[str, Any]:
 
     Falsified if DVG is not better than a random and than the median action, on average.
     """
-    from lmdm.video.report import mean_and_error
-
     by: dict[str, list[float]] = {}
     for row in rows:
         by.setdefault(row.policy, []).append(row.error)

@@ -157,14 +157,8 @@ def wan_grid(pipe: Any, frames: int, height: int, width: int) -> tuple[int, int,
         InputError: another pipeline, or sizes that do not divide into its latents and patches.
     """
     kind = pipelines.kind_of(pipe)
-    if kind.name != "WanPipeline":
+    if kind.name != pipelines.WAN.name:
         raise InputError(
             f"DVG drives Wan text-to-video, not {kind.name}, which is told its grid before the loop"
         )
-    unit = 2 * kind.spatial
-    if height % unit or width % unit or (frames - 1) % kind.temporal:
-        raise InputError(
-            f"{frames} frames of {height}x{width}: sides must be multiples of {unit}, frames 1 "
-            f"more than a multiple of {kind.temporal}"
-        )
-    return 1 + (frames - 1) // kind.temporal, height // kind.spatial, width // kind.spatial
+    return pipelines.wan_grid(kind, frames, height, width)

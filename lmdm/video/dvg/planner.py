@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -133,8 +133,6 @@ def valid_budgets(config: BudgetConfig) -> tuple[float, float]:
     Raises:
         InputError: none at all can be spent.
     """
-    from dataclasses import replace
-
     valid = [b / 100 for b in range(1, 101) if _within(replace(config, budget=b / 100))]
     if not valid:
         raise InputError("no budget can be spent on this grid; it is too small")

@@ -60,7 +60,6 @@ def table(
     seeds: int,
     rows: Sequence[str] = tuple(ROWS),
     prompt: Callable[[int], str] = lambda _: "",
-    guidance: float | None = None,
 ) -> Iterator[tuple[str, int, Table]]:
     """Samples every row with every seed; yields (row, seeds done, table so far)."""
     done: Table = {}
@@ -73,9 +72,9 @@ def table(
                 FlowLongConfig(variant, t_star, seed),
                 (prompt(seed),) * geometry.windows,
                 "",
-                model.steps,
-                model.shift,
-                model.guidance if guidance is None else guidance,
+                model.defaults.steps,
+                model.defaults.shift,
+                model.defaults.guidance,
             )
             state = model.run(run, None, lambda _: None)
             assert state.timeline is not None

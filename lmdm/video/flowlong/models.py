@@ -1,6 +1,6 @@
 """What FlowLong can drive: the analytic world, the small base, and diffusers pipelines.
 
-Each gives the same two things: a run of the sampler from a state, and a picture of the timeline.
+Each gives a run of the sampler from a state, a picture of the timeline, and its usual sizes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lmdm.video.dit import VideoDiT
 from lmdm.video.flowlong.analytic import SceneWorld
 from lmdm.video.flowlong.geometry import WindowGeometry, pixel_frames
 from lmdm.video.flowlong.sampler import FlowLongConfig, WindowState, begin, sample
+from lmdm.video.pipelines import RenderDefaults
 from lmdm.video.timesteps import flow_timesteps
 
 OnStep = Callable[[WindowState], object]
@@ -40,32 +41,8 @@ class LongVideoModel(Protocol):
     """What a render asks of a model; lengths are in frames of the video."""
 
     @property
-    def temporal(self) -> int:
-        """Frames a latent frame."""
-
-    @property
-    def fps(self) -> float:
-        """Frames a second."""
-
-    @property
-    def window(self) -> int:
-        """Frames a window."""
-
-    @property
-    def stride(self) -> int:
-        """Frames from window to window."""
-
-    @property
-    def steps(self) -> int:
-        """Denoising steps, where none are asked for."""
-
-    @property
-    def shift(self) -> float:
-        """Of the timesteps, likewise."""
-
-    @property
-    def guidance(self) -> float:
-        """Likewise."""
+    def defaults(self) -> RenderDefaults:
+        """How it renders where nothing else is asked for."""
 
     def run(self, run: Run, state: WindowState | None, on_step: OnStep) -> WindowState:
         """Samples to the end, from noise or from a kept state; `on_step` sees every state."""
@@ -96,13 +73,7 @@ class AnalyticModel:
     """The scene world: no training, exact denoiser. Prompts and guidance mean nothing to it."""
 
     world: SceneWorld = field(default_factory=SceneWorld)
-    temporal: int = 1
-    fps: float = 8.0
-    window: int = 13
-    stride: int = 6
-    steps: int = 50
-    shift: float = 5.0
-    guidance: float = 1.0
+    defaults = RenderDefaults(1, 8.0, 13, 6, steps=50, shift=5.0, guidance=1.0)
 
     def run(self, run: Run, state: WindowState | None, on_step: OnStep) -> WindowState:
         """See `LongVideoModel`. In float64: the comparison is of samplers, not of rounding."""
@@ -125,14 +96,7 @@ class BaseModel:
     """The small base: coloured shapes, 13 frames of 16x16."""
 
     network: VideoDiT
-    size: int = 16
-    temporal: int = 1
-    fps: float = 8.0
-    window: int = 13
-    stride: int = 6
-    steps: int = 30
-    shift: float = 3.0
-    guidance: float = 2.0
+    defaults = RenderDefaults(1, 8.0, 13, 6, steps=30, shift=3.0, guidance=2.0)
 
     def run(self, run: Run, state: WindowState | None, on_step: OnStep) -> WindowState:
         """See `LongVideoModel`."""
@@ -147,7 +111,7 @@ class BaseModel:
             null = self.network(x, time, negative.expand(len(x), -1))
             return torch.lerp(null, wanted, run.guidance)
 
-        shape = (self.network.config.channels, run.geometry.window, self.size, self.size)
+        shape = (self.network.config.channels, run.geometry.window, base.SIZE, base.SIZE)
         return _walk(velocity, shape, run, state, on_step)
 
     def picture(self, timeline: Tensor) -> Tensor:
@@ -162,28 +126,17 @@ class PipelineModel:
     pipe: Any
     height: int
     width: int
-    temporal: int
-    spatial: int
-    fps: float
-    window: int
-    stride: int
-    steps: int
-    shift: float
-    guidance: float
+    defaults: pipelines.PipelineKind
 
     @classmethod
     def of(cls, pipe: Any, height: int | None, width: int | None) -> PipelineModel:
         """Raises InputError where the size does not divide into the pipeline's latent patches."""
         kind = pipelines.kind_of(pipe)
-        patch = 2 if kind.name == "WanPipeline" else 1
         rows, columns = height or kind.height, width or kind.width
-        unit = kind.spatial * patch
+        unit = kind.spatial * kind.patch
         if rows % unit or columns % unit:
             raise InputError(f"height {rows} and width {columns} must be multiples of {unit}")
-        return cls(
-            pipe, rows, columns, kind.temporal, kind.spatial, kind.fps, kind.window, kind.stride,
-            kind.steps, kind.shift, kind.guidance,
-        )  # fmt: skip
+        return cls(pipe, rows, columns, kind)
 
     def run(self, run: Run, state: WindowState | None, on_step: OnStep) -> WindowState:
         """See `LongVideoModel`."""
@@ -194,9 +147,10 @@ class PipelineModel:
             same,
         )
 
-        pipe, latent = self.pipe, (self.height // self.spatial, self.width // self.spatial)
+        pipe, kind = self.pipe, self.defaults
+        latent = (self.height // kind.spatial, self.width // kind.spatial)
         layout = FrameMajorTokens(*latent)
-        packed = pipelines.kind_of(pipe).name == "LTXPipeline"
+        packed = kind.name == pipelines.LTX.name
         if packed:
             scheduler = FlowLongScheduler.from_config(pipe.scheduler.config)
         else:
@@ -223,7 +177,7 @@ class PipelineModel:
             negative_prompt=run.negative or None,
             height=self.height,
             width=self.width,
-            num_frames=pixel_frames(run.geometry.window, self.temporal),
+            num_frames=pixel_frames(run.geometry.window, kind.temporal),
             num_inference_steps=run.steps,
             guidance_scale=run.guidance,
             latents=latents.to(pipe.device),

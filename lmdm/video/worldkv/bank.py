@@ -67,10 +67,6 @@ class MemoryBank:
         tensors = load_file(path, device=str(device))
         return [(tensors[f"{i}.k"], tensors[f"{i}.v"]) for i in range(len(tensors) // 2)]
 
-    def tokens(self, chunk: int) -> int:
-        """Tokens kept of a chunk."""
-        return self.fetch(chunk)[0][0].shape[2]
-
     def _file(self, chunk: int) -> Path:
         assert self.folder is not None
         return self.folder / f"chunk-{chunk:06d}.safetensors"

@@ -144,6 +144,14 @@ def test_reconstruct(
     made[3].unlink()
     assert decq(*words, "--out", tmp_path) == 0
     assert made[3].read_bytes() == before
+    parts = [
+        answer(capsys, *words, "--out", tmp_path / "parts", "--shard", f"{k}/3")["pictures"]
+        for k in (1, 2, 3)
+    ]
+    assert sum(parts) == 12
+    assert {p.name for p in (tmp_path / "parts" / "pictures").rglob("*.png")} == {
+        p.name for p in made
+    }
 
 
 def test_generate_is_the_seeds_alone(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import imageio.v3 as iio
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,7 +16,7 @@ from lmdm.video.base import to_pictures
 from lmdm.video.bernini import planner, renderer, vit
 from lmdm.video.bernini.tasks import Scene, picture_of, video_of
 from lmdm.video.dit import VideoDiT
-from lmdm.video.movie import read_video, write_strip, write_video
+from lmdm.video.movie import read_video, to_bytes, write_video
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def models(tmp_path_factory) -> Path:
     checkpoint.save(folder / "renderer", renderer.KIND, drawer, renderer.CONFIG)
     scene = Scene(0, 1, 0, 0)
     write_video(folder / "source.mp4", to_pictures(video_of(scene)), 8)
-    write_strip(folder / "ref.png", [to_pictures(picture_of(scene))])
+    iio.imwrite(folder / "ref.png", to_bytes(to_pictures(picture_of(scene)), zoom=4)[0])
     return folder
 
 
@@ -107,6 +108,20 @@ def test_the_stages_train_and_go_on(models, capsys):
     assert render(Path("joint"), "--prompt", "blue ring up fast") == 0
 
 
+def test_a_training_begins_with_another_s_weights(models, capsys):
+    """At a rate of nothing they stay what they were, to the 16 bits in which they are kept."""
+    short = ("--steps", "1", "--batch", "2", "--rate", "0", "--quiet")
+    assert bernini("train-renderer", "--out", "more", *short, "--start-from", str(models)) == 0
+    name = "renderer/weights.safetensors"
+    first, more = load_file(models / name), load_file(Path("more") / name)
+    assert all(torch.equal(first[key], more[key]) for key in first)
+    capsys.readouterr()
+    assert bernini("train-renderer", "--out", "more", *short) == 2
+    assert "start_from was" in capsys.readouterr().err
+    assert bernini("train-planner", "--out", "new", *short, "--start-from", "nowhere") == 2
+    assert "no video model" in capsys.readouterr().err
+
+
 def test_evaluate_runs_a_claim(models, capsys):
     few = ("--claims", "iterative_planning", "distribution_head", "--count", "8")
     assert bernini("evaluate", "--models", str(models), *few, "--quiet", "--json") == 0
@@ -140,6 +155,7 @@ def test_a_real_wan_folder_renders_an_edit(models, tmp_path):
         (("--prompt", "red", "--source", "none.mp4"), "no such file"),
         (("--prompt", "red", "--task", "v2v"), "make it t2v"),
         (("--prompt", "red", "--omega", "text=1"), "--omega"),
+        (("--prompt", "red", "--omega", "txt=nan"), "--omega"),
         (("--prompt", "red", "--load-plan", "none.safetensors"), "cannot be read"),
         (("--prompt", "red", "--load-plan", "wide.safetensors"), "16x32"),
         (("--prompt", "red", "--load-plan", "plan.pt"), "pickle"),

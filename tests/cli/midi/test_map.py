@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_io import midi_events as midi
-from lmdm.cli.midi_map import GATE_SECONDS, MidiMap
-from lmdm.cli.midi_profile import DEFAULT_MAPPINGS, Profile
-from lmdm.cli.soft_takeover import NEAR, SoftTakeover
+from lmdm.cli.midi.map import GATE_SECONDS, MidiMap
+from lmdm.cli.midi.profile import DEFAULT_MAPPINGS, Profile
+from lmdm.cli.midi.soft_takeover import NEAR, SoftTakeover
 from lmdm.live.messages import (
     AllNotesOff,
     Message,

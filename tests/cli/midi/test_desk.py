@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from audio_io import midi_events as midi
-from lmdm.cli import midi_desk
-from lmdm.cli.midi_desk import MidiDesk
-from lmdm.cli.midi_profile import ProfileStore, write_profile
+from lmdm.cli.midi import desk as midi_desk
+from lmdm.cli.midi.desk import MidiDesk
+from lmdm.cli.midi.profile import ProfileStore, write_profile
 from lmdm.errors import InputError
 from lmdm.live.messages import (
     BeginLearn,

@@ -21,8 +21,8 @@ from dataclasses import replace
 from audio_io import midi_events
 from audio_io.controllers import Controllers, Source, Turn
 from audio_io.encoders import RELATIVE, steps
-from lmdm.cli.midi_profile import Profile
-from lmdm.cli.soft_takeover import SoftTakeover
+from lmdm.cli.midi.profile import Profile
+from lmdm.cli.midi.soft_takeover import SoftTakeover
 from lmdm.live.messages import (
     AllNotesOff,
     ControllerMapping,

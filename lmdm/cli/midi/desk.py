@@ -22,9 +22,9 @@ from audio_io.midi import VIRTUAL, MidiPorts
 from audio_io.midi_events import Clock, Continue, ControlChange, MidiEvent, NoteOn, SongPosition
 from audio_io.midi_events import Start as ClockStart
 from audio_io.midi_events import Stop as ClockStop
-from lmdm.cli.midi_learn import Learning
-from lmdm.cli.midi_map import MidiMap
-from lmdm.cli.midi_profile import (
+from lmdm.cli.midi.learn import Learning
+from lmdm.cli.midi.map import MidiMap
+from lmdm.cli.midi.profile import (
     Profile,
     ProfileStore,
     checked_mapping,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from audio_io.clock_output import ClockOutput, Position
 from audio_io.link import LinkClock
 from audio_io.midi_events import MidiEvent
-from lmdm.cli.clock_follower import Clock, ClockFollower
+from lmdm.cli.stage.clock_follower import Clock, ClockFollower
 from lmdm.errors import InputError
 from lmdm.live.messages import Message
 

@@ -14,14 +14,14 @@ from audio_io.devices import NO_PORTAUDIO
 from audio_io.meters import Meter, stereo_decibels
 from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
-from lmdm.cli.clocks import Clocks
-from lmdm.cli.instant import Instant
-from lmdm.cli.keeper import Keeper
-from lmdm.cli.live_input import LiveInput
-from lmdm.cli.midi_desk import MidiDesk
-from lmdm.cli.osc_door import LOOPBACK, OscDoor
-from lmdm.cli.performed import figures
-from lmdm.cli.takes import Takes, versions
+from lmdm.cli.midi.desk import MidiDesk
+from lmdm.cli.stage.clocks import Clocks
+from lmdm.cli.stage.instant import Instant
+from lmdm.cli.stage.keeper import SCENE_MESSAGES, Keeper
+from lmdm.cli.stage.live_input import LiveInput
+from lmdm.cli.stage.osc_door import LOOPBACK, OscDoor
+from lmdm.cli.stage.performed import figures
+from lmdm.cli.takes import Takes, mend, versions
 from lmdm.errors import InputError
 from lmdm.live import messages as m
 from lmdm.live.autosave import Saved
@@ -30,8 +30,7 @@ from lmdm.live.edits import Edits
 from lmdm.live.latency import LatencyMeter
 from lmdm.live.messages import Message, Snapshot
 from lmdm.live.player import SAMPLE_RATE, Player
-from lmdm.live.ring import AudioRing
-from lmdm.live.scenes import SceneBank
+from lmdm.live.ring import AudioRing, sweep
 from lmdm.live.sound_file import check_sound
 from lmdm.live.supervisor import Supervisor, failure
 from lmdm.live.take import Applied, TakeHeader, check_no_take
@@ -101,6 +100,7 @@ class Performance:
         settings = self.settings
         if settings.take is not None:
             check_no_take(settings.take)
+        sweep()
         playout = self._open_playout()
         self._take_wanted = settings.take is not None or isinstance(playout, ClockPlayout)
         self._ring = AudioRing.create(round(RING_SECONDS * SAMPLE_RATE))
@@ -182,6 +182,8 @@ class Performance:
         """The session to go on with, if there is one and that is wanted."""
         found, wanted = self._keeper.found, self.settings.restore
         self.notices += self._keeper.notices
+        if found is not None and found.take and not found.ended:
+            self.notices += filter(None, [mend(Path(found.take))])
         if found is None or wanted is False or (wanted is None and found.ended):
             return None
         if found.model != self._model_path():
@@ -344,30 +346,11 @@ class Performance:
 
     def _scene(self, message: Message) -> bool:
         """Does what a message about scenes asks; False if it is about something else."""
-        keeper, controls = self._keeper, self.supervisor.controls()
-        with keeper.lock:
-            match message:
-                case m.StoreScene(name=name):
-                    keeper.scenes.store(name, controls)
-                case m.DeleteScene(name=name):
-                    keeper.scenes.delete(name)
-                case m.SaveScenes(file=file):
-                    if Path(file).exists():
-                        SceneBank.read(Path(file))  # nothing but scenes is written over
-                    keeper.scenes.write(Path(file))
-                case m.LoadScenes(file=file):
-                    keeper.scenes = SceneBank.read(Path(file))
-                case m.RecallScene(name=name, boundary=boundary):
-                    change = keeper.scenes.recalled(name, boundary or controls.quantise)
-                case m.RecallSceneNumber(number=number, boundary=boundary):
-                    name = keeper.scenes.name_of(number)
-                    change = keeper.scenes.recalled(name, boundary or controls.quantise)
-                case _:
-                    return False
-        if isinstance(message, (m.RecallScene, m.RecallSceneNumber)):
-            self._to_engine(change)
-        elif not isinstance(message, m.SaveScenes):
-            keeper.keep_scenes()
+        if not isinstance(message, SCENE_MESSAGES):
+            return False
+        recalled = self._keeper.do(message, self.supervisor.controls())
+        if recalled is not None:
+            self._to_engine(recalled)
         return True
 
     def _remark(self, position: int, text: str) -> None:
@@ -378,8 +361,10 @@ class Performance:
     def _tell(self, text: str) -> None:
         self._told, self._told_until = text, time.monotonic() + TOLD_SECONDS
 
-    def _newly_told(self) -> str:
-        return self._told if time.monotonic() < self._told_until else ""
+    def _line(self, base: Snapshot) -> str:
+        """The one line that the musician is to know now."""
+        told = self._told if time.monotonic() < self._told_until else ""
+        return base.text if base.status == "failed" else self._takes.error or told or base.text
 
     # --- where the music is --------------------------------------------------------------------
 
@@ -410,8 +395,14 @@ class Performance:
         remembered = self.supervisor.remembered()
         if remembered is None:
             return None
+        model, take = self._model_path(), self._takes.folder
         return Saved(
-            self._model_path(), self.supervisor.model_sha256, *remembered, time.time(), ended
+            model,
+            self.supervisor.model_sha256,
+            *remembered,
+            time.time(),
+            ended,
+            str(Path(take).resolve()) if take else "",
         )
 
     # --- looking -------------------------------------------------------------------------------
@@ -423,7 +414,7 @@ class Performance:
         clocks, edits = self._clocks, self._edits
         return replace(
             base,
-            text=self._takes.error or self._newly_told() or base.text,
+            text=self._line(base),
             heard=heard,
             heard_beat=max(0.0, self.supervisor.beat(heard)),
             style=self._style,

@@ -1,4 +1,4 @@
-"""Drift in latent space: Fréchet distance by time, Gaussian KL by block, slopes with intervals."""
+"""Drift by time: Fréchet distances and Gaussian KL of clouds, slopes, intervals (dossier §8)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluate.stream import frechet_distance
-
 Cloud = NDArray[Any]  # [C, frames]
+
+
+def frechet_distance(one: Cloud, other: Cloud) -> float:
+    """Fréchet distance of Gaussians fitted to two clouds [C, n] and [C, m] (Heusel et al., 2017).
+
+    |m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^½); the trace of the root is taken over the symmetric
+    S1^½ S2 S1^½.
+    """
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    first, second = np.atleast_2d(np.cov(a)), np.atleast_2d(np.cov(b))
+    values, vectors = np.linalg.eigh(first)
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    product = np.linalg.eigvalsh(root @ second @ root)
+    trace = float(np.trace(first) + np.trace(second) - 2 * np.sqrt(np.maximum(product, 0)).sum())
+    return float(np.sum((a.mean(axis=1) - b.mean(axis=1)) ** 2)) + trace
 
 
 def latent_frechet(cloud: Cloud, reference: Cloud) -> float:

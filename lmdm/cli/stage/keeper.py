@@ -9,10 +9,16 @@ from typing import TypeVar
 
 from lmdm.errors import InputError
 from lmdm.live import autosave
+from lmdm.live import messages as m
 from lmdm.live.autosave import EVERY_SECONDS, Saved
+from lmdm.live.controls import Controls
+from lmdm.live.messages import Message
 from lmdm.live.scenes import SceneBank
 
 SCENES_NAME, SESSION_NAME = "scenes.toml", "session.json"
+SCENE_MESSAGES = (
+    m.StoreScene, m.DeleteScene, m.SaveScenes, m.LoadScenes, m.RecallScene, m.RecallSceneNumber
+)  # fmt: skip
 Kept = TypeVar("Kept")
 
 
@@ -69,11 +75,35 @@ class Keeper:
                 self.notices.append(str(problem))
                 self._say(str(problem))
 
-    def keep_scenes(self) -> None:
-        """Scenes have changed. Raises InputError if they cannot be written."""
-        if self.home is not None:
-            with self.lock:
+    def do(self, message: Message, controls: Controls) -> Message | None:
+        """Does what one of SCENE_MESSAGES asks; a recalled scene is the engine's change to make.
+
+        controls: as the musician has set them now.
+
+        Raises:
+            InputError: there is no such scene or file, or scenes cannot be written.
+        """
+        with self.lock:
+            match message:
+                case m.RecallScene(name=name, boundary=boundary):
+                    return self.scenes.recalled(name, boundary or controls.quantise)
+                case m.RecallSceneNumber(number=number, boundary=boundary):
+                    name = self.scenes.name_of(number)
+                    return self.scenes.recalled(name, boundary or controls.quantise)
+                case m.SaveScenes(file=file):
+                    if Path(file).exists():
+                        SceneBank.read(Path(file))  # nothing but scenes is written over
+                    self.scenes.write(Path(file))
+                    return None
+                case m.StoreScene(name=name):
+                    self.scenes.store(name, controls)
+                case m.DeleteScene(name=name):
+                    self.scenes.delete(name)
+                case m.LoadScenes(file=file):
+                    self.scenes = SceneBank.read(Path(file))
+            if self.home is not None:
                 self.scenes.write(self.home / SCENES_NAME)
+        return None
 
     def close(self) -> None:
         """Notes that the session ended well."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmdm.cli.main import main
-from lmdm.cli.performance import Performance, PerformanceSettings
+from lmdm.cli.stage.performance import Performance, PerformanceSettings
 from lmdm.errors import InputError
 from lmdm.live import messages as m
 from lmdm.live.controls import Controls
@@ -23,7 +23,7 @@ def _no_device(tmp_path, monkeypatch):
     def none(*arguments, **keywords):
         raise InputError("this machine has no audio output device")
 
-    monkeypatch.setattr("lmdm.cli.performance.open_playout", none)
+    monkeypatch.setattr("lmdm.cli.stage.performance.open_playout", none)
     monkeypatch.setattr("audio_io.midi_ports.available_apis", list)
     monkeypatch.chdir(tmp_path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from audio_io.output import Output
-from lmdm.cli.live_input import LiveInput
+from lmdm.cli.stage.live_input import LiveInput
 from lmdm.live import messages as m
 from lmdm.live.messages import Message
 

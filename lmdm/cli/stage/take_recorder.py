@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from audio_io.recorder import Recorder
-from lmdm.cli.mastering import mastering
+from lmdm.cli.stage.mastering import mastering
 from lmdm.live.mixdown import SAMPLE_RATE, Mixdown
 from lmdm.live.take import AUDIO_NAME, INPUT_NAME, Applied, Held, TakeHeader, TakeLog
 

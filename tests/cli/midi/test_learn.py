@@ -6,7 +6,7 @@ import pytest
 
 from audio_io.controllers import Controllers
 from audio_io.midi_events import ControlChange, NoteOff, NoteOn, PitchBend, ProgramChange
-from lmdm.cli.midi_learn import DOUBT_SECONDS, QUIET_SECONDS, Learning
+from lmdm.cli.midi.learn import DOUBT_SECONDS, QUIET_SECONDS, Learning
 from lmdm.errors import InputError
 from lmdm.live.messages import SetMapping
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from multiprocessing import Pipe
 
-from lmdm.cli.auto_player import AutoPlayer, events_of
+from lmdm.cli.stage.auto_player import AutoPlayer, events_of
 from lmdm.live.messages import Latency, Message, NoteOff, NoteOn, Snapshot
 
 BPM = 400.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lmdm.cli.clock_follower import TOLERANCE_SECONDS, ClockFollower
+from lmdm.cli.stage.clock_follower import TOLERANCE_SECONDS, ClockFollower
 from lmdm.live.messages import Message, Pause, Play, SetClock, SetTempo
 
 

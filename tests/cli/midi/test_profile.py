@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_io.controllers import KINDS, Source
-from lmdm.cli.midi_profile import (
+from lmdm.cli.midi.profile import (
     Profile,
     ProfileStore,
     profile_from,
