@@ -3,17 +3,19 @@
 It watches how much of its time the engine needs to make a block, how much sound lies ahead, and
 whether a block took very long. It acts at once and lets go slowly, so that it does not swing to and
 fro. What is given up first is heard least: the decoder's precision (where it has another), then
-denoising steps, then guidance, which halves the cost. Against single stalls of the machine it has
-more sound made ahead, which costs nothing but work.
+denoising steps, and last what is left of guidance, without which a sound nearly goes. Against
+single stalls of the machine it has more sound made ahead, which costs nothing but work.
 
     >>> str(ladder(coarse=False)[3])
-    '1/2 of the steps, no guidance'
+    '1/4 of the steps, less guidance'
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+
+from lmdm.live.fewer_steps import SHARES
 
 MOST_ECONOMY = 5
 PRESSED_FACTOR = 0.9  # real-time factor above which the engine will fall behind
@@ -61,13 +63,14 @@ class Economy:
         said = ["decoder in 16 bits"] if self.coarse else []
         said += [f"{Fraction(self.steps)} of the steps"] if self.steps < 1.0 else []
         said += [] if self.guided else ["no guidance"]
+        said += ["less guidance"] if self.guided and self.steps < SHARES[-1][0] else []
         return ", ".join(said)
 
 
 def ladder(coarse: bool) -> tuple[Economy, ...]:
     """The levels from 0, nothing, on. coarse: whether the model's decoder has another precision."""
     first = (Economy(), Economy(coarse=True)) if coarse else (Economy(),)
-    shares = ((0.75, True), (0.5, True), (0.5, False), (0.25, False))
+    shares = ((0.75, True), (0.5, True), (0.25, True), (0.25, False))
     return first + tuple(Economy(share, guided, coarse) for share, guided in shares)
 
 

@@ -29,6 +29,7 @@ from lmdm.live import turns, wire
 from lmdm.live.accompaniment import Accompaniment
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
+from lmdm.live.fewer_steps import guidance_used
 from lmdm.live.glide import Glide
 from lmdm.live.governor import Economy, ladder
 from lmdm.live.hearing import Hearing, noise_number
@@ -139,6 +140,12 @@ class Session(Sizes):
         """Denoising steps of a block: the musician's, or the model's own, less what is saved."""
         return self.economy.steps_of(self.controls.steps or self.model_steps)
 
+    @property
+    def guidance(self) -> float:
+        """The guidance of a block: the musician's, less what is too much in its steps."""
+        asked = self.controls.guidance if self.economy.guided else 1.0
+        return guidance_used(asked, self.steps, self.model_steps)
+
     # --- controls -------------------------------------------------------------------------------
 
     def apply(self, message: Message, sample: int | None = None) -> None:
@@ -159,10 +166,7 @@ class Session(Sizes):
             self._pending.append(Applied(at, change))
 
     def _due(self) -> tuple[list[Applied], tuple[tuple[Waiting, Applied], ...]]:
-        """Takes the controls of the next block out of the queue, in order of position.
-
-        Of several controls of one kind that only set a value at the same place, the last counts.
-        """
+        """Takes the controls of the next block out of the queue, in order of position."""
         end = self.position + self.block_samples
         ready, self.waiting = resolved(
             self.waiting, self.clock, self.position, end, self.frame_samples
@@ -170,16 +174,7 @@ class Session(Sizes):
         queued = self._pending + [applied for _, applied in ready]
         due = sorted((each for each in queued if each.sample < end), key=_position)
         self._pending = [each for each in queued if each.sample >= end]
-        placed = [self._placed(each) for each in due]
-        kept = [
-            each
-            for index, each in enumerate(placed)
-            if not any(
-                later.sample == each.sample and later.message.supersedes(each.message)
-                for later in placed[index + 1 :]
-            )
-        ]
-        return kept, tuple(ready)
+        return turns.lasting([self._placed(each) for each in due]), tuple(ready)
 
     def _placed(self, each: Applied) -> Applied:
         """The control at the position where it will act."""
@@ -282,7 +277,7 @@ class Session(Sizes):
             negative_text_tokens=self._hearing.negative(controls.negative_prompt),
             local=local if len(local) else None,
             global_condition=self._model.global_condition,
-            guidance=controls.guidance if self.economy.guided else 1.0,
+            guidance=self.guidance,
             guided=self.economy.guided,
         )
         middle = self.position + self.block_samples / 2

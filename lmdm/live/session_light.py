@@ -62,7 +62,7 @@ class SessionLight:
         from lmdm.safety.memorization.block_updates import stream_setting
 
         session = self._session
-        guidance = session.controls.guidance if session.economy.guided else 1.0
+        guidance = session.guidance
         if (session.steps, guidance) != self._asked:
             self._asked = (session.steps, guidance)
             self._setting = stream_setting(self._model, session.steps, guidance)

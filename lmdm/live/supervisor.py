@@ -26,6 +26,7 @@ from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.engine import EngineSettings
 from lmdm.live.engine_process import EngineProcess
+from lmdm.live.glide import Glide
 from lmdm.live.landings import Landings
 from lmdm.live.ledger import Ledger, Report
 from lmdm.live.messages import (
@@ -34,6 +35,7 @@ from lmdm.live.messages import (
     Quit,
     Resume,
     SetLead,
+    SetStylePrompts,
     Snapshot,
     Status,
     UndoBars,
@@ -135,6 +137,7 @@ class Supervisor:
         self._landings = Landings()
         self._waiting: list[waiting.Waiting] = []
         self._clock: MusicalClock | None = None  # as the newest block left it
+        self._glide = Glide()  # likewise
         self._snapshot = Snapshot(text="starting the engine")
         self._controls = controls
         self._ready = threading.Event()
@@ -185,6 +188,7 @@ class Supervisor:
                 lead_ms=1000.0 * self._ring.readable / SAMPLE_RATE,
                 heard=heard,
                 steps=controls.steps or self._model_steps,
+                gliding=self._glide.share(self.beat(heard)),
                 style_text=", ".join(text for text, _ in controls.style),
                 latency=self._landings.lanes(),
                 control_latency=self._landings.kinds(),
@@ -389,6 +393,7 @@ class Supervisor:
             notes = state["notes"]
             held = {pitch for pitch, _ in notes["keys"]} | set(notes["pedalled"])
             self._clock = MusicalClock.from_dict(state["clock"])
+            self._glide = Glide.from_dict(state["glide"])
             self._snapshot = replace(
                 self._snapshot,
                 heard_kinds=tuple(engine.facts["heard_kinds"]),
@@ -429,9 +434,12 @@ class Supervisor:
 
     def _final(self, applied: Applied, report: Report, waited: bool) -> None:
         """A control has been heard."""
-        if waited or isinstance(applied.message, (UndoBars, Resume)):
+        chosen = waited or isinstance(
+            applied.message, SetStylePrompts
+        )  # by the engine, not by hand
+        if chosen or isinstance(applied.message, (UndoBars, Resume)):
             with self._lock:
-                if waited:
+                if chosen:
                     self._controls = self._controls.after(applied.message)
                 else:
                     self._controls = Controls.from_dict(report.values["state"]["controls"])

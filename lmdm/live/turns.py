@@ -27,6 +27,18 @@ def quantised(message: m.Message, controls: Controls) -> m.Message:
     return message
 
 
+def lasting(controls: list[Applied]) -> list[Applied]:
+    """Controls in order, of those that only set a value of one kind at one place the last."""
+    return [
+        each
+        for index, each in enumerate(controls)
+        if not any(
+            later.sample == each.sample and later.message.supersedes(each.message)
+            for later in controls[index + 1 :]
+        )
+    ]
+
+
 def turn(session: Session, applied: Iterable[Applied]) -> None:
     """Lets controls act, in order."""
     for each in applied:

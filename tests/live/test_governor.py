@@ -35,7 +35,9 @@ def test_a_slow_machine_gives_up_before_the_sound_runs_out():
     levels = run(governor, lambda level: 1.3 * cost(level), 20.0)
     assert governor.ahead > 0.3
     assert levels[-1] == 2
-    assert governor.words(1.5) == "1/2 of the steps: the engine needs 98 % of its time"
+    assert (
+        governor.words(1.5) == "1/2 of the steps, less guidance: the engine needs 98 % of its time"
+    )
 
 
 def test_a_lead_that_does_not_come_back_is_noticed():
@@ -90,10 +92,10 @@ def test_there_is_always_one_step():
     assert Economy(0.25).steps_of(1) == 1
 
 
-def test_guidance_goes_after_steps_and_the_decoder_first():
+def test_guidance_goes_last_and_the_decoder_first():
     given_up = [str(each) for each in ladder(coarse=True)]
     assert given_up[1] == "decoder in 16 bits"
-    assert [index for index, each in enumerate(ladder(True)) if not each.guided] == [4, 5]
+    assert [index for index, each in enumerate(ladder(True)) if not each.guided] == [5]
     costs = [each.cost for each in ladder(True)]
     assert costs == sorted(costs, reverse=True) and len(set(costs)) == len(costs)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -10,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from lmdm.errors import InputError
 from lmdm.live.controls import Controls
-from lmdm.live.messages import NoteOn, Resume, SetGuidance, Sustain
+from lmdm.live.messages import NoteOn, Resume, SetGuidance, SetPrompts, SetStyle, Sustain
 from lmdm.live.player import Player
 from lmdm.live.ring import AudioRing
 from lmdm.live.supervisor import Supervisor, failure
@@ -98,6 +101,33 @@ def test_killed_and_stalled_engines_are_replaced_while_the_sound_goes_on(tiny_mo
     assert [each.sample for each in applied] == sorted(each.sample for each in applied)
     loudness = np.sqrt(np.square(sound[: len(sound) // 2205 * 2205]).reshape(-1, 4410).mean(axis=1))
     assert loudness.min() > 0.001, "there was a hole in the sound"
+
+
+def test_a_running_glide_and_what_a_style_file_stands_for_are_shown(
+    tiny_model: Path, tmp_path: Path
+):
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    channels = json.loads((model / "config.json").read_text())["codec"]["latent_channels"]
+    (model / "styles.json").write_text(json.dumps({"slow waltz": [0.0] * (2 * channels)}))
+    noise = np.random.default_rng(0).normal(0.0, 0.1, (2 * 44100, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "style.wav", noise, 44100)
+    with AudioRing.create(4 * 44100) as ring:
+        supervisor = Supervisor(ring, str(model), Controls(glide=8.0), standby=False)
+        supervisor.start()
+        listener = Listener(ring)
+        try:
+            assert supervisor.wait_ready(PATIENCE)
+            assert supervisor.snapshot().gliding == 1.0
+            supervisor.send(SetPrompts((("felt piano", 1.0),)))
+            wait_until(lambda: 0.0 < supervisor.snapshot().gliding < 1.0)
+            wait_until(lambda: supervisor.snapshot().gliding == 1.0)
+            supervisor.send(SetStyle(str(tmp_path / "style.wav")))
+            wait_until(lambda: supervisor.snapshot().style_text == "slow waltz")
+            supervisor.send(SetStyle(""))
+            wait_until(lambda: supervisor.snapshot().style_text == "")
+        finally:
+            listener.stop()
+            supervisor.stop()
 
 
 def test_a_model_that_is_not_there_is_the_users_mistake(tmp_path: Path):

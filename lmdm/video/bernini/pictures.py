@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lmdm.errors import InputError
 from lmdm.figures import new_figure, write_figure
 from lmdm.video.base import to_pictures
 from lmdm.video.bernini.evaluate import FAST
@@ -64,26 +63,23 @@ def _strip(videos: Sequence[Tensor]) -> Tensor:
 
 
 def draw_claims(claims: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """A panel a claim: bars of its rows by attribute, or its dial.
-
-    Raises:
-        InputError: none of the claims has rows or a dial.
-    """
+    """A panel a claim: bars of its rows by attribute, its dial, or its entropies."""
     dials = {"iterative_planning": "agreement", "target_dial": "adherence"}
-    shown = {name: claim for name, claim in claims.items() if "rows" in claim or name in dials}
-    if not shown:
-        raise InputError("--plot draws the claims with rows or a dial; none of these has any")
-    columns = min(3, len(shown))
-    lines = -(-len(shown) // columns)
+    columns = min(3, len(claims))
+    lines = -(-len(claims) // columns)
     figure = new_figure(4.6 * columns, 3.4 * lines)
     grid = figure.subplots(lines, columns, squeeze=False)
-    for axes in grid.flat[len(shown) :]:
+    for axes in grid.flat[len(claims) :]:
         axes.set_visible(False)
-    for axes, (name, claim) in zip(grid.flat, shown.items(), strict=False):
+    for axes, (name, claim) in zip(grid.flat, claims.items(), strict=False):
         if name in dials:
             dial = claim[dials[name]]
             axes.plot([str(key) for key in dial], list(dial.values()), marker="o")
             axes.set_xlabel("planning steps" if name == "iterative_planning" else "omega_tgt")
+        elif name == "distribution_head":
+            most = claim["largest_entropy"]
+            shares = {"drawn": claim["flow_entropy"] / most, "L2 mean": claim["l2_entropy"] / most}
+            _bars(axes, {"entropy of the colours, of the most": shares})
         else:
             _bars(axes, claim["rows"])
         axes.set_ylim(0, 1.02)
