@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lmdm.errors import InputError
-from lmdm.live import waiting, wire
+from lmdm.live import engine_reports, waiting, wire
 from lmdm.live.autosave import Saved
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
@@ -30,7 +30,6 @@ from lmdm.live.glide import Glide
 from lmdm.live.landings import Landings
 from lmdm.live.ledger import Ledger, Report
 from lmdm.live.messages import (
-    Memorization,
     Message,
     Quit,
     Resume,
@@ -373,43 +372,18 @@ class Supervisor:
             self._waiting = [waiting.Waiting.from_dict(each) for each in values["waiting"]]
             self._snapshot = replace(
                 self._snapshot,
-                real_time_factor=float(values["real_time_factor"]),
-                generation_ms=round(1000.0 * values["generation"], 1),
-                lead_target_ms=1000.0 * values["lead"],
-                horizon_ms=round(1000.0 * values["horizon"] / SAMPLE_RATE, 1),
+                **engine_reports.figures(values),
                 committed=self._ring.read_total + int(values["horizon"]),
-                undoable_bars=int(values["undoable"]),
-                feedback_guard_db=round(float(values["guard"]), 1),
-                governor=str(values["governor"]),
-                governor_level=int(values["governor_level"]),
-                governor_on=bool(values["governor_on"]),
-                memorization=Memorization(**values["memorization"]),
                 model=self.model_name,
             )
 
     def _hear_block(self, values: Mapping[str, Any], engine: EngineProcess) -> None:
         state = values["state"]
         with self._lock:
-            notes = state["notes"]
-            held = {pitch for pitch, _ in notes["keys"]} | set(notes["pedalled"])
             self._clock = MusicalClock.from_dict(state["clock"])
             self._glide = Glide.from_dict(state["glide"])
-            self._snapshot = replace(
-                self._snapshot,
-                heard_kinds=tuple(engine.facts["heard_kinds"]),
-                block_ms=1000.0 * engine.facts["block_samples"] / SAMPLE_RATE,
-                block=int(state["blocks"]),
-                samples=int(state["emitted"]),
-                held=tuple(sorted(held)),
-                sustain=bool(notes["pedal"]),
-                scene=str(state["scene"]),
-                recalled=tuple(state["recalled"]),
-                remembered=int(state["remembered"]),
-                bpm=float(state["bpm"]),
-                beat=float(state["beat"]),
-                beats_per_bar=self._clock.beats_per_bar,
-                bars_per_phrase=self._clock.bars_per_phrase,
-            )
+            shown = engine_reports.block(state, engine.facts, self._clock)
+            self._snapshot = replace(self._snapshot, **shown)
         if not self._went or self._snapshot.status != "playing":
             self._tell("playing", "playing")
         if not self._went:

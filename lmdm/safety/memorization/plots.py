@@ -34,7 +34,7 @@ def histogram(path: Path, groups: Mapping[str, NDArray[np.float64]]) -> None:
     axes = figure.subplots()
     edges = np.histogram_bin_edges(np.concatenate(list(groups.values())), 40)
     for (name, scores), colour in zip(groups.items(), COLOURS, strict=False):
-        axes.hist(scores, edges, color=colour, alpha=0.5, label=name, density=True)
+        axes.hist(scores, list(edges), color=colour, alpha=0.5, label=name, density=True)
     axes.set(xlabel="S_mem, largest |z| over steps", ylabel="density")
     axes.legend(frameon=False)
     write_figure(path, figure)

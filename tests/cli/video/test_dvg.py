@@ -62,8 +62,13 @@ def test_a_real_wan_folder(tmp_path):
     Path("p.jsonl").write_text('{"prompt": "a cat"}\n\n{"prompt": "rain"}\n')
     size = ("--frames", "33", "--height", "64", "--width", "96", "--budget", "0.6")
     wan = ("--model", "wan", "--prompts", "p.jsonl", "--guidance", "1")
-    assert dvg("render", "--steps", "6", "--quiet", "--out", "out", *wan, *size) == 0
+    render = ("render", "--steps", "6", "--quiet", "--out", "out", *wan, *size)
+    assert dvg(*render, "--shard", "2/2") == 0
+    assert [each.name for each in Path("out").glob("*.mp4")] == ["0001.mp4"]
+    assert not Path("out/report.json").exists()
+    assert dvg(*render) == 0
     report = json.loads(Path("out/report.json").read_text())
+    assert report["rendered_now"] == 1
     assert [video["prompt"] for video in report["videos"]] == ["a cat", "rain"]
     assert report["videos"][0]["shapes"][-1] == [9, 8, 12]
     assert read_video(Path("out/0001.mp4")).shape == (3, 33, 64, 96)
