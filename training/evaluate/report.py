@@ -102,7 +102,16 @@ def markdown(report: dict[str, Any]) -> str:
                   for k in ("real", "codec", "model_asked")]  # fmt: skip
         lines += ["## Prompts: instrument family, by a probe", "",
                   *table(["sound", "sounds", "accuracy"], cells)]  # fmt: skip
+    for name in pictures_of(report):
+        lines += [f"![{name.replace('_', ' ')}]({name}.png)", ""]
     return "\n".join(lines)
+
+
+def pictures_of(report: dict[str, Any]) -> list[str]:
+    """Names of the pictures that a report has beside it."""
+    names = [*PICTURES] if report.get("rows") else []
+    names += [f"spectrum-{name}" for name in report.get("codec", {})]
+    return names + (["accompaniment"] if report.get("accompaniment") else [])
 
 
 def pictures(report: dict[str, Any], out: Path) -> None:

@@ -218,6 +218,8 @@ def page(model: str, latents: Path, out: Path) -> str:
         "Loudness (dB RMS, windows of 5 s) of a prompt alone, as the instrument plays it (-18 dB",
         "asked for), seed 8.", "",
         "![loudness over two minutes](pictures/listen/drift.png)", "",
+        "What judges say of two minutes along ten held-out pieces, beside the real ones and the",
+        "codec's round trip: [the starter's report](reports/starter/report.md).", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
