@@ -408,15 +408,11 @@ class Supervisor:
 
     def _final(self, applied: Applied, report: Report, waited: bool) -> None:
         """A control has been heard."""
-        chosen = waited or isinstance(
-            applied.message, SetStylePrompts
-        )  # by the engine, not by hand
-        if chosen or isinstance(applied.message, (UndoBars, Resume)):
+        told = waited or isinstance(applied.message, SetStylePrompts)  # by the engine, not by hand
+        if told or isinstance(applied.message, (UndoBars, Resume)):
+            then = Controls.from_dict(report.values["state"]["controls"])
             with self._lock:
-                if chosen:
-                    self._controls = self._controls.after(applied.message)
-                else:
-                    self._controls = Controls.from_dict(report.values["state"]["controls"])
+                self._controls = self._controls.after(applied.message) if told else then
         self._on_applied(applied)
 
     def _check_standby(self) -> None:
