@@ -35,7 +35,6 @@ from audio_io.midi_ports import (
 )
 
 SCAN_SECONDS = 0.1  # between two looks: a cable that is pulled for a shorter time is not noticed
-CABLE_SECONDS = 0.05  # some periods of a JACK server, until sound passes a cable just plugged in
 EVENT = struct.Struct("<Bd")  # number of the input, perf_counter seconds; the MIDI bytes follow
 MOST_INPUTS = 100  # an event's first byte is below that of a JSON text, 123
 SERVER_DIED = 3  # exit status
@@ -212,8 +211,6 @@ class _Ports:
         except (rtmidi_module().RtMidiError, ValueError):
             client.delete()
             return False
-        if port.api == "jack" and name != "virtual":
-            time.sleep(CABLE_SECONDS)
         device = "virtual" if name == "virtual" else device_name(port)
         self._inputs[name] = _Input(number, client, port, device)
         self.say()
