@@ -23,7 +23,11 @@ from lmdm.live.glide import Weighted
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
-ANSWER_DB = -18.0  # RMS asked for while notes sound and no loudness is set: a key is to be heard
+# RMS asked for while no loudness is set, so that a key, or a prompt alone, is heard; and how much
+# less for each further note, up to `MOST_VOICES`, since the starter exceeds it with a band's notes
+ANSWER_DB = -18.0
+VOICE_DB = 2.0
+MOST_VOICES = 5
 DRIFT_BARS = 8  # in seed mode "drift" the noise changes this often
 
 # message kind -> the local control by which a model hears it; "" is text
@@ -69,6 +73,17 @@ def noise_number(
     return (turn + 1) * 100_000 + round(beat / clock.beats_per_bar * blocks) % blocks
 
 
+def answer_db(notes: NoteFrames | None) -> float | None:
+    """dB RMS asked of a block when the musician sets none; None where silence is asked for.
+
+    notes: of the block; None where the model is free.
+    """
+    if notes is None:
+        return ANSWER_DB
+    voices = int(notes.sounding.any(axis=1).sum())
+    return ANSWER_DB - VOICE_DB * (min(voices, MOST_VOICES) - 1) if voices else None
+
+
 class Hearing:
     """Text tokens and local features for one model; keeps the tokens of the last prompts."""
 
@@ -112,9 +127,7 @@ class Hearing:
         conditioning = self._model.conditioning
         if conditioning is None:
             return None
-        level = controls.loudness_db
-        if level is None and (notes is None or notes.sounding.any()):
-            level = ANSWER_DB
+        level = answer_db(notes) if controls.loudness_db is None else controls.loudness_db
         harmony = controls.triad()
         values = {
             "notes": None if notes is None else _bent(notes, controls.pitch_bend),
