@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # RMS asked for while no loudness is set, so that a key, or a prompt alone, is heard; and how much
 # less for each further note, up to `MOST_VOICES`, since the starter exceeds it with a band's notes
 ANSWER_DB = -18.0
-VOICE_DB = 2.0
-MOST_VOICES = 5
+VOICE_DB = 4.0
+MOST_VOICES = 3
 DRIFT_BARS = 8  # in seed mode "drift" the noise changes this often
 
 # message kind -> the local control by which a model hears it; "" is text
