@@ -223,6 +223,7 @@ def test_ctrl_c_ends_cleanly_with_the_take_whole(tiny_model, tmp_path):
     process = subprocess.Popen(
         [*command, "--model", str(tiny_model)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # not the shell's
     )  # fmt: skip
     wait_until(lambda: (tmp_path / "t" / "take.wav").exists())
     time.sleep(1.0)
