@@ -12,10 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from audio_io.device_ring import Word
@@ -23,6 +21,7 @@ from audio_io.gain import Fader, amplitude
 from audio_io.hosted import HostedDevice
 from audio_io.meters import Meter
 from audio_io.priority import raise_thread_priority
+from audio_io.resampling import Resampler
 
 Audio = NDArray[np.float32]
 
@@ -93,11 +92,7 @@ class Input:
     def _connect(self, hosted: HostedDevice) -> None:
         self._device, self._ring, self._rate = hosted, hosted.ring, hosted.rate
         self._mapping = [min(c, hosted.ring.channels - 1) for c in range(self._channels)]
-        self._resampler: Any = (
-            None
-            if self._rate == self._target_rate
-            else soxr.ResampleStream(self._rate, self._target_rate, self._channels)
-        )
+        self._resampler = Resampler(self._rate, self._target_rate, self._channels)
 
     def start(self) -> None:
         """Starts capturing."""
@@ -111,8 +106,7 @@ class Input:
 
     def stats(self) -> InputStats:
         """Counters so far."""
-        delay = self._resampler.delay() / self._target_rate if self._resampler else 0.0
-        waiting = self._device.latency + _TICK_SECONDS
+        waiting = self._device.latency + _TICK_SECONDS + self._resampler.held_seconds
         return InputStats(
             device=self._device.name,
             rate=self._rate,
@@ -120,7 +114,7 @@ class Input:
             dropped_frames=self._dropped,
             overflows=self._past_overflows + self._ring[Word.UNDERRUNS],
             device_xruns=self._past_xruns + self._ring[Word.XRUNS],
-            latency_ms=1000.0 * (waiting + delay),
+            latency_ms=1000.0 * waiting,
             level_db=tuple(float(x) for x in 20.0 * np.log10(np.maximum(self._meter.rms, 1e-6))),
             lost=self._lost,
         )
@@ -156,9 +150,7 @@ class Input:
             self._drain()
 
     def _drain(self) -> None:
-        pcm = self._ring.read()[:, self._mapping]
-        if self._resampler is not None:
-            pcm = self._resampler.resample_chunk(np.ascontiguousarray(pcm))
+        pcm = self._resampler.process(np.ascontiguousarray(self._ring.read()[:, self._mapping]))
         if len(pcm):
             self._give(pcm)
 

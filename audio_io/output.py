@@ -24,7 +24,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from audio_io.buffer_length import BufferLength
@@ -36,6 +35,7 @@ from audio_io.gate import MUTE_SECONDS, PANIC_SECONDS, Gate
 from audio_io.limiter import Limiter, LimiterConfig, LimiterState
 from audio_io.playout import ClockPlayout, Playout
 from audio_io.priority import raise_thread_priority
+from audio_io.resampling import Resampler
 from lmdm.live.messages import Dropout
 
 Audio = NDArray[np.float32]
@@ -140,10 +140,7 @@ class Output:
         self._ready = False
         self._ratio = self.config.source_rate / rate
         self._resampler, self._live_resampler = (
-            None
-            if rate == self.config.source_rate
-            else soxr.ResampleStream(self.config.source_rate, rate, playout.channels)
-            for _ in range(2)
+            Resampler(self.config.source_rate, rate, playout.channels) for _ in range(2)
         )
         self._pending: Audio = np.zeros((0, playout.channels), np.float32)
         self._live_pending: Audio = self._pending
@@ -242,7 +239,7 @@ class Output:
         playout = self._playout
         buffered = len(self._pending) + sum(len(chunk.heard) for chunk in tuple(self._chunks))
         per_ms = playout.rate / 1000.0
-        fixed = self._limiter.latency + (self._resampler.delay() if self._resampler else 0.0)
+        behind = playout.latency + self._resampler.held_seconds
         return OutputStats(
             device=playout.name,
             rate=playout.rate,
@@ -255,7 +252,7 @@ class Output:
             buffer_ms=self._target / per_ms,
             buffered_ms=buffered / per_ms,
             lowest_ms=self._lowest / per_ms,
-            latency_ms=(buffered + fixed) / per_ms + 1000.0 * playout.latency,
+            latency_ms=(buffered + self._limiter.latency) / per_ms + 1000.0 * behind,
             gain_reduction_db=self._limiter.reduction_db,
             device_lost=self._device_lost,
         )
@@ -352,9 +349,7 @@ class Output:
             for tap in self._source_taps:
                 tap(pcm)
             pcm = self._dc_block.process(pcm)
-            if self._resampler is not None:
-                pcm = self._resampler.resample_chunk(pcm)
-            self._pending = np.concatenate((self._pending, pcm))
+            self._pending = np.concatenate((self._pending, self._resampler.process(pcm)))
         source, self._pending = self._pending[:count], self._pending[count:]
         before = (self._effects.state, self._limiter.state)
         chunk = _Chunk(self._playout.written, source, self._live_input(), *before, source, source)
@@ -374,9 +369,7 @@ class Output:
             if len(more) == 0:
                 break
             more = np.ascontiguousarray(more[:, : self._playout.channels])
-            if self._live_resampler is not None:
-                more = self._live_resampler.resample_chunk(more)
-            pcm = np.concatenate((pcm, more))
+            pcm = np.concatenate((pcm, self._live_resampler.process(more)))
         self._live_pending = pcm[count:]
         late = np.zeros((max(0, count - len(pcm)), self._playout.channels), np.float32)
         return np.concatenate((pcm[:count], late))
