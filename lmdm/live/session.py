@@ -214,8 +214,8 @@ class Session(Sizes):
             pcm, latents, remarks = self._decoded(latents, local, remarks)
             pcm = self._looper.turn(pcm, self.emitted, map(self._change, applied))
             self.history.add(latents, local, self._bars_begun())
-            middle = self.position + self.block_samples / 2
-            self._recollection.keep(self.controls, self.clock, middle, self.stream)
+            where = (self.clock, self.position, self, self.history)
+            self._recollection.keep(self.controls, *where, self.stream)
         block = Block(
             pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), waited, remarks
         )
@@ -280,8 +280,12 @@ class Session(Sizes):
             guidance=self.guidance,
             guided=self.economy.guided,
         )
-        middle = self.position + self.block_samples / 2
-        remembered = self._recollection.for_block(controls, self.clock, middle, self)
+        recalled = self._recollection.for_block(
+            controls, self.clock, self.position, self, self.history
+        )
+        source, strength = self._source, max(LEAST_TRANSFORM, controls.transform)
+        if source is None:
+            source, strength = recalled.source, recalled.strength
         self.stream.block = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
@@ -290,10 +294,10 @@ class Session(Sizes):
             steps=self.steps,
             settled=known,
             before_step=before_step,
-            source=self._source,
-            strength=max(LEAST_TRANSFORM, controls.transform),
-            remembered=remembered,
-            after_step=self.watch if known is None and self._source is None else None,
+            source=source,
+            strength=strength,
+            remembered=recalled.heard,
+            after_step=self.watch if known is None and source is None else None,
         )
 
     def _decoded(
