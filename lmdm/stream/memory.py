@@ -1,4 +1,4 @@
-"""Long-form memory: keys and values of past bars, heard again in place of the oldest context.
+"""Long-form memory: what was played long ago, heard again when its section returns.
 
 A stream forgets what leaves its window. Here every bar's first statement is kept, by section and
 place in the phrase: where its latents lie and, of a block-causal stream, its clean keys and values.
