@@ -19,6 +19,31 @@ RecollectionSnapshot = tuple[Memory, Place | None, int, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
+class Moment:
+    """What stands when a block is made at a stream position, in samples."""
+
+    controls: Controls
+    clock: MusicalClock
+    position: int
+    sizes: Sizes
+    history: History
+
+    @property
+    def middle(self) -> float:
+        """Stream position of the block's middle, which says where it belongs."""
+        return self.position + self.sizes.block_samples / 2
+
+    @property
+    def place(self) -> Place:
+        """Where in the form it is: its section is that of `SetSection`, or the heaviest prompt."""
+        controls, clock = self.controls, self.clock
+        bar = int((clock.beat(self.middle) + EPSILON) // clock.beats_per_bar)
+        prompts = controls.weighted_prompts()
+        section = controls.section or (max(prompts, key=lambda p: p[1])[0] if prompts else "")
+        return Place(section, bar % clock.bars_per_phrase, bar)
+
+
+@dataclass(frozen=True)
 class Recalled:
     """What a block has of long ago.
 
@@ -34,8 +59,6 @@ class Recalled:
 class Recollection:
     """The session's long-form memory: it keeps bars while `SetRecall` is above 0.
 
-    The section is that of `SetSection`, or else the heaviest prompt.
-
     Threads: none; its session calls it.
     """
 
@@ -50,39 +73,24 @@ class Recollection:
         """Bars that are kept."""
         return len(self._memory.bars)
 
-    def place(self, controls: Controls, clock: MusicalClock, sample: float) -> Place:
-        """Where in the form a stream position is."""
-        bar = int((clock.beat(sample) + EPSILON) // clock.beats_per_bar)
-        prompts = controls.weighted_prompts()
-        section = controls.section or (max(prompts, key=lambda p: p[1])[0] if prompts else "")
-        return Place(section, bar % clock.bars_per_phrase, bar)
-
-    def for_block(
-        self,
-        controls: Controls,
-        clock: MusicalClock,
-        position: int,
-        sizes: Sizes,
-        history: History,
-    ) -> Recalled:
-        """What the block at a stream position has of long ago.
+    def for_block(self, now: Moment) -> Recalled:
+        """What a block has of long ago.
 
         It begins from the bar's latents at the same beat, and hears the bar in at most half of its
         context. Bars of this visit to the section, and those that the context still holds, are left
         out: a theme is to return, not to run in a loop.
         """
         self.bars = ()
-        middle = position + sizes.block_samples / 2
-        place = self.place(controls, clock, middle)
-        found = self._returning(place, clock.bpm(middle) / clock.beats_per_bar, sizes)
+        controls, clock, sizes, place = now.controls, now.clock, now.sizes, now.place
+        found = self._returning(place, clock.bpm(now.middle) / clock.beats_per_bar, sizes)
         if controls.recall == 0.0 or found is None:
             return Recalled()
         self.bars = (found.bar,)
         bar_begins = place.bar * clock.beats_per_bar
-        beats = clock.beat(position) - bar_begins - EPSILON  # halves round alike in a replay
+        beats = clock.beat(now.position) - bar_begins - EPSILON  # halves round alike in a replay
         first = round(found.begins + beats * found.beat_frames)
-        source, _ = history.before(first + sizes.block_frames, sizes.block_frames)
-        into_bar = (clock.beat(middle) - bar_begins) / clock.beats_per_bar
+        source, _ = now.history.before(first + sizes.block_frames, sizes.block_frames)
+        into_bar = (clock.beat(now.middle) - bar_begins) / clock.beats_per_bar
         end = int(into_bar * len(found.blocks)) + 2  # what follows is heard as well
         count = round(controls.recall * sizes.context_frames / 2 / sizes.block_frames)
         return Recalled(
@@ -97,28 +105,20 @@ class Recollection:
         held = int(context_minutes * bars_per_minute) + 1
         return self._memory.nearest(place, min(self._visit(place), place.bar - held))
 
-    def keep(
-        self,
-        controls: Controls,
-        clock: MusicalClock,
-        position: int,
-        sizes: Sizes,
-        history: History,
-        stream: BlockStream,
-    ) -> None:
-        """A block was made at a stream position; the keys and values of that before are kept."""
-        middle = position + sizes.block_samples / 2
-        place = self.place(controls, clock, middle)
+    def keep(self, now: Moment, stream: BlockStream) -> None:
+        """A block was made; the keys and values of that before are kept."""
+        clock, sizes, place, middle = now.clock, now.sizes, now.place, now.middle
+        recalls = now.controls.recall > 0.0
         if self._last is not None and place.bar < self._last.bar:  # the musician went back
             self._memory = self._memory.until(place.bar)
-        elif controls.recall > 0.0 and self._last is not None:
+        elif recalls and self._last is not None:
             block = stream.to_remember()
             if block is not None:
                 self._memory = self._memory.after(self._last, block)
-        if controls.recall > 0.0:
+        if recalls:
             beat_frames = 60.0 / clock.bpm(middle) * sizes.sample_rate / sizes.frame_samples
             beats = clock.beat(middle) - place.bar * clock.beats_per_bar
-            begins = history.frames - sizes.block_frames / 2 - beats * beat_frames
+            begins = now.history.frames - sizes.block_frames / 2 - beats * beat_frames
             self._memory = self._memory.with_bar(place, begins, beat_frames)
         self._since, self._last = self._visit(place), place
 

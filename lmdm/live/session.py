@@ -37,7 +37,7 @@ from lmdm.live.history import Bar, History, HistorySnapshot, bars_begun
 from lmdm.live.loop import Loop, Looper
 from lmdm.live.messages import Message
 from lmdm.live.notes import HeldNotes
-from lmdm.live.recollection import Recollection, RecollectionSnapshot
+from lmdm.live.recollection import Moment, Recollection, RecollectionSnapshot
 from lmdm.live.sizes import Sizes
 from lmdm.live.take import Applied
 from lmdm.live.waiting import Waiting, resolved
@@ -214,8 +214,7 @@ class Session(Sizes):
             pcm, latents, remarks = self._decoded(latents, local, remarks)
             pcm = self._looper.turn(pcm, self.emitted, map(self._change, applied))
             self.history.add(latents, local, self._bars_begun())
-            where = (self.clock, self.position, self, self.history)
-            self._recollection.keep(self.controls, *where, self.stream)
+            self._recollection.keep(self._moment(), self.stream)
         block = Block(
             pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), waited, remarks
         )
@@ -280,9 +279,7 @@ class Session(Sizes):
             guidance=self.guidance,
             guided=self.economy.guided,
         )
-        recalled = self._recollection.for_block(
-            controls, self.clock, self.position, self, self.history
-        )
+        recalled = self._recollection.for_block(self._moment())
         source, strength = self._source, max(LEAST_TRANSFORM, controls.transform)
         if source is None:
             source, strength = recalled.source, recalled.strength
@@ -337,6 +334,9 @@ class Session(Sizes):
             self.controls, notes if given else None, self.clock, centres, self._accompaniment.frames
         )
         return torch.zeros(0, self.block_frames) if features is None else features
+
+    def _moment(self) -> Moment:
+        return Moment(self.controls, self.clock, self.position, self, self.history)
 
     def _listen(self, first: int, messages: list[Applied]) -> NoteFrames:
         """The block's notes, those of `messages` at frame `first`."""

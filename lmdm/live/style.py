@@ -30,7 +30,7 @@ FEWEST_PIECES = 8  # of a style that is learnt
 SHRINKAGE = 0.05  # of the within-style covariance, towards its own diagonal
 TEMPERATURE = 2.0  # of the weights; where they tell held-out pieces best
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 
 def described(latents: Array) -> NDArray[np.float64]:
