@@ -176,6 +176,7 @@ class Engine:
         if self._jam is not None:
             self._jam.warm_up()
         self._session.restore(before)
+        heap.settle()
 
     def play(self) -> None:
         """Waits for `go`, then generates until told to quit."""

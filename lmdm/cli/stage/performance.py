@@ -23,6 +23,7 @@ from lmdm.cli.stage.osc_door import LOOPBACK, OscDoor
 from lmdm.cli.stage.performed import figures
 from lmdm.cli.takes import Takes, mend, versions
 from lmdm.errors import InputError
+from lmdm.live import heap
 from lmdm.live import messages as m
 from lmdm.live.autosave import Saved
 from lmdm.live.controls import Controls
@@ -199,6 +200,7 @@ class Performance:
             try:
                 if self._take_wanted:
                     self._takes.start(self.settings.take, self._header())
+                heap.settle()
                 self._silent_underruns = self._output_underruns()
                 self._keeper.begin(self._to_keep)
                 self.output.forget_lateness()  # while everything loaded, nobody heard it
