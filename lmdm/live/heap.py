@@ -25,6 +25,11 @@ def settle() -> None:
     gc.freeze()
 
 
+def end() -> None:
+    """The music is over: all may be looked through and freed again."""
+    gc.unfreeze()
+
+
 def give_back() -> None:
     """Takes some milliseconds; does nothing where there is no glibc."""
     trim = _malloc_trim()

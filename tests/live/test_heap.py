@@ -15,7 +15,7 @@ from lmdm.live import heap
 def settled() -> Iterator[None]:
     heap.settle()
     yield
-    gc.unfreeze()
+    heap.end()
 
 
 class Ring:
@@ -46,5 +46,6 @@ def test_what_was_loaded_before_and_is_gone_is_freed_when_music_begins_anew():
     gc.collect()
     assert gone() is not None
     heap.settle()
-    gc.unfreeze()
     assert gone() is None
+    heap.end()
+    assert gc.get_freeze_count() == 0

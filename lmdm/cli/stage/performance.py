@@ -479,6 +479,7 @@ class Performance:
         self.supervisor.stop()
         self._ring.close()
         self._ring.unlink()
+        heap.end()
         return {
             "seconds": round(self._player.position / SAMPLE_RATE, 3),
             **figures(last),
