@@ -1,7 +1,7 @@
 """Which sample of the stream is heard now, steadier than one look at the device can tell.
 
 A look is early or late by up to a period of the device and a turn of its feeder. What is heard
-moves evenly in time, so the middle of the last looks is nearer to the truth than any of them.
+moves evenly in time, so the mean of the last looks is nearer to the truth than any of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from statistics import median
+from statistics import fmean
 
 from lmdm.live.clock import SAMPLE_RATE
 
@@ -39,9 +39,9 @@ class Heard:
         with self._lock:
             now = self._clock()
             offset = self._look() / SAMPLE_RATE - now
-            if self._offsets and abs(offset - median(self._offsets)) > JUMP_SECONDS:
+            if self._offsets and abs(offset - fmean(self._offsets)) > JUMP_SECONDS:
                 self._offsets.clear()
             if not self._offsets or now - self._looked_at >= LOOK_SECONDS:
                 self._offsets.append(offset)
                 self._looked_at = now
-            return round((now + median(self._offsets)) * SAMPLE_RATE)
+            return round((now + fmean(self._offsets)) * SAMPLE_RATE)
