@@ -214,6 +214,21 @@ def test_late_feeder_is_an_underrun(stage: Stage) -> None:
     assert stage.output.stats().underruns == 1
 
 
+def test_a_trouble_that_goes_on_is_told_once_and_again_when_it_comes_back(stage: Stage) -> None:
+    stage.turn(0.5)
+    for _ in range(10):  # of two and a half seconds: the system is late all the time
+        stage.playout.device_xruns += 3
+        stage.turn(0.25)
+    assert len(stage.output.dropouts) == 1
+    assert stage.output.stats().device_xruns == 30
+    stage.turn(2.0)
+    stage.playout.device_xruns += 1
+    stage.turn(0.1)
+    first, second = stage.output.dropouts
+    assert first.reason == second.reason
+    assert second.seconds - first.seconds > 4.0
+
+
 def test_source_tap_gets_what_was_pulled() -> None:
     stage = Stage(source_rate=44100)
     pulled: list[Audio] = []

@@ -207,11 +207,45 @@ def test_a_change_that_comes_too_late_is_placed_later_and_the_old_sound_plays_on
     np.testing.assert_array_equal(replayed(model, instrument.log(), len(sound)), sound)
 
 
+def test_a_kind_of_control_that_takes_long_to_make_is_in_time_once_that_is_known(model, ring):
+    """New words take ten times as long as a key; the reader reads on meanwhile."""
+    instrument = Instrument(model, ring, 3.0)
+    instrument.hear(20000)
+    true_block, made = instrument.session.next_block, []
+
+    def slow(*arguments, **keywords):
+        block = true_block(*arguments, **keywords)
+        words = any(isinstance(each.message, m.SetPrompts) for each in block.applied)
+        seconds = (10 if words else 1) * GENERATION
+        instrument._time += seconds - GENERATION  # the clock itself adds one
+        instrument.heard.append(ring.read(round(seconds * 44100)))
+        made.append(words)
+        return block
+
+    def tries(message):
+        made.clear()
+        instrument.session.next_block = slow
+        instrument.change(message)
+        instrument.session.next_block = true_block
+        instrument.hear(30000)
+        return len(made)
+
+    assert tries(m.SetPrompts((("drums", 1.0),))) > 1
+    assert tries(m.SetPrompts((("choir", 1.0),))) == 1
+    read = ring.read_total
+    assert tries(m.NoteOn(60)) == 1
+    assert instrument.placed[-1].sample - read < 10 * GENERATION * 44100  # as before
+    sound = instrument.sound()
+    np.testing.assert_array_equal(replayed(model, instrument.log(), len(sound)), sound)
+
+
 def test_a_key_comes_up_after_it_went_down_however_late_it_went_down(model, ring):
     instrument = Instrument(model, ring, 2.0)
     instrument.hear(20000)
     true_frame, lateness = instrument.horizon._first_frame, [8.0]
-    instrument.horizon._first_frame = lambda late=1.0: true_frame(lateness.pop() if lateness else 1)
+    instrument.horizon._first_frame = lambda controls=(), late=1.0: true_frame(
+        controls, lateness.pop() if lateness else 1.0
+    )
     instrument.change(m.NoteOn(60))
     instrument.change(m.NoteOff(60))
     instrument.hear(60000)

@@ -46,6 +46,13 @@ class Recording:
         mono: np.ndarray = np.concatenate(self.pieces).mean(axis=1)
         return mono
 
+    def moments(self, samples: np.ndarray) -> np.ndarray:
+        """When samples [n] were on the cable, as `time.perf_counter()` has it."""
+        ends = [count for _, count in self.arrivals]
+        pieces = np.minimum(np.searchsorted(ends, samples, "right"), len(ends) - 1)
+        times: np.ndarray = self.begun()[pieces] + samples / self.rate
+        return times
+
     def begun(self) -> np.ndarray:
         """For every piece, the moment that sample 0 had: no piece arrives before it was there.
 
@@ -70,7 +77,7 @@ class Cable:
         """heard [m]: the stream, mono, 44.1 kHz."""
         import soxr
 
-        self.rate = recording.rate
+        self.rate, self._recording = recording.rate, recording
         self._sound = recording.sound()
         self._heard = soxr.resample(heard.astype(np.float32), 44100, self.rate, quality="VHQ")
         self._ends = np.array([count for _, count in recording.arrivals])
@@ -85,8 +92,7 @@ class Cable:
 
     def time(self, sample: int) -> float:
         """When a sample of the recording was on the cable, as `time.perf_counter()` has it."""
-        piece = min(int(np.searchsorted(self._ends, sample, "right")), len(self._ends) - 1)
-        return float(self._begun[piece]) + sample / self.rate
+        return float(self._recording.moments(np.array([sample]))[0])
 
     def sample(self, moment: float) -> int:
         """The sample of the recording that was on the cable at a moment."""
