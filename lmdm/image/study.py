@@ -134,7 +134,8 @@ class FrozenFeatures:
         if not path.exists():
             parts: list[tuple[Tensor, ...]] = []
             with torch.no_grad():
-                for start in tqdm(range(0, len(images), 64), desc="features", leave=False):
+                starts = range(0, len(images), 64)
+                for start in tqdm(starts, desc="features", leave=False, disable=None):
                     rows = list(range(start, min(start + 64, len(images))))
                     found = backbone.features(images.batch(rows).to(device), wanted).taps
                     parts.append(tuple(tap.half().cpu() for tap in found))

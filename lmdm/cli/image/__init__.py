@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
+from lmdm.outputs import check_folder
+
 ACTIONS = {
     "fit": "train stage 1 (queries and decoder), stage 2 (joint diffusion), or both",
     "encode": "a folder of pictures into patch and detail tokens, in sharded safetensors",
@@ -29,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs one action."""
+    """Runs one action, once its results can be written."""
+    check_folder(options.out)
     status: int = options.run_action(options)
     return status

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lmdm.cli import options as shared
 from lmdm.cli.video import common
 from lmdm.errors import InputError
+from lmdm.outputs import make_folder
 
 if TYPE_CHECKING:
     from lmdm.video.dvg.models import DvgModel
@@ -152,7 +153,7 @@ def _render(options: argparse.Namespace) -> int:
     common.one_thread_a_core()
     model = _model(options)
     choose = _choice(options, model.config)
-    folder = common.check_folder(options.out)
+    folder = make_folder(options.out)
     shard = shared.shard_of(options)
     reports, done = [], 0
     with common.progress(len(shard.share(prompts)) * options.steps, "dvg", options.quiet) as bar:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lmdm.cli import options as shared
 from lmdm.cli.video import common
 from lmdm.errors import InputError
+from lmdm.outputs import check_file
 
 if TYPE_CHECKING:
     from lmdm.video.flowlong.geometry import WindowGeometry
@@ -102,10 +103,10 @@ def _add_geometry(parser: argparse.ArgumentParser) -> None:
 
 def _render(options: argparse.Namespace) -> int:
     from lmdm.video.flowlong.kept import keep_state, kept_state
-    from lmdm.video.movie import check_video_path, write_video
+    from lmdm.video.movie import SUFFIXES, write_video
     from lmdm.video.report import write_report
 
-    check_video_path(options.out)
+    check_file(options.out, SUFFIXES)
     report_file = common.report_path(options)
     common.one_thread_a_core()
     model = _model(options)
@@ -334,6 +335,8 @@ def _measure_videos(options: argparse.Namespace) -> dict[str, Any]:
     figures = {}
     for path in options.videos:
         video = read_video(path)
+        if video.shape[1] < 2:
+            raise InputError(f"{path} is a single picture; motion and seams need a video")
         at: list[int] = []
         if options.window is not None:
             stride = options.stride or options.window // 2

@@ -78,7 +78,7 @@ def test_what_is_trained_can_be_used():
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (("--out", "file"), "cannot be made"),
+        (("--out", "file"), "is a file; choose another"),
         (("--start-from", "nowhere"), "no video model"),
         (("--start-from", "other"), "holds a 'vit'"),
         (("--start-from", "torn"), "weights.safetensors"),
