@@ -90,7 +90,7 @@ def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
         ({"alphabet": ["a"]}, "1 tokens are named"),
         ({"network": {"vocabulary": 8}}, "length"),
         ({"network": {"vocabulary": 8, "length": 16, "kernel": 2}}, "kernel"),
-        ({"network": 3}, "not a model's configuration"),
+        ({"network": 3}, "lacks the part 'network'"),
         ({"network": {"vocabulary": 8, "length": 16, "process": "lift"}, "loss": "ce"}, "not ce"),
         ({"network": {"vocabulary": 8, "length": 16, "process": "masked"}}, "is a denoiser"),
     ],
@@ -102,10 +102,13 @@ def test_a_wrong_configuration_is_named(tmp_path: Path, change: dict, wrong: str
     with pytest.raises(InputError, match=wrong):
         models.load(tmp_path)
     path.write_text("not json")
-    with pytest.raises(InputError, match="not JSON"):
+    with pytest.raises(InputError, match="cannot be read as JSON"):
+        models.load(tmp_path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="cannot be read as JSON"):
         models.load(tmp_path)
     path.unlink()
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is missing"):
         models.load(tmp_path)
 
 

@@ -250,7 +250,7 @@ def _read_prompts(path: Path) -> list[str]:
     for number, line in enumerate(lines, 1):
         try:
             prompts.append(json.loads(line)["prompt"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError(f'{path}, line {number} is not {{"prompt": "..."}}') from None
         if not isinstance(prompts[-1], str):
             raise InputError(f"{path}, line {number}: the prompt is no text")

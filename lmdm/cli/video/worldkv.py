@@ -225,7 +225,7 @@ def _array(path: Path, rest: tuple[int, ...]) -> Tensor:
     import torch
 
     try:
-        array = np.load(path)
+        array = np.load(path, mmap_mode="r")  # so that a size that is only declared costs nothing
     except (OSError, ValueError, EOFError) as problem:
         raise InputError(f"the array {path} cannot be read: {problem}") from None
     wanted = "x".join(["n", *map(str, rest)])
