@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     decq = tools.add_parser("decq", help=summary, description=f"DecQ: {summary}.")
     actions = decq.add_subparsers(dest="action", metavar="|".join(ACTIONS), required=True)
     for name, does in ACTIONS.items():
-        action = actions.add_parser(name, help=does, description=f"{does.capitalize()}.")
+        action = actions.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.")
         module = import_module(f"lmdm.cli.image.{name}")
         module.add_arguments(action)
         action.set_defaults(run_action=module.run)
