@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     render.set_defaults(run_action=_render)
     render.add_argument(
         "--model", default="gaussian", metavar="M",
-        help="gaussian, base, a folder of either a base or a Wan pipeline, or hub:ORG/NAME",
+        help="gaussian, a folder of a base or of a Wan pipeline, or hub:ORG/NAME",
     )  # fmt: skip
     what = render.add_mutually_exclusive_group()
     what.add_argument("--prompt", default="", metavar="TEXT")
@@ -269,7 +269,7 @@ def _model(options: argparse.Namespace) -> DvgModel:
         if min(lengths) <= 0:
             raise InputError(f"--content {options.content!r}: lengths are above 0")
         if options.prompt or options.prompts:
-            raise InputError("the gaussian model hears no prompts; take base, or leave them out")
+            raise InputError("the gaussian model hears no prompts; take a base, or leave them out")
         config = _budget(options, gaussian.SHAPE, 1)
         return models.GaussianModel(gaussian.Content(*lengths), config)
     if pipelines.is_pipeline(options.model):
@@ -282,7 +282,7 @@ def _model(options: argparse.Namespace) -> DvgModel:
         config = _budget(options, models.wan_grid(pipe, *size), 2)
         guidance = kind.guidance if options.guidance is None else options.guidance
         return models.WanModel(pipe, config, *size, options.negative, guidance)
-    network = base.load(None if options.model == "base" else Path(options.model))
+    network = base.load(Path(options.model))
     unit = network.config.patch[1]
     rows, columns = options.height or base.SIZE, options.width or base.SIZE
     if rows % unit or columns % unit:

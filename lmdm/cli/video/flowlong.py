@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default="analytic", metavar="M",
-        help="analytic, base, a folder of either a base or a diffusers pipeline, or hub:ORG/NAME",
+        help="analytic, a folder of a base or of a diffusers pipeline, or hub:ORG/NAME",
     )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def _model(options: argparse.Namespace) -> LongVideoModel:
     if pipelines.is_pipeline(options.model):
         pipe = pipelines.load_pipeline(options.model, options.device, options.dtype)
         return PipelineModel.of(pipe, options.height, options.width)
-    return BaseModel(base.load(None if options.model == "base" else Path(options.model)))
+    return BaseModel(base.load(Path(options.model)))
 
 
 def _wanted_frames(options: argparse.Namespace, defaults: RenderDefaults) -> int:

@@ -61,14 +61,17 @@ def test_a_seed_is_a_model_and_a_model_can_be_begun_with(kind, capsys):
     assert any(not torch.equal(first[name], value) for name, value in weights().items())
 
 
-def test_what_is_trained_can_be_used():
-    assert train("base") == 0
+def test_what_is_trained_can_be_used(capsys):
     movie = ("--frames", "20", "--steps", "2", "--prompt", "red disc right slow", "--quiet")
-    assert main(["video", "flowlong", "render", "--model", "m", *movie, "--out", "v.gif"]) == 0
+    flowlong = ["video", "flowlong", "render", "--model", "base", *movie, "--out", "v.gif"]
+    assert main(flowlong) == 2
+    assert "train one: lmdm video base train --out DIR" in capsys.readouterr().err
+    assert train("base") == 0
+    Path("m").rename("base")
+    assert main(flowlong) == 0
     assert read_video(Path("v.gif")).shape[1] == 20
     walk = ("--chunks", "4", "--steps", "2", "--quiet", "--out", "w.gif")
-    assert main(["video", "worldkv", "rollout", "--model", "m", *walk]) == 2  # another kind
-    Path("m").rename("base")
+    assert main(["video", "worldkv", "rollout", "--model", "base", *walk]) == 2  # another kind
     assert train("ring") == 0
     assert main(["video", "worldkv", "rollout", "--model", "m", *walk]) == 0
     assert read_video(Path("w.gif")).shape[1] == 12
