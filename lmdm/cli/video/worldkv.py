@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lmdm.cli import options as shared
 from lmdm.cli.video import common
 from lmdm.errors import InputError
+from lmdm.outputs import check_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,13 +97,13 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _rollout(options: argparse.Namespace) -> int:
-    from lmdm.video.movie import check_video_path, write_video
+    from lmdm.video.movie import SUFFIXES, write_video
     from lmdm.video.report import write_report
     from lmdm.video.worldkv.bank import MemoryBank
     from lmdm.video.worldkv.kept import keep_latents
     from lmdm.video.worldkv.rollout import Rollout
 
-    check_video_path(options.out)
+    check_file(options.out, SUFFIXES)
     report_file = common.report_path(options)
     common.one_thread_a_core()
     model = _model(options)
@@ -224,7 +225,7 @@ def _array(path: Path, rest: tuple[int, ...]) -> Tensor:
     import torch
 
     try:
-        array = np.load(path)
+        array = np.load(path, mmap_mode="r")  # so that a size that is only declared costs nothing
     except (OSError, ValueError, EOFError) as problem:
         raise InputError(f"the array {path} cannot be read: {problem}") from None
     wanted = "x".join(["n", *map(str, rest)])
