@@ -97,8 +97,8 @@ def rows(forced: Sequence[str]) -> list[Variant]:
 @torch.no_grad()
 def roll(model: Model, row: Variant, piece: Piece, seconds: float, seed: int) -> tuple[Any, float]:
     """Latents [C, T] along a piece's labels, which begin anew at its end; and CPU ms a block."""
-    how = {"strategy": row.strategy, "sampler": row.sampler, "guided": row.guidance != 1.0}
-    config = replace(model.stream_config, **how)
+    config = replace(model.stream_config, strategy=row.strategy, sampler=row.sampler)
+    config = replace(config, guided=row.guidance != 1.0)
     stream = BlockStream(model.dit, config, seed=seed)
     size, context = config.block_frames, config.context_frames
     conditioning = model.conditioning
