@@ -98,10 +98,9 @@ class CodecTrainer:
         codec = self._codec()
         self.codec = codec
         cache = Path(config.cache) if config.cache else folder / "audio"
-        self.pool = AudioPool([Path(config.audio)], cache)
         if not Path(config.audio).is_dir():
             raise InputError(f"there is no folder {config.audio}; give one that holds music")
-        self.pool.refresh()
+        self.pool = AudioPool(Path(config.audio), cache)
         if not self.pool.arrays(held_out=False):
             raise InputError(f"{config.audio} holds no audio that can be read")
         self.samples = config.frames * codec.frame_samples
