@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from lmdm.checkpoints import Model
-from lmdm.conditioning.loudness import level_of_db
+from lmdm.conditioning.loudness import Loudness, level_of_db
+from lmdm.conditioning.notes import NoteFrames
 from lmdm.errors import InputError
 from lmdm.live.controls import Controls
-from lmdm.live.hearing import ANSWER_DB
+from lmdm.live.hearing import answer_db
 from lmdm.stream.block_stream import BlockConditions, BlockStream
 from training.evaluate.codec import sound_of
 
@@ -49,12 +50,15 @@ def played(
     are left out. Where they name no loudness, the instrument's own is asked for, as it asks.
     caption: "" is no text.
     """
-    values = {"loudness": level_of_db(ANSWER_DB)} | dict(values)
     block = model.stream_config.block_frames
     local = None
     if model.conditioning is not None:
         heard = {name: v for name, v in values.items() if name in model.conditioning.names}
-        local = torch.from_numpy(model.conditioning.features(heard, frames))
+        features = model.conditioning.features(heard, frames)
+        if "loudness" in model.conditioning.names and "loudness" not in values:
+            asked = level_by_block(values.get("notes"), frames, block)
+            features[model.conditioning.slices["loudness"]] = asked
+        local = torch.from_numpy(features)
     text = None
     if caption and model.text_encoder is not None:
         text = torch.from_numpy(np.array(model.text_encoder.encode(caption)))
@@ -68,3 +72,18 @@ def played(
         )
         parts.append(stream.next_block(conditions, steps))
     return sound_of(model.codec, torch.cat(parts, dim=1).numpy())
+
+
+def level_by_block(notes: NoteFrames | None, frames: int, block: int) -> Array:
+    """Loudness features [2, frames] as the instrument asks for them, block by block.
+
+    notes: over all frames; None where the model is free.
+    """
+    asked = np.zeros((Loudness.channels, frames), np.float32)
+    for first in range(0, frames, block):
+        within = slice(first, first + block)
+        held = notes and NoteFrames(notes.onset[:, within], notes.sounding[:, within])
+        level = answer_db(held)
+        if level is not None:
+            Loudness().write(level_of_db(level), asked[:, within])
+    return asked

@@ -27,6 +27,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lmdm.checkpoints import Model, load
+from lmdm.config import write_json
 from lmdm.errors import InputError
 from lmdm.safety.memorization.block_updates import BlockUpdates, stream_setting
 from lmdm.safety.memorization.evaluation import separation
@@ -179,8 +180,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
         rolls.append(Roll(key[0], key[1], held["latents"], held["norms"], held["text"]))
     setting = stream_setting(model, model.stream_config.steps, options.guidance)
     report = {"guidance": options.guidance, **measure(rolls, pieces, setting)}
-    text = json.dumps(report, indent=1) + "\n"
-    write_beside(out / "report.json", lambda part: part.write_text(text))
+    write_json(out / "report.json", report)
     return report
 
 

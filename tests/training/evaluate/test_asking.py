@@ -11,8 +11,9 @@ import soundfile
 
 from lmdm.checkpoints import load
 from lmdm.conditioning.loudness import level_of_db
+from lmdm.conditioning.notes import NoteFrames
 from lmdm.errors import InputError
-from lmdm.live.hearing import ANSWER_DB
+from lmdm.live.hearing import ANSWER_DB, VOICE_DB
 from training.data.pieces import Piece
 from training.data.shards import read_manifest
 from training.evaluate import accompaniment, asking, controls, prompts
@@ -75,6 +76,16 @@ def test_a_level_is_asked_for_as_the_instrument_asks(tiny_model: Path) -> None:
     )
     np.testing.assert_array_equal(unasked, asked)
     assert not np.array_equal(unasked, other)
+
+
+def test_each_block_asks_for_the_level_of_its_own_notes() -> None:
+    sounding = np.zeros((128, 10), np.float32)
+    sounding[60, 4:] = sounding[64, 9:] = 1.0  # none, one, two: the last block is cut short
+    level = asking.level_by_block(NoteFrames(0 * sounding, sounding), 10, 4)
+    expected = [level_of_db(ANSWER_DB), level_of_db(ANSWER_DB - VOICE_DB)]
+    np.testing.assert_allclose(level[:, [0, 4, 8]], [[0, 1, 1], [0, *expected]])
+    np.testing.assert_array_equal(level, np.repeat(level[:, [0, 4, 8]], 4, axis=1)[:, :10])
+    np.testing.assert_allclose(asking.level_by_block(None, 3, 4)[1], expected[0])
 
 
 def test_a_model_that_does_not_hear_a_control_is_not_asked(
