@@ -37,7 +37,7 @@ from lmdm.live.history import Bar, History, HistorySnapshot, bars_begun
 from lmdm.live.loop import Loop, Looper
 from lmdm.live.messages import Message
 from lmdm.live.notes import HeldNotes
-from lmdm.live.recollection import Recollection, RecollectionSnapshot
+from lmdm.live.recollection import Moment, Recollection, RecollectionSnapshot
 from lmdm.live.sizes import Sizes
 from lmdm.live.take import Applied
 from lmdm.live.waiting import Waiting, resolved
@@ -214,8 +214,7 @@ class Session(Sizes):
             pcm, latents, remarks = self._decoded(latents, local, remarks)
             pcm = self._looper.turn(pcm, self.emitted, map(self._change, applied))
             self.history.add(latents, local, self._bars_begun())
-            middle = self.position + self.block_samples / 2
-            self._recollection.keep(self.controls, self.clock, middle, self.stream)
+            self._recollection.keep(self._moment(), self.stream)
         block = Block(
             pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), waited, remarks
         )
@@ -280,8 +279,10 @@ class Session(Sizes):
             guidance=self.guidance,
             guided=self.economy.guided,
         )
-        middle = self.position + self.block_samples / 2
-        remembered = self._recollection.for_block(controls, self.clock, middle, self)
+        recalled = self._recollection.for_block(self._moment())
+        source, strength = self._source, max(LEAST_TRANSFORM, controls.transform)
+        if source is None:
+            source, strength = recalled.source, recalled.strength
         self.stream.block = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
@@ -290,10 +291,10 @@ class Session(Sizes):
             steps=self.steps,
             settled=known,
             before_step=before_step,
-            source=self._source,
-            strength=max(LEAST_TRANSFORM, controls.transform),
-            remembered=remembered,
-            after_step=self.watch if known is None and self._source is None else None,
+            source=source,
+            strength=strength,
+            remembered=recalled.heard,
+            after_step=self.watch if known is None and source is None else None,
         )
 
     def _decoded(
@@ -333,6 +334,9 @@ class Session(Sizes):
             self.controls, notes if given else None, self.clock, centres, self._accompaniment.frames
         )
         return torch.zeros(0, self.block_frames) if features is None else features
+
+    def _moment(self) -> Moment:
+        return Moment(self.controls, self.clock, self.position, self, self.history)
 
     def _listen(self, first: int, messages: list[Applied]) -> NoteFrames:
         """The block's notes, those of `messages` at frame `first`."""
