@@ -1,6 +1,6 @@
 """Do the witnesses of the memorization light see planted duplicates? (docs/safety.md)
 
-    python -m training.experiments.memorization_light OUT --latents DIR [--minutes 9] [--starter] [--steps N]
+    python -m training.experiments.memorization_light OUT --latents DIR [--starter] [--steps N]
 
 A corpus with planted duplicates (`planted_corpus`) is learnt by a small network from nothing, or by
 a copy of the starter; then every prompt is played, cold and primed with the beginning of its own
