@@ -14,9 +14,7 @@ def test_a_study_goes_on_and_ends_in_tables_and_plots(pictures: Path, tmp_path: 
         "--ablation-seeds", "1", "--queries", "2", "--taps", "0,3",
     ]  # fmt: skip
     assert main([*words, "--minutes", "0"]) == 0
-    assert (
-        len(list(tmp_path.glob("runs/*/*/state.safetensors"))) == 1
-    )  # one step is made
+    assert len(list(tmp_path.glob("runs/*/*/state.safetensors"))) == 1  # one step is made
     assert main(words) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     stage1 = report["stage1"]
