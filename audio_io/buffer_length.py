@@ -11,7 +11,7 @@ import math
 
 GROWTH = 2.0  # the buffer lasts so many times as long as the feeder was late
 CALM_SECONDS = 30.0  # lateness is remembered for one to two of these
-LENGTHENING = 0.05  # of the time that passes: the source has no hole to fill at once
+LENGTHENING = 0.2  # of the time that passes: the source can fill so much, and has no hole at once
 SHORTENING = 0.01  # likewise: what waits plays out a little slower than it is made
 
 

@@ -50,6 +50,7 @@ _PATIENCE = 0.5  # share of the buffer above low water that a dry source may use
 
 
 MOST_DROPOUTS = 100
+SAME_SECONDS = 1.0  # a trouble that comes again within so long is the same one, told once
 DROPOUT_REASONS = (
     "the feeder was late: raise the buffer",
     "the system ran the device late",
@@ -130,6 +131,7 @@ class Output:
         self._past_seconds = 0.0
         self.dropouts: deque[Dropout] = deque(maxlen=MOST_DROPOUTS)  # the newest
         self._counted = (0, 0, 0)
+        self._noted_at: dict[str, float] = {}  # s, when each trouble was there last
         self._connect(playout)
 
     def _connect(self, playout: Playout) -> None:
@@ -306,7 +308,9 @@ class Output:
         if self._settings != self._applied:
             self._apply_settings()
         queued = self._measure()
-        while queued + chunk <= self._target and self._render_chunk(queued):
+        for _ in range(self._target // chunk):  # a device as fast as we are must not keep us here
+            if queued + chunk > self._target or not self._render_chunk(queued):
+                break
             queued = self._measure()
         filled = queued >= self._low_water
         self._ready = self._ready or filled
@@ -328,7 +332,9 @@ class Output:
 
     def _note(self, text: str) -> None:
         seconds = self._past_seconds + self._playout.written / self._playout.rate
-        self.dropouts.append(Dropout(round(seconds, 2), text))
+        if seconds - self._noted_at.get(text, -math.inf) > SAME_SECONDS:
+            self.dropouts.append(Dropout(round(seconds, 2), text))
+        self._noted_at[text] = seconds
 
     def _measure(self) -> int:
         queued = self._playout.queued

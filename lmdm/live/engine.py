@@ -39,9 +39,9 @@ from lmdm.live.messages import (
 from lmdm.live.ring import AudioRing
 
 if TYPE_CHECKING:
+    from lmdm.live.block import Block
     from lmdm.live.horizon import Placed
     from lmdm.live.jam import Jam
-    from lmdm.live.session import Block
 
 HEARTBEAT_SECONDS = 0.05
 JAM_SECONDS = 0.01  # the same while the live input is listened to
@@ -120,7 +120,8 @@ class Engine:
         self._pipe = pipe
         self._lead = settings.lead
         self._quit = False
-        self._number = 0  # of the newest control received
+        self._received = 0  # number of the newest control received
+        self._number = 0  # of the newest that acts or waits for its boundary
         self._factors: deque[float] = deque(maxlen=32)
         self._tidied = time.perf_counter()
         self._report("loading", progress=0.1, text="loading torch")
@@ -176,6 +177,7 @@ class Engine:
         if self._jam is not None:
             self._jam.warm_up()
         self._session.restore(before)
+        heap.settle()
 
     def play(self) -> None:
         """Waits for `go`, then generates until told to quit."""
@@ -187,6 +189,7 @@ class Engine:
                 self._go(request)
             for _, message in self._controls([request]):
                 self._session.apply(message)
+            self._number = self._received
         while not self._quit:
             controls = self._controls(self._requests())
             if self._jam is not None:
@@ -201,6 +204,7 @@ class Engine:
                 self._report("beat", **self._figures())
                 jams = self._session.controls.jam_mode != "off"
                 self._pipe.poll(JAM_SECONDS if jams else HEARTBEAT_SECONDS)
+            self._number = self._received
         self._ring.close()
 
     def _requests(self) -> Iterator[dict[str, Any]]:
@@ -217,7 +221,7 @@ class Engine:
                 self._jam.tape.offset = request["offset"]
             elif request["request"] == "control":
                 message = from_dict(request["message"])
-                self._number = request["number"]
+                self._received = request["number"]
                 if isinstance(message, SetLead):
                     self._lead = message.seconds
                 elif isinstance(message, SetGovernor):
@@ -245,7 +249,7 @@ class Engine:
             return []
         if isinstance(message, Quantised):
             change = Quantised(message.boundary, change)
-        return [(self._number, change)]
+        return [(self._received, change)]
 
     def _go(self, request: Mapping[str, Any]) -> None:
         if request.get("state") is not None:
@@ -297,9 +301,13 @@ class Engine:
             raise InterruptedByControl
 
     def _report_block(
-        self, block: Block, state: Mapping[str, Any], placed: Iterable[Placed]
+        self, block: Block, state: Mapping[str, Any], acting: Iterable[Placed]
     ) -> None:
+        """Before its sound is in the ring, if ever: a control that came too late is tried again."""
         waited = [at for _, at in block.waited]
+        placed = [[each.number, each.sample] for each in acting]
+        figures = self._figures()
+        figures["number"] = max([self._number, *(number for number, _ in placed)])
         self._light.hear(block.latents)
         self._report(
             "block",
@@ -309,9 +317,9 @@ class Engine:
             ],
             latents=wire.pack(block.latents),
             state=state,
-            placed=[[each.number, each.sample] for each in placed],
+            placed=placed,
             remarks=list(block.remarks),
-            **self._figures(),
+            **figures,
         )
 
     def _figures(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,12 +30,14 @@ from lmdm.live.waiting import Waiting, nearest_frame
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lmdm.live.session import Block, Session, SessionSnapshot
+    from lmdm.live.block import Block
+    from lmdm.live.session import Session, SessionSnapshot
 
 SAFETY_SECONDS = 0.02  # the reader takes sound in pieces of some milliseconds
 MARGIN_SAMPLES = 64  # the reader must stay this far behind what is being replaced
 TRIES = 4  # a control that is late so often is placed where nothing has been generated yet
 RECENT = 24  # generation times that the horizon reckons with
+RECENT_OF_KIND = 5  # likewise of blocks in which one kind of control acts
 LONG_RECENT = 256  # among which the longest shows how late a block may come
 MOST_LATE_SECONDS = 0.6  # beyond `generation`: a rare stall may not make every control late
 STALL_SECONDS = 0.1  # a stall that must not be heard where half of the machine's time is free
@@ -86,6 +89,7 @@ class Horizon:
         self._later: list[Placed] = []  # act in the next block
         self._newest = 0  # frame in which the newest control acts: none acts before an earlier one
         self._seconds: deque[float] = deque(maxlen=LONG_RECENT)  # of making one block
+        self._seconds_of: dict[type[Message], deque[float]] = {}  # where such a control acts first
 
     # --- figures --------------------------------------------------------------------------------
 
@@ -93,11 +97,26 @@ class Horizon:
         """One block was made in so many seconds."""
         self._seconds.append(seconds)
 
+    def _changed(self, controls: Controls, seconds: float) -> None:
+        """A block in which controls act was made in so many seconds."""
+        self.took(seconds)
+        for kind in _kinds(controls):
+            self._seconds_of.setdefault(kind, deque(maxlen=RECENT_OF_KIND)).append(seconds)
+
     @property
     def generation(self) -> float:
         """Seconds that a block may take: nearly the longest of the last ones."""
         ordered = sorted(list(self._seconds)[-RECENT:])
         return ordered[-1 - len(ordered) // 8] if ordered else 0.0
+
+    def generation_with(self, controls: Controls, late: float = 1.0) -> float:
+        """Seconds that a block may take in which controls act.
+
+        Some take longer than a block else does: for new words the whole context is encoded anew.
+        late: how often as long as usual.
+        """
+        known = [self._seconds_of.get(kind) for kind in _kinds(controls)]
+        return max(late * self.generation, *(median(each) for each in known if each), 0.0)
 
     @property
     def at_worst(self) -> float:
@@ -169,11 +188,11 @@ class Horizon:
         self.forget()
         for attempt in range(TRIES if self._rewinds else 0):
             late = 1.0 + attempt
-            if self._change(controls, self._first_frame(late), clock):
+            if self._change(controls, self._first_frame(controls, late), clock):
                 return
         self._change(controls, self._session.position, clock)
 
-    def _first_frame(self, late: float = 1.0) -> int:
+    def _first_frame(self, controls: Controls = (), late: float = 1.0) -> int:
         """Position of the first frame that can be made anew in time.
 
         Its sound must still be to come when it is made, and its own block must last until the one
@@ -181,7 +200,8 @@ class Horizon:
         they do not empty the ring.
         """
         session, rate = self._session, self._session.sample_rate
-        made, following = round(late * self.generation * rate), round(self.at_worst * rate)
+        made = round(self.generation_with(controls, late) * rate)
+        following = round(self.at_worst * rate)
         now = self._ring.read_total + round(SAFETY_SECONDS * rate) + session.delay_samples
         frame, size = session.frame_samples, session.block_samples
         first = -(-(now + made) // frame) * frame
@@ -213,7 +233,7 @@ class Horizon:
         self._apply(asked, waits, first)
         before = session.snapshot()
         block = session.next_block(self._settled(taken[0], earliest))
-        self.took(clock() - begun)
+        self._changed(controls, clock() - begun)
         start = max(block.start, earliest - session.delay_samples)
         if start < self._ring.read_total + MARGIN_SAMPLES:
             session.restore(former)
@@ -260,6 +280,11 @@ class Horizon:
             self._ring.write(each.block.pcm[max(0, begin - each.block.start) :])
             self._report(each.block, each.after, [])
         return False
+
+
+def _kinds(controls: Controls) -> set[type[Message]]:
+    """What kinds of controls these are."""
+    return {type(message) for _, message in controls}
 
 
 def _acted(taken: list[_Ahead], earliest: int) -> tuple[list[Applied], list[Waiting]]:

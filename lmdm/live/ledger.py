@@ -28,7 +28,12 @@ class Report:
     values: Mapping[str, Any]
     applied: tuple[Applied, ...]
     waited: frozenset[int]  # places in `applied` of changes that had waited for a boundary
+    begins: int  # stream position before which its engine has made nothing that is heard
     landed: bool = False  # whether its sound is in the ring
+
+    def touches(self, each: Applied, delay_samples: int) -> int:
+        """First stream position that one of its controls changes."""
+        return max(self.begins, each.sample - delay_samples)
 
     @property
     def blocks(self) -> int:
@@ -69,7 +74,8 @@ class Ledger:
         self._on_remark = on_remark
         self._lock = threading.RLock()
         self._reports: deque[Report] = deque()
-        self._told: int | None = None  # position up to which controls were told
+        self._told: int | None = None  # position up to which controls were told; never falls
+        self._begins = 0  # where the sound of the present engine begins
         self._state: Mapping[str, Any] | None = None  # after the newest block that was read
         self._recent: deque[np.ndarray] = deque()
         self.safe = 0  # stream position before which the engine takes nothing back any more
@@ -81,7 +87,7 @@ class Ledger:
         entries = values["applied"]
         applied = tuple(Applied(sample, from_dict(message)) for sample, message, _ in entries)
         waited = frozenset(index for index, entry in enumerate(entries) if entry[2])
-        report = Report(values, applied, waited)
+        report = Report(values, applied, waited, self._begins)
         with self._lock:
             while self._reports and self._reports[-1].blocks >= report.blocks:
                 self._reports.pop()
@@ -104,12 +110,12 @@ class Ledger:
         """
         with self._lock:
             whole = self._ring.read_total
-            read = whole if final else min(whole, self.safe)
+            read = max(whole if final else min(whole, self.safe), self._told or 0)
             if read == 0:  # controls of the first block may touch what the codec's delay leaves out
                 return whole == 0
             for report in self._reports:
                 for index, each in enumerate(report.applied):
-                    touched = each.sample - self.delay_samples
+                    touched = report.touches(each, self.delay_samples)
                     if touched < read and (self._told is None or touched >= self._told):
                         self._on_final(each, report, index in report.waited)
             self._told = read
@@ -150,10 +156,10 @@ class Ledger:
             if not recent:
                 return None
             whole = np.concatenate(recent, axis=1)
-            begin = self._ring.rewind_writer(int(state["emitted"]))
-            return Place(
-                state, whole[:, -max(1, self.context_frames) :], begin - int(state["emitted"])
-            )
+            self._begins = self._ring.rewind_writer(int(state["emitted"]))
+            recent_frames = max(1, self.context_frames)
+            skip = self._begins - int(state["emitted"])
+            return Place(state, whole[:, -recent_frames:], skip)
 
     def state(self) -> Mapping[str, Any] | None:
         """The state after the newest block that was heard to its end."""

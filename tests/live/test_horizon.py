@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmdm.checkpoints import Model, load
 from lmdm.live import messages as m
+from lmdm.live.block import Block
 from lmdm.live.controls import Controls
 from lmdm.live.horizon import Horizon, Placed
 from lmdm.live.ring import AudioRing
-from lmdm.live.session import Block, Session
+from lmdm.live.session import Session
 from lmdm.live.take import Applied
 
 PROMPTS = Controls(prompts=(("felt piano", 1.0), ("church choir", 1.0)), seed=3)
@@ -129,6 +130,7 @@ CHANGES = st.sampled_from(
     st.lists(st.tuples(st.integers(100, 30000), st.lists(CHANGES, max_size=3)), max_size=8),
     st.sampled_from([0.25, 1.0, 2.0]),
 )
+@example([(1024, [m.SetFreeze(0.25)]), (100, [m.SetFreeze(None)])], 0.25)  # in one block
 def test_taken_back_is_as_if_it_had_never_been_generated(model, script, lead):
     with AudioRing.create(6 * 44100) as ring:
         instrument = Instrument(model, ring, lead)
@@ -207,11 +209,45 @@ def test_a_change_that_comes_too_late_is_placed_later_and_the_old_sound_plays_on
     np.testing.assert_array_equal(replayed(model, instrument.log(), len(sound)), sound)
 
 
+def test_a_kind_of_control_that_takes_long_to_make_is_in_time_once_that_is_known(model, ring):
+    """New words take ten times as long as a key; the reader reads on meanwhile."""
+    instrument = Instrument(model, ring, 3.0)
+    instrument.hear(20000)
+    true_block, made = instrument.session.next_block, []
+
+    def slow(*arguments, **keywords):
+        block = true_block(*arguments, **keywords)
+        words = any(isinstance(each.message, m.SetPrompts) for each in block.applied)
+        seconds = (10 if words else 1) * GENERATION
+        instrument._time += seconds - GENERATION  # the clock itself adds one
+        instrument.heard.append(ring.read(round(seconds * 44100)))
+        made.append(words)
+        return block
+
+    def tries(message):
+        made.clear()
+        instrument.session.next_block = slow
+        instrument.change(message)
+        instrument.session.next_block = true_block
+        instrument.hear(30000)
+        return len(made)
+
+    assert tries(m.SetPrompts((("drums", 1.0),))) > 1
+    assert tries(m.SetPrompts((("choir", 1.0),))) == 1
+    read = ring.read_total
+    assert tries(m.NoteOn(60)) == 1
+    assert instrument.placed[-1].sample - read < 10 * GENERATION * 44100  # as before
+    sound = instrument.sound()
+    np.testing.assert_array_equal(replayed(model, instrument.log(), len(sound)), sound)
+
+
 def test_a_key_comes_up_after_it_went_down_however_late_it_went_down(model, ring):
     instrument = Instrument(model, ring, 2.0)
     instrument.hear(20000)
     true_frame, lateness = instrument.horizon._first_frame, [8.0]
-    instrument.horizon._first_frame = lambda late=1.0: true_frame(lateness.pop() if lateness else 1)
+    instrument.horizon._first_frame = lambda controls=(), late=1.0: true_frame(
+        controls, lateness.pop() if lateness else 1.0
+    )
     instrument.change(m.NoteOn(60))
     instrument.change(m.NoteOff(60))
     instrument.hear(60000)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmdm.cli.bench.cable import Recording
 from lmdm.cli.bench.clock_ramp import HIGH_BPM, HOLD_SECONDS, LOW_BPM, TOLERANCE_MS, Truth, ramp
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ def _played(
     jack: JackServer, truth: Truth, model: str, prompt: str, seed: int, threads: int
 ) -> dict[str, Any]:
     from audio_io.input import Input
-    from lmdm.cli.bench.cable import Recording
     from lmdm.cli.bench.gestures import keyboard
     from lmdm.cli.stage.performance import Performance, PerformanceSettings
     from lmdm.live.controls import Controls
@@ -78,8 +78,7 @@ def _played(
         finally:
             capture.close()
             performance.close()
-    sound, first = recording.sound(), float(np.median(recording.begun()))
-    apart = beats_apart(sound, first, sent)
+    apart = beats_apart(recording, sent)
     return {
         "within": round(float((np.abs(apart) <= TOLERANCE_MS).mean()), 4),
         "median_ms": round(float(np.median(np.abs(apart))), 2),
@@ -107,19 +106,19 @@ def _ticks(cable: Any, truth: Truth) -> np.ndarray:
     return np.array(sent)
 
 
-def beats_apart(sound: np.ndarray, first: float, sent: np.ndarray) -> np.ndarray:
+def beats_apart(recording: Recording, sent: np.ndarray) -> np.ndarray:
     """From each judged beat of the clock to the nearest that the tracker hears, signed, in ms.
 
-    sound [n] at 48 kHz, whose sample 0 was at moment `first`; sent: the moments of the beats.
+    sent [n]: the moments of the clock's beats.
     """
     import soxr
 
     from training.evaluate.beats import onset_strength, track
 
-    audio = soxr.resample(sound.astype(np.float32), RATE, 44100)
+    audio = soxr.resample(recording.sound().astype(np.float32), recording.rate, 44100)
     given = sent[(sent > sent[0] + FIND_SECONDS) & (sent < sent[-1] - 1.0)]
     tempo = 60.0 * (len(given) - 1) / float(given[-1] - given[0])
-    found = track(onset_strength(audio), tempo) + first
+    found = recording.moments(track(onset_strength(audio), tempo) * recording.rate)
     nearest = np.abs(found[None, :] - given[:, None]).argmin(axis=1)
     apart: np.ndarray = 1000.0 * (found[nearest] - given)
     return apart

@@ -15,9 +15,9 @@ from lmdm.live.messages import Message, Pause, Play, SetClock, SetTempo
 TOLERANCE_SECONDS = 0.004  # the two clocks may lie so far apart
 AHEAD_SECONDS = 0.6  # they are compared there: sound on its way to the ear is past correcting
 LEAST_INTERVAL = 0.15  # seconds between corrections
-SLIP_SECONDS = 0.02  # what is heard may lie so far from the clock, once a correction has settled
+SLIP_SECONDS = 0.008  # what is heard may lie so far from the clock, once a correction has settled
 SETTLED_SECONDS = 1.5  # after a correction it is heard
-SLIPS = 5  # looks in a row that must agree: the position of what is heard is known to a few ms
+SLIPS = 5  # looks in a row that must agree: the position of what is heard is known to some ms
 TEMPO_TOLERANCE = 0.4  # bpm, while the other song does not run
 HIGHEST_BEAT = 1e7
 

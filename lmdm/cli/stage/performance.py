@@ -16,6 +16,7 @@ from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
 from lmdm.cli.midi.desk import MidiDesk
 from lmdm.cli.stage.clocks import Clocks
+from lmdm.cli.stage.heard import Heard
 from lmdm.cli.stage.instant import Instant
 from lmdm.cli.stage.keeper import SCENE_MESSAGES, Keeper
 from lmdm.cli.stage.live_input import LiveInput
@@ -23,6 +24,7 @@ from lmdm.cli.stage.osc_door import LOOPBACK, OscDoor
 from lmdm.cli.stage.performed import figures
 from lmdm.cli.takes import Takes, mend, versions
 from lmdm.errors import InputError
+from lmdm.live import heap
 from lmdm.live import messages as m
 from lmdm.live.autosave import Saved
 from lmdm.live.controls import Controls
@@ -80,6 +82,7 @@ class Performance:
         self._keeper = Keeper(settings.home, self._tell)
         self._takes = Takes(lambda: self.supervisor.settle())
         self._edits, self._taps = Edits(), TapTempo()
+        self._heard = Heard(self._look_heard)
         self._desk: MidiDesk | None = None
         self._latency = LatencyMeter()  # of the instant lane
         self._transport: m.Transport = "playing"
@@ -199,6 +202,7 @@ class Performance:
             try:
                 if self._take_wanted:
                     self._takes.start(self.settings.take, self._header())
+                heap.settle()
                 self._silent_underruns = self._output_underruns()
                 self._keeper.begin(self._to_keep)
                 self.output.forget_lateness()  # while everything loaded, nobody heard it
@@ -370,6 +374,9 @@ class Performance:
 
     def _heard_position(self) -> int:
         """The stream position whose sound reaches the ear now."""
+        return self._heard.position()
+
+    def _look_heard(self) -> int:
         late = round(self.output.stats().latency_ms * SAMPLE_RATE / 1000.0)
         return self._ring.read_total - late
 
@@ -477,6 +484,7 @@ class Performance:
         self.supervisor.stop()
         self._ring.close()
         self._ring.unlink()
+        heap.end()
         return {
             "seconds": round(self._player.position / SAMPLE_RATE, 3),
             **figures(last),
