@@ -130,7 +130,7 @@ class Output:
         self._next_playout: Playout | None = None
         self._device_lost = False
         self._past_underruns = self._past_xruns = self._past_blocks = 0
-        self._past_seconds = 0.0
+        self._past_seconds = self._began = 0.0
         self.dropouts: deque[Dropout] = deque(maxlen=MOST_DROPOUTS)  # the newest
         self._counted = (0, 0, 0)
         self._noted_at: dict[str, float] = {}  # s, when each trouble was there last
@@ -208,13 +208,16 @@ class Output:
     def set_buffer_ms(self, milliseconds: float) -> None:
         """Sound kept ready for the device; no less than the device and the feeder need."""
         self.config = replace(self.config, buffer_ms=milliseconds)
-        self.forget_lateness()
-
-    def forget_lateness(self) -> None:
-        """Keeps as much ready as was asked for: what made the feeder late is over."""
-        self._length = BufferLength(self.config.buffer_ms, self.config.most_buffer_ms)
+        self._length = BufferLength(milliseconds, self.config.most_buffer_ms)
         self._fit_buffer()
         self._wake.set()
+
+    def begin(self) -> None:
+        """The music begins: drop-outs are told from here on, and no lateness before counts."""
+        self._began = self._seconds
+        self.dropouts.clear()
+        self._noted_at.clear()
+        self.set_buffer_ms(self.config.buffer_ms)
 
     def switch(self, playout: Playout) -> None:
         """Goes on with another device; the old one is closed. Counters run on."""
@@ -334,10 +337,15 @@ class Output:
         self._counted = now
 
     def _note(self, text: str) -> None:
-        seconds = self._past_seconds + self._playout.written / self._playout.rate
+        seconds = self._seconds - self._began
         if seconds - self._noted_at.get(text, -math.inf) > SAME_SECONDS:
             self.dropouts.append(Dropout(round(seconds, 2), text))
         self._noted_at[text] = seconds
+
+    @property
+    def _seconds(self) -> float:
+        """Given to devices since the start."""
+        return self._past_seconds + self._playout.written / self._playout.rate
 
     def _measure(self) -> int:
         queued = self._playout.queued

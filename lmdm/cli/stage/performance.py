@@ -204,7 +204,7 @@ class Performance:
                 heap.settle()
                 self._silent_underruns = self._output_underruns()
                 self._keeper.begin(self._to_keep)
-                self.output.forget_lateness()  # while everything loaded, nobody heard it
+                self.output.begin()
                 self._player.begin()
             except InputError as problem:  # the disk refuses the take
                 self._problem = problem
