@@ -314,7 +314,9 @@ class Output:
         if self._settings != self._applied:
             self._apply_settings()
         queued = self._measure()
-        while queued + chunk <= self._target and self._render_chunk(queued):
+        for _ in range(self._target // chunk):  # a device as fast as we are must not keep us here
+            if queued + chunk > self._target or not self._render_chunk(queued):
+                break
             queued = self._measure()
         if self._live is not None:
             self._mix_in(*self._live)

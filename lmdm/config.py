@@ -20,7 +20,7 @@ def read_json(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"{path} is missing") from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise InputError(f"{path} cannot be read as JSON: {problem}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path} holds no JSON object")

@@ -217,11 +217,17 @@ def _half(tensor: Tensor) -> Tensor:
 
 
 def write_beside(path: Path, write: Callable[[Path], object]) -> None:
-    """Calls `write` with a name beside `path`, then renames: the file is whole or not there."""
+    """Calls `write` with a name beside `path`, then renames: the file is whole or not there.
+
+    Raises:
+        OSError: it cannot be written (safetensors has an exception of its own for that).
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         write(part)
         os.replace(part, path)
+    except SafetensorError as problem:
+        raise OSError(f"{path} cannot be written: {problem}") from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -68,27 +68,39 @@ def merge(values: dict[str, Any], more: Mapping[str, Any]) -> None:
             values[key] = value
 
 
-def from_values(cls: type[Config], values: Mapping[str, Any], place: str = "") -> Config:
-    """A config from plain values.
+def from_values(
+    cls: type[Config], values: Mapping[str, Any], place: str = "", default: Config | None = None
+) -> Config:
+    """A config from plain values; what they do not name is as in `default`, or as `cls` has it.
 
     Raises:
         InputError: names the key that is unknown, or whose value has another type, and the place.
     """
     hints = get_type_hints(cls)
-    names = [each.name for each in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    for key in values:
-        if key not in names:
-            known = ", ".join(f"{place}{name}" for name in names)
+    fields = {each.name: each for each in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    given = {}
+    for key, value in values.items():
+        if key not in fields:
+            known = ", ".join(f"{place}{name}" for name in fields)
             raise InputError(f"unknown config key {place + key!r}; the keys are {known}")
-    return cls(**{key: _typed(hints[key], value, place + key) for key, value in values.items()})
+        own = _default(fields[key]) if default is None else getattr(default, key)
+        given[key] = _typed(hints[key], value, place + key, own)
+    return cls(**given) if default is None else dataclasses.replace(default, **given)  # type: ignore[type-var]
 
 
-def _typed(kind: Any, value: Any, key: str) -> Any:
-    """The value as the field's type has it, or InputError."""
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """What a field holds if nothing is said; None if something must be."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
+
+
+def _typed(kind: Any, value: Any, key: str, default: Any = None) -> Any:
+    """The value as the field's type has it, or InputError. A table adds to the default one."""
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, Mapping):
             raise InputError(f"config key {key!r} is a table, but {value!r} was given")
-        return from_values(kind, value, f"{key}.")
+        return from_values(kind, value, f"{key}.", default)
     origin, options = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in options:

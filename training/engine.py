@@ -32,6 +32,7 @@ from training.config import MAY_CHANGE, check_range
 from training.run import Run, open_config
 
 INFINITE = float("inf")
+HELD_OUT_STEP = 10**9  # a step that no run trains, so that its rows are nobody else's
 Precision = Literal["no", "bf16", "fp16"]
 
 

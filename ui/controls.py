@@ -98,7 +98,7 @@ STEPS = DialControl(
     from_dial=round,
 )  # fmt: skip
 RECALL = DialControl(
-    "Recall", "How much the model hears of bars long past, so that themes come back.",
+    "Recall", "How much of a section comes back when it returns: none of it, or nearly all.",
     m.SetRecall, "recall", 0.0, 1.0, 0.01, 0.0, percent,
 )  # fmt: skip
 LOW_PASS = DialControl(

@@ -157,7 +157,7 @@ def _told(
     import torch
 
     from lmdm.live.clock import MusicalClock
-    from lmdm.live.hearing import Hearing
+    from lmdm.live.hearing import Hearing, asked_db
     from lmdm.live.notes import HeldNotes
 
     hearing = Hearing(model, lambda values: torch.from_numpy(values.copy()))
@@ -172,7 +172,8 @@ def _told(
         ]
         if heard or controls.notes_mode == "follow":
             notes = HeldNotes().block(heard, geometry.timeline)
-    local = hearing.local(controls, notes, MusicalClock.at_tempo(controls.bpm), centres)
+    clock, level = MusicalClock.at_tempo(controls.bpm), asked_db(controls, notes)
+    local = hearing.local(controls, notes, clock, centres, level)
     texts = []
     for start in geometry.starts:
         seconds = (start + geometry.window / 2) * frame / SAMPLE_RATE

@@ -38,8 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument("name", help="such as stabilityai/stable-audio-open-small")
     fetch.add_argument("--out", type=Path, metavar="DIR", help="where to (the model folder)")
     shared.add_json(fetch)
-    styles = actions.add_parser("styles", help="measures what SetStyle needs of a model folder")
+    styles = actions.add_parser("styles", help="learns what SetStyle needs of a model folder")
     styles.add_argument("model", nargs="?", default="starter")
+    styles.add_argument(
+        "--latents",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="music it was trained on, encoded by its codec (lmdm train encode)",
+    )
     shared.add_json(styles)
     convert = actions.add_parser(
         "convert", help="a checkpoint of stable-audio-tools or diffusers into our own form"
@@ -70,20 +77,52 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _styles(options: argparse.Namespace) -> int:
-    """Writes the model's table of styles; see `lmdm.live.style`."""
-    from lmdm.checkpoints import load
+    """Writes the model's table of styles and tells how it does on pieces that it has not heard."""
+    from lmdm.checkpoints import find, load_codec
     from lmdm.live.scenes import write_text
-    from lmdm.live.style import FILE_NAME, PROMPTS, measured
+    from lmdm.live.style import FILE_NAME, Example, learnt, style_of
+    from training.data.pieces import load_pieces
+    from training.data.shards import read_manifest
 
-    model = load(options.model)
-    path = model.folder / FILE_NAME
-    from tqdm import tqdm
-
-    with tqdm(total=len(PROMPTS), desc="styles", disable=options.json) as bar:
-        table = measured(model, tell=lambda _: bar.update() and None)
-    write_text(path, json.dumps(table.to_dict(), indent=0))
-    report = {"file": str(path), "prompts": list(table.prompts)}
-    print(json.dumps(report) if options.json else f"{path}: {len(table.prompts)} prompts")
+    manifest = read_manifest(options.latents)
+    channels = load_codec(options.model)[0].latent_channels
+    if manifest.facts["latent_channels"] != channels:
+        raise InputError(
+            f"{options.latents} has {manifest.facts['latent_channels']} latent channels and the "
+            f"model {options.model} {channels}: encode with this model's codec"
+        )
+    heard, held_out = (
+        [
+            Example(style_of(piece.facts), piece.facts["captions"], piece.latents)
+            for name in names
+            for piece in load_pieces(manifest, manifest.split(name))
+        ]
+        for names in (("train",), ("validation", "test"))
+    )
+    table, styles = learnt(heard)
+    place = find(options.model)
+    path = (place if place.is_dir() else place.parent) / FILE_NAME
+    write_text(path, json.dumps(table.to_dict()))
+    asked = [each for each in held_out if each.style in styles]
+    orders = [table.distances(each.latents).argsort() for each in asked]
+    ranks = [
+        list(order).index(styles.index(each.style))
+        for order, each in zip(orders, asked, strict=True)
+    ]
+    report = {
+        "file": str(path),
+        "prompts": list(table.prompts),
+        "held_out": len(asked),
+        "right": sum(rank == 0 for rank in ranks),
+        "among_three": sum(rank < 3 for rank in ranks),
+    }
+    if options.json:
+        print(json.dumps(report))
+    else:
+        print(
+            f"{path}: {len(table.prompts)} prompts; of {len(asked)} pieces held out "
+            f"{report['right']} right, {report['among_three']} among the first three"
+        )
     return 0
 
 

@@ -18,6 +18,7 @@ from lmdm.errors import InputError
 from lmdm.live.clock import SAMPLE_RATE
 from lmdm.live.controls import Controls
 from lmdm.live.messages import Message
+from lmdm.outputs import check_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,9 +82,9 @@ class _Plan:
 
 def run(options: argparse.Namespace) -> int:
     """Renders; prints one line, or one JSON object with --json."""
-    from lmdm.cli.sound_file import check_output, write_sound
+    from lmdm.cli.sound_file import SUFFIXES, write_sound
 
-    check_output(options.out)
+    check_file(options.out, SUFFIXES)
     plan = _replay_plan(options) if options.replay is not None else _plan(options)
 
     import torch

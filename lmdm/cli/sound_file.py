@@ -10,23 +10,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from lmdm.errors import InputError
-
 SAMPLE_RATE = 44100
 SUFFIXES = (".wav", ".flac")
-
-
-def check_output(path: Path) -> Path:
-    """Raises InputError unless a sound file can be written at `path`; returns it."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path} must end in .wav or .flac")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"the folder {path.parent} cannot be written to")
-    return path
 
 
 def write_sound(path: Path, pieces: Iterable[np.ndarray]) -> tuple[int, float]:

@@ -16,6 +16,7 @@ from audio_io.wav import repair
 from lmdm.cli.stage.take_recorder import TakeRecorder
 from lmdm.errors import InputError
 from lmdm.live.mixdown import SAMPLE_RATE
+from lmdm.live.past import Past
 from lmdm.live.take import AUDIO_NAME, INPUT_NAME, Applied, Held, TakeHeader, new_take_folder
 
 BYTES_A_SECOND = SAMPLE_RATE * 2 * 4 * 1.01  # float32, stereo, and the log
@@ -32,7 +33,8 @@ class Takes:
     def __init__(self, settle: Callable[[], None]) -> None:
         """`settle` has every control told to `applied` that was heard by now."""
         self._settle = settle
-        self._history: list[Applied | Held] = []
+        self._past = Past()  # but for the newest hold, which may go on, and the instant lane
+        self._hold: Held | None = None
         self._instant: list[Applied] = []  # of those that only set a value, the newest
         self._lock = threading.Lock()
         self._take: TakeRecorder | None = None
@@ -55,8 +57,8 @@ class Takes:
         self.stop()
         made = new_take_folder(folder)
         with self._lock:
-            past = sorted([*self._history, *self._instant], key=lambda entry: entry.sample)
-            self._take = TakeRecorder(made, header, past)
+            self._let_go()
+            self._take = TakeRecorder(made, header, self._past.texts(), self._instant)
         self.last = str(made)
 
     def stop(self) -> None:
@@ -89,7 +91,7 @@ class Takes:
                 old = [e for e in self._instant if not entry.message.supersedes(e.message)]
                 self._instant = [*old, entry]
             else:
-                self._history.append(entry)
+                self._past.add(entry)
             take = self._take
         if take is not None:
             take.applied(entry)
@@ -97,14 +99,21 @@ class Takes:
     def held(self, position: int, samples: int) -> None:
         """The last bars looped from `position` on for `samples`."""
         with self._lock:
-            last = self._history[-1] if self._history else None
-            if isinstance(last, Held) and last.sample + last.samples == position:
-                self._history[-1] = Held(last.sample, last.samples + samples)
+            last = self._hold
+            if last is not None and last.sample + last.samples == position:
+                self._hold = Held(last.sample, last.samples + samples)
             else:
-                self._history.append(Held(position, samples))
+                self._let_go()
+                self._hold = Held(position, samples)
             take = self._take
         if take is not None:
             take.held(position, samples)
+
+    def _let_go(self) -> None:
+        """The newest hold goes on no longer."""
+        if self._hold is not None:
+            self._past.add(self._hold)
+            self._hold = None
 
     def remarked(self, position: int, text: str) -> None:
         """Something worth telling in the log."""

@@ -18,6 +18,11 @@ def level_of_db(decibels: float) -> float:
     return min(max((decibels - MIDDLE_DB) / SPAN_DB, SILENCE_LEVEL), 1.0)
 
 
+def db_of_level(level: float) -> float:
+    """Level in [-1, 1] -> dB RMS."""
+    return MIDDLE_DB + SPAN_DB * level
+
+
 def level_of_rms(rms: float) -> float:
     """Root mean square of samples in [-1, 1] -> level in [-1, 1]."""
     return level_of_db(20.0 * math.log10(rms)) if rms > 0.0 else SILENCE_LEVEL

@@ -78,7 +78,8 @@ def _decode(root: Path, paths: list[Path], size: int, workers: int, part: Path) 
     skipped: dict[str, str] = {}
     with part.open("wb") as file:
         reading = read_images(paths, size, workers)
-        for path, pixels in tqdm(reading, total=len(paths), desc="pictures", leave=False):
+        shown = tqdm(reading, total=len(paths), desc="pictures", leave=False, disable=None)
+        for path, pixels in shown:
             name = path.relative_to(root).as_posix()
             if isinstance(pixels, str):
                 skipped[name] = pixels

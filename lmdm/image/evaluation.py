@@ -40,7 +40,7 @@ def evaluate_autoencoder(
     perceptual = PerceptualDistance(judge)
     figures: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     real, made, patches, details = [], [], [], []
-    for start in tqdm(range(0, len(images), batch), desc="evaluate", leave=False):
+    for start in tqdm(range(0, len(images), batch), desc="evaluate", leave=False, disable=None):
         rows = list(range(start, min(start + batch, len(images))))
         some = images.batch(rows).to(device)
         latents = encode(autoencoder, backbone, some)
@@ -94,7 +94,7 @@ def evaluate_generator(
     """Fréchet distance of generated pictures to the folder's, in the judge's pooled features."""
     labels = spread_labels(samples, dit.config.classes, None)
     made = []
-    for first in tqdm(range(0, samples, batch), desc="generate", leave=False):
+    for first in tqdm(range(0, samples, batch), desc="generate", leave=False, disable=None):
         part = labels[first : first + batch].to(device)
         noise = starting_noise(dit, 1, first, len(part)).to(device)
         x = generate_latents(dit, noise, part, steps, shift)

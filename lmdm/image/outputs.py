@@ -70,7 +70,7 @@ def reconstruct_folder(
             some.clear()
 
     reading = read_images(waiting, autoencoder.config.resolution, workers)
-    for path, pixels in tqdm(reading, total=len(waiting), desc="reconstruct"):
+    for path, pixels in tqdm(reading, total=len(waiting), desc="reconstruct", disable=None):
         if isinstance(pixels, str):
             skipped[path.relative_to(root).as_posix()] = pixels
         else:
@@ -121,7 +121,7 @@ def generate_folder(
 ) -> None:
     """OUT/pictures/000000.png and on, then grid.png. A decoder without queries drops them."""
     paths = [out / "pictures" / f"{number:06d}.png" for number in range(count)]
-    bar = tqdm(total=count, desc="generate")
+    bar = tqdm(total=count, desc="generate", disable=None)
     for first in range(0, count, batch):
         some = range(first, min(first + batch, count))
         if not all(paths[number].exists() for number in some):

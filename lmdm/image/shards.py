@@ -72,7 +72,7 @@ def encode_folder(
     bar = tqdm(
         total=sum(len(paths[start : start + shard]) for _, start in mine),
         desc="encode",
-        disable=not accelerator.is_main_process,
+        disable=None if accelerator.is_main_process else True,
     )
     for number, start in mine:
         some = paths[start : start + shard]

@@ -134,7 +134,8 @@ class FrozenFeatures:
         if not path.exists():
             parts: list[tuple[Tensor, ...]] = []
             with torch.no_grad():
-                for start in tqdm(range(0, len(images), 64), desc="features", leave=False):
+                starts = range(0, len(images), 64)
+                for start in tqdm(starts, desc="features", leave=False, disable=None):
                     rows = list(range(start, min(start + 64, len(images))))
                     found = backbone.features(images.batch(rows).to(device), wanted).taps
                     parts.append(tuple(tap.half().cpu() for tap in found))
@@ -203,15 +204,16 @@ class Study:
         return self.out / "runs" / job.name / ("autoencoder" if job.stage == 1 else "generator")
 
     def run(self, minutes: float | None) -> bool:
-        """Does what is not yet done; True when nothing is left."""
-        began = time.monotonic()
+        """Does what is not yet done, at least a step of it; True when nothing is left."""
+        began, worked = time.monotonic(), False
         for job in self.jobs:
             result = self.folder(job) / "result.json"
             if result.exists():
                 continue
             left = None if minutes is None else minutes - (time.monotonic() - began) / 60
-            if left is not None and left <= 0.2:
+            if left is not None and left <= 0 and worked:
                 return False
+            worked = True
             figures = (self._stage1 if job.stage == 1 else self._stage2)(job, left)
             if figures is None:
                 return False
@@ -313,7 +315,7 @@ class Study:
             {"autoencoder_sha256": sha256(home / WEIGHTS), "classes": list(self.train.classes)},
             self.accelerator,
             minutes,
-            checkpoint_every=plan.generator_steps // plan.generator_checkpoints,
+            checkpoint_every=max(1, plan.generator_steps // plan.generator_checkpoints),
             at_checkpoint=judge,
         )
         if not done:

@@ -40,9 +40,9 @@ from lmdm.live.messages import (
 from lmdm.live.ring import AudioRing
 
 if TYPE_CHECKING:
+    from lmdm.live.block import Block
     from lmdm.live.horizon import Placed
     from lmdm.live.jam import Jam
-    from lmdm.live.session import Block
 
 HEARTBEAT_SECONDS = 0.05
 JAM_SECONDS = 0.01  # the same while the live input is listened to

@@ -23,11 +23,7 @@ from lmdm.live.glide import Weighted
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
-# RMS asked for while no loudness is set, so that a key, or a prompt alone, is heard; and how much
-# less for each further note, up to `MOST_VOICES`, since the starter exceeds it with a band's notes
-ANSWER_DB = -18.0
-VOICE_DB = 4.0
-MOST_VOICES = 3
+ANSWER_DB = -22.0  # RMS asked for while no loudness is set
 DRIFT_BARS = 8  # in seed mode "drift" the noise changes this often
 
 # message kind -> the local control by which a model hears it; "" is text
@@ -73,15 +69,14 @@ def noise_number(
     return (turn + 1) * 100_000 + round(beat / clock.beats_per_bar * blocks) % blocks
 
 
-def answer_db(notes: NoteFrames | None) -> float | None:
-    """dB RMS asked of a block when the musician sets none; None where silence is asked for.
+def asked_db(controls: Controls, notes: NoteFrames | None) -> float | None:
+    """dB RMS asked of a block; None where silence is.
 
     notes: of the block; None where the model is free.
     """
-    if notes is None:
-        return ANSWER_DB
-    voices = int(notes.sounding.any(axis=1).sum())
-    return ANSWER_DB - VOICE_DB * (min(voices, MOST_VOICES) - 1) if voices else None
+    if controls.loudness_db is not None:
+        return controls.loudness_db
+    return ANSWER_DB if notes is None or notes.sounding.any() else None
 
 
 class Hearing:
@@ -118,22 +113,23 @@ class Hearing:
         notes: NoteFrames | None,
         clock: MusicalClock,
         centres: list[float],
+        level_db: float | None,
         accompaniment: AccompanimentFrames | None = None,
     ) -> Tensor | None:
         """[L, o] features of the local controls over a block; None if the model hears none.
 
         notes: None where the model is free. centres: sample positions of the frames' middles.
+        level_db: RMS, None where none is told.
         """
         conditioning = self._model.conditioning
         if conditioning is None:
             return None
-        level = answer_db(notes) if controls.loudness_db is None else controls.loudness_db
         harmony = controls.triad()
         values = {
             "notes": None if notes is None else _bent(notes, controls.pitch_bend),
             "beat": _beat_frames(clock, centres),
             "chord": None if harmony is None else chroma(harmony),
-            "loudness": None if level is None else level_of_db(level),
+            "loudness": None if level_db is None else level_of_db(level_db),
             "drums": True if controls.bass_and_drums_only else controls.drums,
             "bass": True if controls.bass_and_drums_only else False if controls.bass_mute else None,
             "density": controls.density,

@@ -30,7 +30,8 @@ from lmdm.live.waiting import Waiting, nearest_frame
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lmdm.live.session import Block, Session, SessionSnapshot
+    from lmdm.live.block import Block
+    from lmdm.live.session import Session, SessionSnapshot
 
 SAFETY_SECONDS = 0.02  # the reader takes sound in pieces of some milliseconds
 MARGIN_SAMPLES = 64  # the reader must stay this far behind what is being replaced

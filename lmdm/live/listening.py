@@ -47,7 +47,7 @@ class Listening:
             if self._styles is None:
                 raise InputError(
                     f"the model {self._model.name} has no table of styles: make it with "
-                    f"`lmdm models styles`"
+                    f"`lmdm models styles {self._model.name} --latents DIR`"
                 )
             frames = round(STYLE_SECONDS * 44100 / self._model.codec.frame_samples)
             latents = self.latents(Path(message.file), frames, middle=True)

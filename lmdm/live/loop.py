@@ -80,19 +80,20 @@ class Looper:
 
         changes: position, message, and samples a bar there, of the block's messages in order.
         """
+        given = pcm if self.loop is None else self.loop.at(start, len(pcm))
         for position, message, bar in changes:
             at = max(0, position - start)
             if self.loop is not None and _ends(message):
-                loop, self.loop = self.loop.at(start, len(pcm)), None
-                pcm = np.concatenate([loop[:at], crossfaded(loop[at:], pcm[at:])])
+                loop, self.loop = self.loop.at(start + at, len(pcm) - at), None
+                given = np.concatenate([given[:at], crossfaded(loop, pcm[at:])])
             elif self.loop is None and isinstance(message, SetFreeze) and message.bars is not None:
-                past = np.concatenate([*self._past, pcm[:at]])
+                past = np.concatenate([*self._past, given[:at]])
                 length = min(round(message.bars * bar), MOST_SAMPLES)
                 self.loop = Loop.of(past, length, start + at)
                 if self.loop is not None:
                     loop = self.loop.at(start + at, len(pcm) - at)
-                    pcm = np.concatenate([pcm[:at], crossfaded(pcm[at:], loop)])
-        return pcm
+                    given = np.concatenate([given[:at], crossfaded(given[at:], loop)])
+        return given
 
     def snapshot(self) -> tuple[tuple[np.ndarray, ...], Loop | None]:
         """The present state; nothing is copied."""

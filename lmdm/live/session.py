@@ -27,17 +27,19 @@ from lmdm.errors import InputError
 from lmdm.live import messages as m
 from lmdm.live import turns, wire
 from lmdm.live.accompaniment import Accompaniment
+from lmdm.live.block import Block
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
 from lmdm.live.fewer_steps import guidance_used
 from lmdm.live.glide import Glide
 from lmdm.live.governor import Economy, ladder
-from lmdm.live.hearing import Hearing, noise_number
+from lmdm.live.hearing import Hearing, asked_db, noise_number
 from lmdm.live.history import Bar, History, HistorySnapshot, bars_begun
+from lmdm.live.leveller import Leveller
 from lmdm.live.loop import Loop, Looper
 from lmdm.live.messages import Message
 from lmdm.live.notes import HeldNotes
-from lmdm.live.recollection import Recollection, RecollectionSnapshot
+from lmdm.live.recollection import Moment, Recollection, RecollectionSnapshot
 from lmdm.live.sizes import Sizes
 from lmdm.live.take import Applied
 from lmdm.live.waiting import Waiting, resolved
@@ -53,23 +55,6 @@ NOTE_MEMORY_BEATS = 4.0  # in mode "auto" the notes are given for this long afte
 
 class UnsoundError(RuntimeError):
     """The model gave what is no sound (not finite), twice in a row."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """One generated block.
-
-    pcm: [n, 2] float32; the codec's fixed delay makes it lag the latents, so `start` (the stream
-    position of the first of these samples) is not a multiple of the block's length.
-    latents: [C, o] float32.
-    """
-
-    pcm: np.ndarray
-    latents: np.ndarray
-    start: int
-    applied: tuple[Applied, ...]  # controls that took effect in this block, in order
-    waited: tuple[tuple[Waiting, Applied], ...] = ()  # those that had waited for a boundary
-    remarks: tuple[str, ...] = ()  # what went wrong and was mended
 
 
 @dataclass(frozen=True)
@@ -106,6 +91,8 @@ class Session(Sizes):
         self.clock = MusicalClock.at_tempo(controls.bpm)
         self.notes = HeldNotes()
         self.glide = Glide()
+        self.leveller = Leveller()
+        self._asked_db: float | None = None  # what the newest block was asked for
         self.history = History(self.block_frames)
         self.scene = ""  # the one recalled last
         self.blocks = 0  # generated so far
@@ -212,10 +199,10 @@ class Session(Sizes):
         else:
             latents, local, remarks = self._denoised(parts, settled, before_step)
             pcm, latents, remarks = self._decoded(latents, local, remarks)
+            self.leveller = self.leveller.after(pcm, self._asked_db)
             pcm = self._looper.turn(pcm, self.emitted, map(self._change, applied))
             self.history.add(latents, local, self._bars_begun())
-            middle = self.position + self.block_samples / 2
-            self._recollection.keep(self.controls, self.clock, middle, self.stream)
+            self._recollection.keep(self._moment(), self.stream)
         block = Block(
             pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), waited, remarks
         )
@@ -280,8 +267,10 @@ class Session(Sizes):
             guidance=self.guidance,
             guided=self.economy.guided,
         )
-        middle = self.position + self.block_samples / 2
-        remembered = self._recollection.for_block(controls, self.clock, middle, self)
+        recalled = self._recollection.for_block(self._moment())
+        source, strength = self._source, max(LEAST_TRANSFORM, controls.transform)
+        if source is None:
+            source, strength = recalled.source, recalled.strength
         self.stream.block = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
@@ -290,10 +279,10 @@ class Session(Sizes):
             steps=self.steps,
             settled=known,
             before_step=before_step,
-            source=self._source,
-            strength=max(LEAST_TRANSFORM, controls.transform),
-            remembered=remembered,
-            after_step=self.watch if known is None and self._source is None else None,
+            source=source,
+            strength=strength,
+            remembered=recalled.heard,
+            after_step=self.watch if known is None and source is None else None,
         )
 
     def _decoded(
@@ -329,10 +318,14 @@ class Session(Sizes):
         if self._accompaniment.stem:
             jams = self.controls.jam_mode == "context"
             return self._accompaniment.stem_local(jams, self.stream.context.latents)
-        features = self._hearing.local(
-            self.controls, notes if given else None, self.clock, centres, self._accompaniment.frames
-        )
+        heard = notes if given else None
+        self._asked_db = asked_db(self.controls, heard)
+        level, beside = self.leveller.told(self._asked_db), self._accompaniment.frames
+        features = self._hearing.local(self.controls, heard, self.clock, centres, level, beside)
         return torch.zeros(0, self.block_frames) if features is None else features
+
+    def _moment(self) -> Moment:
+        return Moment(self.controls, self.clock, self.position, self, self.history)
 
     def _listen(self, first: int, messages: list[Applied]) -> NoteFrames:
         """The block's notes, those of `messages` at frame `first`."""
@@ -422,6 +415,7 @@ class Session(Sizes):
             "clock": self.clock.to_dict(),
             "notes": self.notes.to_dict(),
             "glide": self.glide.to_dict(),
+            "leveller": self.leveller.to_dict(),
             "scene": self.scene,
             "blocks": self.blocks,
             "emitted": self.emitted,
@@ -440,6 +434,7 @@ class Session(Sizes):
         self.clock = MusicalClock.from_dict(state["clock"])
         self.notes = HeldNotes.from_dict(state["notes"])
         self.glide = Glide.from_dict(state["glide"])
+        self.leveller = Leveller.from_dict(state["leveller"])
         self.scene = str(state["scene"])
         self.blocks = int(state["blocks"])
         self.emitted = int(state["emitted"])

@@ -15,6 +15,7 @@ when the log is read.
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import threading
@@ -103,52 +104,68 @@ class TakeLog:
     line flushed at once. If writing fails, `error` says why and further lines are dropped.
     """
 
-    def __init__(self, folder: Path, header: TakeHeader) -> None:
-        """Creates the log. Raises InputError if it exists or cannot be made."""
+    def __init__(self, folder: Path, header: TakeHeader, past: Iterable[str] = ()) -> None:
+        """Creates the log. Raises InputError if it exists or cannot be made.
+
+        past: texts of whole lines, told before any other (see `Past`).
+        """
         self.error: str | None = None
         path = folder / LOG_NAME
         try:
             self._file = path.open("x", encoding="utf-8")
         except OSError as problem:
             raise InputError(f"cannot write the take log {path}: {problem.strerror}") from None
-        self._lines: queue.SimpleQueue[Mapping[str, object] | None] = queue.SimpleQueue()
-        self._lines.put(header.to_dict())
-        self._thread = threading.Thread(target=self._run, name="take log", daemon=True)
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        begin = itertools.chain([_line(header.to_dict())], past)
+        self._thread = threading.Thread(
+            target=self._run, args=(begin,), name="take log", daemon=True
+        )
         self._thread.start()
 
-    def _run(self) -> None:
+    def _run(self, begin: Iterable[str]) -> None:
         try:
             with self._file as file:
-                while (values := self._lines.get()) is not None:
-                    file.write(json.dumps(values, ensure_ascii=False) + "\n")
+                for text in itertools.chain(begin, iter(self._lines.get, None)):
+                    file.write(text)
                     file.flush()
         except OSError as problem:
             self.error = f"the take log stopped: {problem.strerror}"
 
     def begin(self, sample: int) -> None:
         """Says at which heard position take.wav begins."""
-        self._lines.put({"sample": sample, "kind": "begin"})
+        self._put(sample=sample, kind="begin")
 
     def begin_input(self, sample: int) -> None:
         """Says at which heard position input.wav begins."""
-        self._lines.put({"sample": sample, "kind": "input"})
+        self._put(sample=sample, kind="input")
 
     def write(self, entry: Applied | Held) -> None:
         """Adds one control or hold."""
-        if isinstance(entry, Held):
-            self._lines.put({"sample": entry.sample, "kind": "hold", "samples": entry.samples})
-        else:
-            self._lines.put({"sample": entry.sample, **to_dict(entry.message)})
+        self._lines.put(line_of(entry))
 
     def note(self, sample: int, text: str) -> None:
         """Adds a remark, such as why an engine was replaced; a replay passes it over."""
-        self._lines.put({"sample": sample, "kind": "remark", "text": text})
+        self._put(sample=sample, kind="remark", text=text)
 
     def close(self, samples: int) -> None:
         """Ends the log with the recording's length in samples."""
-        self._lines.put({"kind": "end", "samples": samples})
+        self._put(kind="end", samples=samples)
         self._lines.put(None)
         self._thread.join()
+
+    def _put(self, **values: object) -> None:
+        self._lines.put(_line(values))
+
+
+def line_of(entry: Applied | Held) -> str:
+    """One control or hold as a line of the log."""
+    if isinstance(entry, Held):
+        return _line({"sample": entry.sample, "kind": "hold", "samples": entry.samples})
+    return _line({"sample": entry.sample, **to_dict(entry.message)})
+
+
+def _line(values: Mapping[str, object]) -> str:
+    return json.dumps(values, ensure_ascii=False) + "\n"
 
 
 def new_take_folder(path: Path | None) -> Path:

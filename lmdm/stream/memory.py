@@ -1,10 +1,10 @@
-"""Long-form memory: keys and values of past bars, heard again in place of the oldest context.
+"""Long-form memory: what was played long ago, heard again when its section returns.
 
-A block-causal stream forgets what leaves its window. Here the clean keys and values of every bar's
-first statement are kept, by section and place in the phrase; when the form comes back to that place
-they stand in the oldest slots of the context (dossier WorldKV §10). So a pass has as many tokens
-with memory as without, and costs the same. Keys are kept without their rotation and turned at
-reading, since a position far in the past was never trained.
+A stream forgets what leaves its window. Here every bar's first statement is kept, by section and
+place in the phrase: where its latents lie and, of a block-causal stream, its clean keys and values.
+When the form comes back to that place they stand in the oldest slots of the context (dossier
+WorldKV §10). So a pass has as many tokens with memory as without, and costs the same. Keys are kept
+without their rotation and turned at reading, since a position far in the past was never trained.
 """
 
 from __future__ import annotations
@@ -41,39 +41,62 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Statement:
+    """A bar as it was first played: its number, and the latent frame at which it begins.
+
+    begins, beat_frames: in frames of the stream, fractions included; blocks: oldest first.
+    """
+
+    bar: int
+    begins: float
+    beat_frames: float
+    blocks: tuple[Remembered, ...] = ()
+
+
+@dataclass(frozen=True)
 class Memory:
     """Bars by section and place in the phrase; immutable, so a snapshot is a reference.
 
     Only the first statement of each is kept, and the oldest go when there are too many.
     """
 
-    bars: Mapping[tuple[str, int], tuple[int, tuple[Remembered, ...]]] = field(default_factory=dict)
+    bars: Mapping[tuple[str, int], Statement] = field(default_factory=dict)
+
+    def with_bar(self, place: Place, begins: float, beat_frames: float) -> Memory:
+        """With a bar that is played; itself where that place was stated before."""
+        key = (place.section, place.phrase_bar)
+        if key in self.bars:
+            return self
+        bars = {**self.bars, key: Statement(place.bar, begins, beat_frames)}
+        while len(bars) > MOST_BARS:
+            del bars[min(bars, key=lambda each: bars[each].bar)]
+        return replace(self, bars=bars)
 
     def after(self, place: Place, block: Remembered) -> Memory:
         """With one more block at the end of its bar."""
         key = (place.section, place.phrase_bar)
-        number, blocks = self.bars.get(key, (place.bar, ()))
-        if number != place.bar:  # stated before
+        stated = self.bars.get(key)
+        if stated is None or stated.bar != place.bar:
             return self
-        bars = {**self.bars, key: (number, (*blocks, block))}
-        while len(bars) > MOST_BARS:
-            del bars[min(bars, key=lambda each: bars[each][0])]
-        return replace(self, bars=bars)
+        return replace(
+            self, bars={**self.bars, key: replace(stated, blocks=(*stated.blocks, block))}
+        )
 
-    def nearest(self, place: Place, before: int) -> tuple[int, tuple[Remembered, ...]] | None:
-        """Number and blocks of the bar most like a place, among those of its section before a bar.
+    def until(self, bar: int) -> Memory:
+        """Without what was stated from a bar on."""
+        return replace(self, bars={key: each for key, each in self.bars.items() if each.bar < bar})
+
+    def nearest(self, place: Place, before: int) -> Statement | None:
+        """The bar most like a place, among those of its section before a bar.
 
         Distance is that of the bars in the phrase; None where the section is new.
         """
         found = [
-            (abs(phrase_bar - place.phrase_bar), number, blocks)
-            for (section, phrase_bar), (number, blocks) in self.bars.items()
-            if section == place.section and number < before and blocks
+            (abs(phrase_bar - place.phrase_bar), each.bar, each)
+            for (section, phrase_bar), each in self.bars.items()
+            if section == place.section and each.bar < before
         ]
-        if not found:
-            return None
-        _, number, blocks = min(found, key=lambda each: each[:2])
-        return number, blocks
+        return min(found, key=lambda each: each[:2])[2] if found else None
 
 
 def newest_block(dit: DiT, config: StreamConfig, cache: KVCache) -> Remembered | None:

@@ -5,14 +5,13 @@ On disk a folder with config.json and network.safetensors (float16).
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from lmdm.config import from_dict, read_json, write_json
 from lmdm.diffusion.discrete import absorbing, masked, sampling
 from lmdm.diffusion.discrete.absorbing import LiftedState
 from lmdm.diffusion.discrete.losses import cross_entropy, nelbo
@@ -22,7 +21,7 @@ from lmdm.diffusion.discrete.sampling import Corrector, Shaping
 from lmdm.errors import InputError
 from lmdm.theory.bars import BAR, VOCABULARY, allowed_tokens
 from lmdm.theory.network import NetworkConfig, TokenNet
-from lmdm.weights import load_into, save_module, write_beside
+from lmdm.weights import load_into, save_module
 
 LOSSES = ("elbo", "ce")
 
@@ -148,9 +147,8 @@ def _times(t: float | Tensor, x: Tensor) -> Tensor:
 def save(model: TokenModel, folder: Path) -> None:
     """Writes config.json and network.safetensors, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(asdict(model.config), indent=1) + "\n"
     save_module(model.network, folder / "network.safetensors", half=True)
-    write_beside(folder / "config.json", lambda part: part.write_text(text, encoding="utf-8"))
+    write_json(folder / "config.json", asdict(model.config))
 
 
 def load(folder: Path) -> TokenModel:
@@ -160,33 +158,13 @@ def load(folder: Path) -> TokenModel:
         InputError: a file is missing or damaged, or the configuration has unknown or wrong values.
     """
     path = folder / "config.json"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise InputError(f"{path} cannot be read: {problem.strerror or problem}") from None
-    except ValueError:
-        raise InputError(
-            f"{path} is not JSON; it must be written by `lmdm theory uniform fit`"
-        ) from None
-    config = config_from(values, str(path))
+    values = read_json(path)
+    network = values.get("network")
+    if not isinstance(network, dict):
+        raise InputError(f"{path} lacks the part 'network'")
+    sizes = from_dict(NetworkConfig, network, f"{path}: network")
+    config = from_dict(ModelConfig, values | {"network": sizes}, str(path))
     model = TokenModel(config)
     load_into(model.network, folder / "network.safetensors")
     model.network.eval()
     return model
-
-
-def config_from(values: Any, where: str) -> ModelConfig:
-    """A ModelConfig from plain values; unknown keys are refused by name."""
-    try:
-        known = {field.name for field in fields(ModelConfig)}
-        inner = {field.name for field in fields(NetworkConfig)}
-        unknown = sorted((set(values) - known) | (set(values["network"]) - inner))
-        if unknown:
-            raise InputError(f"{where} has the unknown key {unknown[0]!r}")
-        rest = values | {
-            "network": NetworkConfig(**values["network"]),
-            "alphabet": tuple(values["alphabet"]),
-        }
-        return ModelConfig(**rest)
-    except (TypeError, KeyError, AttributeError) as problem:
-        raise InputError(f"{where} is not a model's configuration: {problem}") from None

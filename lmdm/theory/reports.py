@@ -7,21 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lmdm.errors import InputError
+from lmdm.outputs import make_folder
 from lmdm.weights import write_beside
-
-
-def new_folder(folder: Path) -> Path:
-    """The folder, made if need be.
-
-    Raises:
-        InputError: it cannot be made, or is a file.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        reason = problem.strerror or problem
-        raise InputError(f"{folder} cannot be made a folder: {reason}; choose another") from None
-    return folder
 
 
 def write_text(path: Path, text: str) -> None:
@@ -34,6 +21,6 @@ def write_text(path: Path, text: str) -> None:
 
 def write_report(folder: Path, report: dict[str, Any]) -> Path:
     """report.json in a folder."""
-    path = new_folder(folder) / "report.json"
+    path = make_folder(folder) / "report.json"
     write_text(path, json.dumps(report, indent=1) + "\n")
     return path

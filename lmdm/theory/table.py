@@ -17,12 +17,13 @@ from typing import Any
 import torch
 
 from lmdm.errors import InputError
+from lmdm.outputs import make_folder
 from lmdm.theory.evaluation import bound, loo_sensitivity, unconverted_bound
 from lmdm.theory.fitting import FitConfig, fit
 from lmdm.theory.markov import MarkovText
 from lmdm.theory.models import ModelConfig, TokenModel
 from lmdm.theory.network import NetworkConfig
-from lmdm.theory.reports import new_folder, write_text
+from lmdm.theory.reports import write_text
 
 LOSSES = ("elbo", "ce")
 CELLS = tuple((means, loss) for means in ("loo", "denoiser") for loss in LOSSES)
@@ -49,7 +50,7 @@ def cell(config: TableConfig, folder: Path, seed: int, means: str, loss: str) ->
         InputError: the folder cannot be written, or holds a damaged row.
     """
     name = f"{means}-{loss}-{config.steps}-{seed}"
-    path, state = new_folder(folder) / f"{name}.json", folder / f"{name}-training"
+    path, state = make_folder(folder) / f"{name}.json", folder / f"{name}-training"
     if not path.exists():
         write_text(path, json.dumps(measured_cell(config, means, loss, seed, state)) + "\n")
         shutil.rmtree(state, ignore_errors=True)

@@ -31,13 +31,13 @@ def build(settings: dict[str, Any]) -> VideoDiT:
     return VideoDiT(from_dict(VideoDiTConfig, settings, "the base"))
 
 
-def load(folder: Path | None = None) -> VideoDiT:
-    """A trained base; None is the one that comes with the program.
+def load(folder: Path) -> VideoDiT:
+    """A trained base.
 
     Raises:
         InputError: no such model, or one of another kind.
     """
-    return checkpoint.load(checkpoint.shipped_or(folder, KIND), KIND, build)
+    return checkpoint.load(folder, KIND, build)
 
 
 def to_latents(video: Tensor) -> Tensor:

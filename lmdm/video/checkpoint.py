@@ -40,7 +40,9 @@ def read_config(folder: Path, kind: str) -> dict[str, Any]:
     """
     path = folder / "config.json"
     if not path.exists():
-        raise InputError(f"{folder} is no video model: it has no config.json")
+        raise InputError(
+            f"{folder} is no video model: it has no config.json; train one: {TRAINED_BY[kind]}"
+        )
     config = read_json(path)
     if config.get("format") != FORMAT:
         raise InputError(f'{path} does not say "format": "{FORMAT}"; it is no small video model')

@@ -29,6 +29,8 @@ class VideoDiTConfig:
     the same three (even; their sum at most the head's). features: channels that are given beside
     the latents, per latent cell (a ray angle, say). vocabulary: words a prompt may use; 0 for none.
     context_dim: width of context tokens that are given beside the words (a plan); 0 for none.
+    context_grid: how many of them along the same three, each standing for its part of the latents;
+    zeros if they have no places.
     """
 
     channels: int = 3
@@ -41,11 +43,13 @@ class VideoDiTConfig:
     features: int = 0
     vocabulary: int = 0
     context_dim: int = 0
+    context_grid: Grid = (0, 0, 0)
     multiplier: int = 3
 
     def __post_init__(self) -> None:
         sizes = (self.channels, self.dim, self.depth, self.heads, self.multiplier, *self.patch)
-        if min(sizes) < 1 or min(self.features, self.vocabulary, self.context_dim) < 0:
+        counts = (self.features, self.vocabulary, self.context_dim, *self.context_grid)
+        if min(sizes) < 1 or min(counts) < 0:
             raise InputError("video model: sizes must be 1 or more")
         if self.dim % self.heads or self.dim // self.heads < sum(self.axes):
             raise InputError(
@@ -71,6 +75,15 @@ def grid_positions(grid: Grid, start: float = 0.0) -> Tensor:
     axes = [torch.arange(size, dtype=torch.float32) for size in grid]
     axes[0] = axes[0] + start
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3)
+
+
+def spread_positions(grid: Grid, over: Grid) -> Tensor:
+    """Positions of a coarse grid's tokens in units of a finer one's: the middles of their parts.
+
+    grid (4, 2, 2) over (8, 4, 4): times 0.5, 2.5, ...; rows 0.5, 2.5. -> [T H W, 3].
+    """
+    scale = torch.tensor(over) / torch.tensor(grid)
+    return (grid_positions(grid) + 0.5) * scale - 0.5
 
 
 def rotation_of(config: VideoDiTConfig, positions: Tensor, segment: float = 0.0) -> Rotation:
@@ -126,8 +139,25 @@ class Attention(nn.Module):
 
     def attend(self, query: Tensor, keys_values: KeysValues, mask: Tensor | None = None) -> Tensor:
         """mask [N, M], True allows. -> [B, N, dim]."""
-        attended = F.scaled_dot_product_attention(query, *keys_values, attn_mask=mask)
+        attended = F.scaled_dot_product_attention(
+            query, *keys_values, attn_mask=mask, scale=self.head_dim**-0.5
+        )
         return self.to_out(merge_heads(attended))
+
+
+def partly_placed(
+    query: Tensor, key: Tensor, rotation: Rotation, places: Rotation
+) -> tuple[Tensor, Tensor]:
+    """Queries and keys of twice the channels whose products know of places where there are any.
+
+    query [B, heads, N, D] stands at `rotation`; the last of the keys [B, heads, M, D] stand at
+    `places`, the others nowhere: q.k for these, (rotated q).(rotated k) for those.
+    """
+    split = key.shape[2] - places.cos.shape[0]
+    nowhere, placed = key[:, :, :split], rotate(key[:, :, split:], places)
+    width = key.shape[-1]
+    key = torch.cat([F.pad(nowhere, (0, width)), F.pad(placed, (width, 0))], dim=2)
+    return torch.cat([query, rotate(query, rotation)], dim=-1), key
 
 
 class VideoLayer(nn.Module):
@@ -157,6 +187,7 @@ class VideoLayer(nn.Module):
         context: Tensor | None,
         mask: Tensor | None,
         past: KeysValues | None,
+        places: Rotation | None = None,
     ) -> tuple[Tensor, KeysValues]:
         """hidden, time [B, N or 1, dim] -> hidden and the fresh (rotated) keys and values."""
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = self.modulation(time).chunk(6, -1)
@@ -170,8 +201,10 @@ class VideoLayer(nn.Module):
         hidden = hidden + gate_a * self.self_attention.attend(query, seen, mask)
         if context is not None:
             query = self.cross_attention.queries(self.cross_norm(hidden))
-            keys_values = self.cross_attention.keys_values(context)
-            hidden = hidden + self.cross_attention.attend(query, keys_values)
+            key, value = self.cross_attention.keys_values(context)
+            if places is not None:
+                query, key = partly_placed(query, key, rotation, places)
+            hidden = hidden + self.cross_attention.attend(query, (key, value))
         normed = F.layer_norm(hidden, hidden.shape[-1:]) * (1 + scale_f) + shift_f
         return hidden + gate_f * self.feed_forward(normed), fresh
 
@@ -239,15 +272,17 @@ class VideoDiT(nn.Module):
         context: Tensor | None = None,
         mask: Tensor | None = None,
         past: Sequence[KeysValues] | None = None,
+        places: Rotation | None = None,
     ) -> tuple[Tensor, list[KeysValues]]:
-        """All layers. time [B, 1 or N, dim]; mask bool [N, M + N] with the past's M tokens first.
+        """All layers. time [B, 1 or N, dim]; mask bool [N, M + N] with the past's M tokens first;
+        places: where the last tokens of the context stand, if anywhere.
 
         Returns hidden [B, N, dim] and each layer's fresh keys (rotated) and values.
         """
         fresh = []
         for index, layer in enumerate(self.layers):
             before = past[index] if past is not None else None
-            tokens, keys_values = layer(tokens, time, rotation, context, mask, before)
+            tokens, keys_values = layer(tokens, time, rotation, context, mask, before, places)
             fresh.append(keys_values)
         return tokens, fresh
 
@@ -270,6 +305,8 @@ class VideoDiT(nn.Module):
     ) -> Tensor:
         """Velocity of latents [B, C, T, H, W] at t [B], all tokens seeing all.
 
+        plan: context tokens [B, m, context_dim]; with a context_grid, m is its size and each token
+        is looked for around its own place: noise alone does not tell a token where it stands.
         sources: clean latents [B, C, t, h, w] packed before the target, each in its own segment of
         `segments`; the target is segment 0. Clean tokens hear the same global time.
         """
@@ -282,7 +319,12 @@ class VideoDiT(nn.Module):
             ]
         )
         time = self.embed_time(t)
-        hidden, _ = self.transform(tokens, time, rotation, self.context(words, plan))
+        places = None
+        if plan is not None and any(self.config.context_grid):
+            positions = spread_positions(self.config.context_grid, grids[-1]).to(latents)
+            places = rotation_of(self.config, positions)
+        context = self.context(words, plan)
+        hidden, _ = self.transform(tokens, time, rotation, context, places=places)
         t_grid, h_grid, w_grid = grids[-1]
         return self.project(hidden[:, -t_grid * h_grid * w_grid :], time, grids[-1])
 

@@ -20,17 +20,6 @@ LONGEST_SIDE = 4096
 MOST_BYTES = 1 << 30  # of decoded frames, 8 bits a sample
 
 
-def check_video_path(path: Path) -> Path:
-    """Raises InputError unless a video can be written at `path`; returns it."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path} must end in {' or '.join(SUFFIXES)}")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist; make it first")
-    return path
-
-
 def read_video(path: Path, size: tuple[int, int] | None = None) -> Tensor:
     """A video or picture file as [3, T, H, W] float32 in -1..1; a picture has one frame.
 

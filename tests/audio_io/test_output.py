@@ -308,6 +308,23 @@ def test_a_trouble_that_goes_on_is_told_once_and_again_when_it_comes_back(stage:
     assert stage.output.dropouts[0].seconds == pytest.approx(3.1, abs=0.1)
 
 
+def test_a_device_as_fast_as_the_feeder_does_not_keep_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that is overrun: nothing piles up, and a mute is still acted upon."""
+    stage.turn(1.0)
+    monkeypatch.setattr(ClockPlayout, "queued", 0)  # each frame is taken before the next is there
+    most, written = 0, stage.playout.written
+    for _ in range(20):
+        stage.output._feed()
+        most = max(most, len(stage.output._chunks))
+    assert most == 0
+    assert stage.playout.written > written
+    stage.output.set_mute(True)
+    stage.output._feed()
+    assert len(stage.pieces[-1]) and not stage.pieces[-1].any()
+
+
 def test_source_tap_gets_what_was_pulled() -> None:
     stage = Stage(source_rate=44100)
     pulled: list[Audio] = []

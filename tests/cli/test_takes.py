@@ -1,10 +1,12 @@
-"""A take that broke off is completed at the next start, unless another program still records it."""
+"""Takes of a performance: begun late they hold all of it; broken off they are completed."""
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ import soundfile
 
 from audio_io.recorder import encode
 from audio_io.wav import WavFormat, header
-from lmdm.cli.takes import mend
-from lmdm.live.take import AUDIO_NAME, INPUT_NAME
+from lmdm.cli.takes import Takes, mend
+from lmdm.live.controls import Controls
+from lmdm.live.messages import SetGain, SetGuidance
+from lmdm.live.take import AUDIO_NAME, INPUT_NAME, Applied, Held, TakeHeader, read_take
 
 FORM = WavFormat(44100, 2, "float32")
 
@@ -65,3 +69,46 @@ def test_a_take_that_grows_is_another_programs(tmp_path: Path) -> None:
         ended.set()
         recording.join()
     assert path.read_bytes().startswith(header(FORM, 0))
+
+
+def test_a_take_begun_late_holds_everything_since_the_start(tmp_path: Path) -> None:
+    takes = Takes(lambda: None)
+    asked = [Applied(1000 * n, SetGuidance(n % 40 / 10)) for n in range(1500)]
+    moved = [Applied(1000 * n + 1, SetGain(-float(n % 40))) for n in range(1500)]
+    for block, instant in zip(asked, moved, strict=True):
+        takes.applied(block)
+        takes.applied(instant)
+        if block.sample % 500_000 == 0:
+            takes.held(block.sample, 256)
+            takes.held(block.sample + 256, 256)
+    takes.start(tmp_path / "late", TakeHeader("starter", "ab" * 32, Controls(), 4))
+    takes.applied(Applied(2_000_000, SetGuidance(1.0)))
+    takes.stop()
+    take = read_take(tmp_path / "late")
+    kept = [each for each in take.controls if each.message.lane != "instant"]
+    assert kept == [*asked, Applied(2_000_000, SetGuidance(1.0))]
+    assert [each for each in take.controls if each not in kept] == moved[-1:]
+    assert take.holds == (Held(0, 512), Held(500_000, 512), Held(1_000_000, 512))
+
+
+def test_what_is_kept_of_a_flood_does_not_grow_with_it(tmp_path: Path) -> None:
+    takes = Takes(lambda: None)
+    takes.start(tmp_path / "take", TakeHeader("starter", "ab" * 32, Controls(), 4))
+
+    def flood(first: int, count: int) -> int:
+        for number in range(first, first + count):
+            takes.applied(Applied(number, SetGuidance(number % 128 / 32)))
+            takes.applied(Applied(number, SetGain(-float(number % 128) / 2)))
+        takes.stop()
+        takes.start(tmp_path / f"from {first}", TakeHeader("starter", "ab" * 32, Controls(), 4))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = flood(0, 2000)
+        grown = flood(2000, 10_000) - before
+    finally:
+        tracemalloc.stop()
+        takes.stop()
+    assert grown < 25 * 10_000  # bytes, packed; each control as it was would be some hundreds

@@ -14,6 +14,8 @@ from lmdm.cli.stage.performance import Performance
 RATE = 44100
 SILENT = 1e-4  # -80 dB full scale
 PATIENCE = 60.0
+CLICK = 1.5  # times the largest step of the music itself; a click of this music is some 3 to 20
+HOLE_MS = 25.0  # a fade may take 20 ms; of a lost device what a take keeps is meant
 
 
 def until(true: Callable[[], object], what: str, patience: float = PATIENCE) -> float:

@@ -16,12 +16,9 @@ from lmdm.cli.stage.performance import Performance
 from lmdm.live.messages import SetClockSource, StartRecording, StopRecording
 from lmdm.live.take import AUDIO_NAME, read_take
 from tests.audio_io.jack import JackServer, Keys
-from tests.faults.listening import Listener, click, hole_ms, until
+from tests.faults.listening import CLICK, HOLE_MS, Listener, click, hole_ms, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.jack]
-
-CLICK = 1.5
-HOLE_MS = 25.0  # in what a take keeps; a device that is lost is silent, whatever we do
 
 
 def test_the_sound_server_is_killed_and_comes_back(

@@ -16,12 +16,10 @@ import pytest
 
 from lmdm.cli.stage.performance import Performance
 from lmdm.live.messages import NoteOn, SetGuidance
-from tests.faults.listening import Listener, click, hole_ms, until
+from tests.faults.listening import CLICK, HOLE_MS, Listener, click, hole_ms, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.jack]
 
-CLICK = 1.5  # times the largest step of the music itself; a click of this music is some 3 to 20
-HOLE_MS = 25.0  # a fade may take 20 ms
 RECOVERY_SECONDS = 3.0  # promised
 
 FAULTS = {

@@ -13,12 +13,9 @@ import pytest
 
 from lmdm.cli.stage.performance import Performance
 from lmdm.live.supervisor import MOST_FAILURES
-from tests.faults.listening import Listener, click, hole_ms, until
+from tests.faults.listening import CLICK, HOLE_MS, Listener, click, hole_ms, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.jack]
-
-CLICK = 1.5
-HOLE_MS = 25.0
 
 
 def test_engines_that_always_fail_are_given_up_with_the_reason(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from lmdm.conditioning.notes import PITCHES, NoteFrames
-from lmdm.live.hearing import answer_db
+from lmdm.live.controls import Controls
+from lmdm.live.hearing import ANSWER_DB, asked_db
 
 
 def held(*pitches: int) -> NoteFrames:
@@ -15,18 +15,11 @@ def held(*pitches: int) -> NoteFrames:
     return NoteFrames(np.zeros_like(sounding), sounding)
 
 
-@pytest.mark.parametrize(
-    ("notes", "level"),
-    [
-        (None, -18.0),
-        (held(), None),
-        (held(60), -18.0),
-        (held(60, 64), -22.0),
-        (held(*range(36, 60)), -26.0),
-    ],
-    ids=["free", "silence", "a key", "two keys", "a band"],
-)
-def test_the_level_asked_for_falls_with_the_number_of_notes(
-    notes: NoteFrames | None, level: float | None
-) -> None:
-    assert answer_db(notes) == level
+def test_the_level_asked_for() -> None:
+    """The musician's; else one at which a key is heard, and silence where no key is held."""
+    free, own = Controls(), Controls(loudness_db=-30.0)
+    for notes in (None, held(60), held(*range(36, 60))):
+        assert asked_db(free, notes) == ANSWER_DB
+    assert asked_db(free, held()) is None
+    for notes in (None, held(), held(60)):
+        assert asked_db(own, notes) == -30.0

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmdm.checkpoints import Model, load
 from lmdm.live import messages as m
+from lmdm.live.block import Block
 from lmdm.live.controls import Controls
 from lmdm.live.horizon import Horizon, Placed
 from lmdm.live.ring import AudioRing
-from lmdm.live.session import Block, Session
+from lmdm.live.session import Session
 from lmdm.live.take import Applied
 
 PROMPTS = Controls(prompts=(("felt piano", 1.0), ("church choir", 1.0)), seed=3)
@@ -129,6 +130,7 @@ CHANGES = st.sampled_from(
     st.lists(st.tuples(st.integers(100, 30000), st.lists(CHANGES, max_size=3)), max_size=8),
     st.sampled_from([0.25, 1.0, 2.0]),
 )
+@example([(1024, [m.SetFreeze(0.25)]), (100, [m.SetFreeze(None)])], 0.25)  # in one block
 def test_taken_back_is_as_if_it_had_never_been_generated(model, script, lead):
     with AudioRing.create(6 * 44100) as ring:
         instrument = Instrument(model, ring, lead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from lmdm.stream.memory import (
     Memory,
     Place,
     Remembered,
+    Statement,
     newest_block,
     recalled,
     windowed,
@@ -71,24 +73,44 @@ def piece(number: int) -> Remembered:
     return Remembered(torch.full((1, 1, 1, 4, 2), number), torch.full((1, 1, 1, 4, 2), number))
 
 
-def test_only_the_first_statement_is_kept_and_the_section_finds_it():
+def of_form(form: str) -> Memory:
+    """Bars of sections, two to a phrase, each of two blocks."""
     memory = Memory()
-    for bar, section in enumerate("AABBAA"):
+    for bar, section in enumerate(form):
+        place = Place(section, bar % 2, bar)
+        memory = memory.with_bar(place, begins=8.0 * bar, beat_frames=2.0)
         for _ in range(2):
-            memory = memory.after(Place(section, bar % 2, bar), piece(bar))
-    assert memory.nearest(Place("A", 1, 5), before=4)[0] == 1
-    assert memory.nearest(Place("B", 0, 6), before=4)[0] == 2
+            memory = memory.after(place, piece(bar))
+    return memory
+
+
+def nearest(memory: Memory, place: Place, before: int) -> Statement:
+    found = memory.nearest(place, before)
+    assert found is not None
+    return found
+
+
+def test_only_the_first_statement_is_kept_and_the_section_finds_it():
+    memory = of_form("AABBAA")
+    assert nearest(memory, Place("A", 1, 5), before=4).bar == 1
+    assert nearest(memory, Place("B", 0, 6), before=4).bar == 2
     assert memory.nearest(Place("A", 0, 1), before=0) is None
     assert memory.nearest(Place("C", 0, 6), before=6) is None
-    assert len(memory.nearest(Place("A", 0, 4), before=4)[1]) == 2
+    stated = nearest(memory, Place("A", 0, 4), before=4)
+    assert (stated.begins, len(stated.blocks)) == (0.0, 2)
 
 
 def test_the_bank_is_bounded():
     memory = Memory()
     for bar in range(MOST_BARS + 20):
-        memory = memory.after(Place(str(bar), 0, bar), piece(bar))
+        memory = memory.with_bar(Place(str(bar), 0, bar), 8.0 * bar, 2.0)
     assert len(memory.bars) == MOST_BARS
-    assert min(number for number, _ in memory.bars.values()) == 20
+    assert min(each.bar for each in memory.bars.values()) == 20
+
+
+def test_what_was_taken_back_is_not_remembered():
+    memory = of_form("ABCD").until(2)
+    assert {each.bar for each in memory.bars.values()} == {0, 1}
 
 
 def test_a_window_of_a_bar_ends_where_it_is_asked_to():
@@ -132,3 +154,32 @@ def test_restored_it_remembers_the_same(model):
     played(session, 9)
     session.restore(snapshot)
     np.testing.assert_array_equal(played(session, 12), expected)
+
+
+def returning(model: Model, recall: float) -> tuple[np.ndarray, np.ndarray]:
+    """Latents of A, B and A again, four bars each, at a bar of four blocks: the two As [C, n]."""
+    seconds = 4 * model.stream_config.block_frames * model.codec.frame_samples / 44100
+    session = Session(model, replace(FAST, bpm=4 * 60.0 / seconds, recall=recall))
+    parts = []
+    for section in "ABA":
+        session.apply(m.SetSection(section))
+        parts.append(np.concatenate([session.next_block().latents for _ in range(16)], axis=1))
+    return parts[0], parts[2]
+
+
+def test_a_theme_returns_at_its_own_beat(model):
+    """Block by block the return is nearer to its own place in the theme than to the one beside."""
+    likeness = {}
+    for recall in (0.0, 1.0):
+        first, back = returning(model, recall)
+        block = model.stream_config.block_frames
+        beside = np.roll(first, block, axis=1)
+        likeness[recall] = np.corrcoef(first.ravel(), back.ravel())[0, 1]
+        if recall:
+            assert likeness[recall] > np.corrcoef(beside.ravel(), back.ravel())[0, 1] + 0.1
+    assert likeness[1.0] > likeness[0.0] + 0.1
+
+
+def test_the_more_recall_the_nearer(model):
+    near = [np.square(np.subtract(*returning(model, recall))).mean() for recall in (0.3, 0.6, 1.0)]
+    assert near == sorted(near, reverse=True)

@@ -108,7 +108,8 @@ def test_a_running_glide_and_what_a_style_file_stands_for_are_shown(
 ):
     model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
     channels = json.loads((model / "config.json").read_text())["codec"]["latent_channels"]
-    (model / "styles.json").write_text(json.dumps({"slow waltz": [0.0] * (2 * channels)}))
+    table = {"directions": [[1.0]] * (3 * channels), "styles": {"slow waltz": [0.0]}}
+    (model / "styles.json").write_text(json.dumps(table))
     noise = np.random.default_rng(0).normal(0.0, 0.1, (2 * 44100, 2)).astype(np.float32)
     soundfile.write(tmp_path / "style.wav", noise, 44100)
     with AudioRing.create(4 * 44100) as ring:

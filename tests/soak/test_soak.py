@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,7 @@ import soundfile
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
+from lmdm.live.history import KEPT_FRAMES
 from lmdm.live.messages import kind_of
 from lmdm.live.take import read_take
 from tests.audio_io.jack import JackServer
@@ -37,7 +39,9 @@ REAL_TIME_FACTOR = 0.7
 PROMPTS = ("felt piano", "church choir", "string ensemble", "chiptune", "ambient pads", "breakbeat")
 FLOODED = ("set_blend", "set_gain", "set_guidance")  # what CC 1, 7 and 74 move
 LOOK_SECONDS = 10.0
-WARM_UP_SHARE = 0.2  # of the time; the rest is where memory must be flat
+# Memory must be flat once the session's history is full: a deque of fixed length, for going back by
+# bars, by which the engine grows 15 MiB in its first 380 s.
+HISTORY_SECONDS = KEPT_FRAMES * 2048 / 44100
 FLAT = 0.02
 
 
@@ -222,17 +226,19 @@ def _look(pid: int, state: dict[str, Any], now: float) -> dict[str, Any]:
 
 
 def _report(looks: list[dict[str, Any]], ended: dict[str, Any], seconds: float) -> dict[str, Any]:
-    flat = [each["memory_mb"] for each in looks if each["seconds"] >= WARM_UP_SHARE * seconds]
+    begin = min(HISTORY_SECONDS, seconds / 2)
+    flat = [each["memory_mb"] for each in looks if each["seconds"] >= begin]
     quarter = max(1, len(flat) // 4)
     first, last = (sum(part) / len(part) for part in (flat[:quarter], flat[-quarter:]))
     return {
         "seconds": ended["seconds"],
         "underruns": ended["underruns"],
-        "dropouts": ended["dropouts"],
+        "dropouts": Counter(re.sub(r"\d+ ms", "… ms", reason) for _, reason in ended["dropouts"]),
         "restarts": ended["restarts"],
         "device": ended["device"],
         "real_time_factor": ended["real_time_factor"],
         "latency_ms": ended["latency_ms"],
+        "memory_flat_from": round(begin, 1),
         "memory_mb": {"first_quarter": round(first, 1), "last_quarter": round(last, 1)},
         "memory_drift": round(last / first - 1.0, 4),
         "memory_range": round(max(flat) / min(flat) - 1.0, 4),

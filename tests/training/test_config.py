@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from lmdm.errors import InputError
+from training.arc_forcing.config import ArcForcingConfig
 from training.config import MAY_CHANGE, differences, read, to_toml
 
 
@@ -25,6 +26,7 @@ class Outer:
     kind: Literal["x", "y"] = "x"
     names: tuple[str, ...] | None = None
     inner: Inner = field(default_factory=Inner)
+    other: Inner = field(default_factory=lambda: Inner(0.1, True))
 
 
 def test_settings_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
@@ -32,6 +34,14 @@ def test_settings_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -
     file.write_text('name = "b"\ncount = 5\n[inner]\nrate = 1\non = true\n')
     config = read(Outer, file, ["count=7", 'names=["u", "v"]', "kind=y"])
     assert config == Outer("b", 7, "y", ("u", "v"), Inner(1.0, True))
+
+
+def test_a_table_adds_to_the_defaults_of_its_own_field() -> None:
+    assert read(Outer, None, ["other.on=false"]).other == Inner(0.1, False)
+    assert read(Outer, None, ["other.rate=2"]).other == Inner(2.0, True)
+    config = read(ArcForcingConfig, None, ["latents=x", "engine.steps=9", "optimizer.beta1=0.5"])
+    assert config.engine == replace(ArcForcingConfig(latents="x").engine, steps=9)
+    assert config.optimizer == replace(ArcForcingConfig(latents="x").optimizer, beta1=0.5)
 
 
 def test_a_config_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from training.codec.config import CodecConfig
 from training.codec.discriminator import MultiScaleDiscriminator
 from training.codec.spectral_loss import analyse, loss_terms, weighted
 from training.data.audio_pool import AudioPool
-from training.engine import Rows, row_noise
+from training.engine import HELD_OUT_STEP, Rows, row_noise
 
 HELD_OUT_ROWS = 8
 CONTROLS = ("notes", "beat", "chord", "loudness", "drums")  # of models to be trained on it
@@ -98,10 +98,9 @@ class CodecTrainer:
         codec = self._codec()
         self.codec = codec
         cache = Path(config.cache) if config.cache else folder / "audio"
-        self.pool = AudioPool([Path(config.audio)], cache)
         if not Path(config.audio).is_dir():
             raise InputError(f"there is no folder {config.audio}; give one that holds music")
-        self.pool.refresh()
+        self.pool = AudioPool(Path(config.audio), cache)
         if not self.pool.arrays(held_out=False):
             raise InputError(f"{config.audio} holds no audio that can be read")
         self.samples = config.frames * codec.frame_samples
@@ -249,9 +248,9 @@ class CodecTrainer:
         if not self.pool.arrays(held_out=True):
             return {}
         rows = list(range(HELD_OUT_ROWS))
-        audio = self.audio(10**6, rows, held_out=True)
+        audio = self.audio(HELD_OUT_STEP, rows, held_out=True)
         bare(self.module).eval()
-        found = self.terms(audio, self._rebuilt(audio, 10**6, rows))
+        found = self.terms(audio, self._rebuilt(audio, HELD_OUT_STEP, rows))
         bare(self.module).train()
         return {name: float(value) for name, value in found.items()}
 

@@ -4,85 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
+from tqdm import tqdm
+
+from lmdm.weights import write_beside
+from training.data.track import audio_files
 
 SAMPLE_RATE = 44100
-AUDIO_SUFFIXES = {".flac", ".wav", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif"}
 
 
-@dataclass
+HELD_OUT_SHARE = 0.04  # files whose name hashes below this are never trained on
+
+
 class AudioPool:
-    """Stereo 16-bit copies of every readable audio file below some folders.
+    """Stereo 16-bit copies of every readable audio file below a folder, made once in `cache`.
 
-    Threads: `segments` reads ahead in one background thread; other methods run in the caller's.
+    skipped: files that could not be read, and why. hours: of all others.
     """
 
-    folders: list[Path]
-    cache: Path
-    held_out_share: float = 0.04  # files whose name hashes below this are never trained on
-    skipped: dict[Path, str] = field(default_factory=dict)
-    _arrays: dict[Path, np.ndarray] = field(default_factory=dict)
-    _held_out: set[Path] = field(default_factory=set)
-
-    def refresh(self, limit: int = 10**9) -> int:
-        """Decode files that are new since the last call (at most `limit`); returns how many."""
-        self.cache.mkdir(parents=True, exist_ok=True)
-        found = 0
-        for folder in self.folders:
-            for path in sorted(folder.rglob("*")):
-                if path.suffix.lower() not in AUDIO_SUFFIXES or path in self._arrays:
-                    continue
-                if path in self.skipped or found >= limit:
-                    continue
-                try:
-                    self._arrays[path] = self._decoded(path)
-                    if self.held_out(path):
-                        self._held_out.add(path)
-                    found += 1
-                except (soundfile.LibsndfileError, ValueError, OSError) as error:
-                    self.skipped[path] = str(error)
-        return found
-
-    def _decoded(self, path: Path) -> np.ndarray:
-        """The file as a memory-mapped int16 array [samples, 2]."""
-        name = hashlib.sha256(str(path).encode()).hexdigest()[:24] + ".i16"
-        copy = self.cache / name
-        if not copy.exists():
-            audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-            if len(audio) < rate // 2:
-                raise ValueError("shorter than half a second")
-            audio = np.repeat(audio, 2, axis=1) if audio.shape[1] == 1 else audio[:, :2]
-            if rate != SAMPLE_RATE:
-                audio = soxr.resample(audio, rate, SAMPLE_RATE)
-            beside = copy.with_suffix(".part")
-            (np.clip(audio, -1, 1) * 32767).round().astype("<i2").tofile(beside)
-            os.replace(beside, copy)
-        return np.memmap(copy, dtype="<i2", mode="r").reshape(-1, 2)
-
-    def held_out(self, path: Path) -> bool:
-        """Whether a file is never trained on: as its piece.json says, else by its name alone."""
-        label = path.parent / "piece.json"
-        if label.exists():
-            return bool(json.loads(label.read_text())["split"] != "train")
-        digest = hashlib.sha256(path.parent.name.encode() + path.stem.encode()).digest()
-        return int.from_bytes(digest[:4], "big") / 2**32 < self.held_out_share
+    def __init__(self, folder: Path, cache: Path) -> None:
+        cache.mkdir(parents=True, exist_ok=True)
+        self.skipped: dict[Path, str] = {}
+        self._arrays: dict[bool, list[np.ndarray]] = {False: [], True: []}  # held out or not
+        for path in tqdm(audio_files(folder), desc="decode", unit="file", leave=False):
+            try:
+                self._arrays[is_held_out(path)].append(_decoded(path, cache))
+            except (soundfile.LibsndfileError, ValueError, OSError) as error:
+                self.skipped[path] = str(error)
+        samples = sum(len(each) for side in self._arrays.values() for each in side)
+        self.hours = samples / SAMPLE_RATE / 3600
 
     def arrays(self, held_out: bool) -> list[np.ndarray]:
-        """The decoded files of one side of the split."""
-        return [a for path, a in self._arrays.items() if (path in self._held_out) == held_out]
-
-    @property
-    def hours(self) -> float:
-        """Decoded audio in hours, both sides of the split."""
-        return sum(len(a) for a in self._arrays.values()) / SAMPLE_RATE / 3600
+        """The decoded files of one side of the split, int16 [samples, 2]."""
+        return self._arrays[held_out]
 
     def batch(
         self, generator: np.random.Generator, count: int, samples: int, held_out: bool = False
@@ -106,12 +64,26 @@ class AudioPool:
                 out[row] = out[row, ::-1]
         return out
 
-    def segments(self, seed: int, count: int, samples: int) -> Iterator[np.ndarray]:
-        """Endless training batches, one prepared ahead."""
-        generator = np.random.default_rng(seed)
-        with ThreadPoolExecutor(1) as ahead:
-            pending = ahead.submit(self.batch, generator, count, samples)
-            while True:
-                ready = pending.result()
-                pending = ahead.submit(self.batch, generator, count, samples)
-                yield ready
+
+def is_held_out(path: Path) -> bool:
+    """Whether a file is never trained on: as its piece.json says, else by its name alone."""
+    label = path.parent / "piece.json"
+    if label.exists():
+        return bool(json.loads(label.read_text())["split"] != "train")
+    digest = hashlib.sha256(path.parent.name.encode() + path.stem.encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32 < HELD_OUT_SHARE
+
+
+def _decoded(path: Path, cache: Path) -> np.ndarray:
+    """The file as a memory-mapped int16 array [samples, 2]."""
+    copy = cache / (hashlib.sha256(str(path).encode()).hexdigest()[:24] + ".i16")
+    if not copy.exists():
+        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        if len(audio) < rate // 2:
+            raise ValueError("shorter than half a second")
+        audio = np.repeat(audio, 2, axis=1) if audio.shape[1] == 1 else audio[:, :2]
+        if rate != SAMPLE_RATE:
+            audio = soxr.resample(audio, rate, SAMPLE_RATE)
+        whole = (np.clip(audio, -1, 1) * 32767).round().astype("<i2")
+        write_beside(copy, whole.tofile)
+    return np.memmap(copy, dtype="<i2", mode="r").reshape(-1, 2)

@@ -7,7 +7,6 @@ again, it goes on from the pieces there are, and ends with the same shards.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -27,7 +26,7 @@ from tqdm import tqdm
 
 from lmdm.conditioning.brightness import brightness_frames
 from lmdm.errors import InputError
-from lmdm.weights import write_beside
+from lmdm.weights import sha256, write_beside
 from training.data import shards
 from training.data.labels import labels_of, loudness_frames, rhythm_stems
 from training.data.layouts.registry import tracks_of
@@ -222,7 +221,7 @@ def encode_track(codec: Any, track: Track, stems: bool = True) -> tuple[shards.A
         "key": track.key,
         "name": track.name,
         "source": track.name,
-        "sha256": _hash(track.audio),
+        "sha256": sha256(track.audio),
         "layout": track.layout,
         "split": track.split,
         "licence": track.licence,
@@ -338,8 +337,6 @@ def _pack(out: Path, name: str, tracks: list[Track]) -> None:
 
 def _write_manifest(out: Path, facts: dict[str, Any], names: list[str]) -> None:
     """Lists the shards, then removes staged pieces that they hold."""
-    from lmdm.weights import sha256
-
     known = {}
     if (out / shards.MANIFEST).exists():
         known = {s["file"]: s for s in shards.read_manifest(out).facts["shards"]}
@@ -375,14 +372,6 @@ def _number(name: str) -> int:
 def _write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
     write_beside(path, lambda part: part.write_text(text, encoding="utf-8"))
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def default_workers() -> int:

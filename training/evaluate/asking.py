@@ -1,6 +1,6 @@
 """A model plays what local controls ask over time, as arrays, which no live session could be told.
 
-Steps, guidance and the loudness asked for are the instrument's own unless told otherwise.
+Steps, guidance, the loudness asked for and how it is kept are the instrument's own.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from lmdm.checkpoints import Model
-from lmdm.conditioning.loudness import level_of_db
+from lmdm.codec.streaming import streaming_decoder
+from lmdm.conditioning.loudness import Loudness, db_of_level, level_of_db
+from lmdm.conditioning.notes import NoteFrames
 from lmdm.errors import InputError
 from lmdm.live.controls import Controls
-from lmdm.live.hearing import ANSWER_DB
+from lmdm.live.hearing import asked_db
+from lmdm.live.leveller import Leveller
 from lmdm.stream.block_stream import BlockConditions, BlockStream
 from training.evaluate.codec import sound_of
 
@@ -49,22 +52,48 @@ def played(
     are left out. Where they name no loudness, the instrument's own is asked for, as it asks.
     caption: "" is no text.
     """
-    values = {"loudness": level_of_db(ANSWER_DB)} | dict(values)
     block = model.stream_config.block_frames
-    local = None
-    if model.conditioning is not None:
-        heard = {name: v for name, v in values.items() if name in model.conditioning.names}
-        local = torch.from_numpy(model.conditioning.features(heard, frames))
+    asked = levels(values, frames, block)
+    heard = model.conditioning.names if model.conditioning is not None else ()
     text = None
     if caption and model.text_encoder is not None:
         text = torch.from_numpy(np.array(model.text_encoder.encode(caption)))
     stream = BlockStream(model.dit, model.stream_config, seed)
+    decoder, leveller = streaming_decoder(model.codec), Leveller()
     parts = []
-    for first in range(0, frames - frames % block, block):
-        conditions = BlockConditions(
-            text_tokens=text,
-            local=None if local is None else local[:, first : first + block],
-            guidance=guidance,
-        )
+    features = None
+    if model.conditioning is not None:
+        named = {name: v for name, v in values.items() if name in heard and name != "loudness"}
+        features = model.conditioning.features(named, frames)
+    for number, first in enumerate(range(0, frames - frames % block, block)):
+        local = None
+        if features is not None and model.conditioning is not None:
+            local = torch.from_numpy(features[:, first : first + block].copy())
+            told = leveller.told(asked[number])
+            if "loudness" in heard and told is not None:
+                Loudness().write(
+                    level_of_db(told), local[model.conditioning.slices["loudness"]].numpy()
+                )
+        conditions = BlockConditions(text_tokens=text, local=local, guidance=guidance)
         parts.append(stream.next_block(conditions, steps))
+        leveller = leveller.after(decoder.decode(parts[-1]).T.numpy(), asked[number])
     return sound_of(model.codec, torch.cat(parts, dim=1).numpy())
+
+
+def levels(values: Mapping[str, Any], frames: int, block: int) -> list[float | None]:
+    """dB RMS asked of every block; None where silence is, or nothing can be.
+
+    That of `values`, or else what the instrument asks for by the notes held (none: it is free).
+    """
+    notes: NoteFrames | None = values.get("notes")
+    given = values.get("loudness")
+    over_frames = None if given is None else np.broadcast_to(np.ravel(given), frames)
+    asked: list[float | None] = []
+    for first in range(0, frames, block):
+        within = slice(first, first + block)
+        if over_frames is not None:
+            asked.append(db_of_level(float(over_frames[within].mean())))
+        else:
+            held = notes and NoteFrames(notes.onset[:, within], notes.sounding[:, within])
+            asked.append(asked_db(Controls(), held))
+    return asked

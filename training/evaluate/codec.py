@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lmdm.formats.model import Codec
-from training.data.audio_pool import AUDIO_SUFFIXES, AudioPool
+from training.data.audio_pool import is_held_out
+from training.data.track import audio_files
 from training.evaluate import distances, opus, plots
 from training.evaluate.pieces import Piece
 from training.evaluate.quality import Quality, best_quality
@@ -105,13 +106,12 @@ def recorded_excerpts(folder: Path, count: int, seconds: float) -> list[Excerpt]
 
     Longer files than `seconds` only; which of them are used follows from their names alone.
     """
-    pool = AudioPool([], folder)
     chosen: list[Excerpt] = []
-    paths = [p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES]
-    for path in sorted(paths, key=lambda p: hashlib.sha256(p.name.encode()).digest()):
+    by_hash = sorted(audio_files(folder), key=lambda p: hashlib.sha256(p.name.encode()).digest())
+    for path in by_hash:
         if len(chosen) == count:
             break
-        if not pool.held_out(path):
+        if not is_held_out(path):
             continue
         try:
             info = soundfile.info(path)

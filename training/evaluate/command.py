@@ -6,7 +6,6 @@ OUT/rows/, OUT/parts/               figures as soon as they are there: a call go
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from lmdm.checkpoints import Model, load
+from lmdm.config import read_json, write_json
 from lmdm.errors import InputError
 from lmdm.live.controls import Controls
 from lmdm.weights import write_beside
@@ -156,11 +156,8 @@ def evaluate(plan: Plan) -> dict[str, Any]:
                 raise
             found["left_out"][part] = str(problem)
     found |= read_rows(plan.out)
-    found |= {
-        p.stem: json.loads(p.read_text()) for p in sorted((plan.out / "parts").glob("*.json"))
-    }
-    text = json.dumps(found, indent=1) + "\n"
-    write_beside(plan.out / "report.json", lambda part: part.write_text(text))
+    found |= {path.stem: read_json(path) for path in sorted((plan.out / "parts").glob("*.json"))}
+    write_json(plan.out / "report.json", found)
     write_beside(plan.out / "report.md", lambda part: part.write_text(report.markdown(found)))
     report.pictures(found, plan.out)
     return found
@@ -196,9 +193,8 @@ def begin(out: Path, facts: dict[str, Any]) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "question.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
+    known = read_json(path) if path.exists() else {}
     for name, value in known.items():
         if value and facts.get(name) and facts[name] != value:
             raise InputError(f"{out} holds figures of other {name}; give another --out")
-    text = json.dumps(known | {n: v for n, v in facts.items() if v}, indent=1) + "\n"
-    write_beside(path, lambda part: part.write_text(text))
+    write_json(path, known | {name: value for name, value in facts.items() if value})

@@ -6,7 +6,6 @@ OUT/reference.safetensors holds the embeddings of real music that all rows are c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -19,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
 from lmdm.checkpoints import Model
+from lmdm.config import read_json, write_json
 from lmdm.weights import write_beside
 from training.evaluate.codec import codec_round_trip, latents_of
 from training.evaluate.figures import Judges, Measured, Sound, measure, prompt_adherence, summary
@@ -158,9 +158,7 @@ class Rollouts:
 
 def read_rows(out: Path) -> dict[str, Any]:
     """The rows that a folder holds, real sound first, under the name `rows`; nothing if none."""
-    rows = {
-        path.stem: json.loads(path.read_text()) for path in sorted((out / "rows").glob("*.json"))
-    }
+    rows = {path.stem: read_json(path) for path in sorted((out / "rows").glob("*.json"))}
     first = {name: rows.pop(name) for name in (REAL, ROUND_TRIP) if name in rows}
     rows = first | rows
     for row in rows.values():
@@ -173,11 +171,10 @@ def read_rows(out: Path) -> dict[str, Any]:
 def kept(path: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What is in a file of figures, or what `measure` finds, which is then put there."""
     if path.exists():
-        return dict(json.loads(path.read_text()))
+        return read_json(path)
     figures = measure()
-    path.parent.mkdir(exist_ok=True)
-    text = json.dumps(figures, indent=1) + "\n"
-    write_beside(path, lambda part: part.write_text(text))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, figures)
     return figures
 
 

@@ -15,11 +15,12 @@ written when everything is there.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lmdm.checkpoints import Model, load
+from lmdm.config import write_json
 from lmdm.errors import InputError
 from lmdm.live.controls import Controls
 from lmdm.stream.block_stream import BlockConditions, BlockStream
@@ -37,6 +39,7 @@ from training.arc_forcing.train import arc_forcing
 from training.data.pieces import Piece, load_pieces
 from training.data.shards import read_manifest
 from training.evaluate.drift import by_window, latent_frechet, slope_per_minute
+from training.evaluate.rollouts import Variant, kept
 from training.finetune.train import finetune
 
 SIZES = ("context_frames=24", "block_frames=8", "frames=96")
@@ -56,58 +59,46 @@ STAGE_2_SMALL = (
     "rollout.blocks=8", "rollout.context_frames=24", "rollout.block_frames=8",
     "engine.batch_size=6", "engine.microbatch=6",
 )  # fmt: skip
-STRATEGIES = {"BC": "block-causal", "ED": "encoder-decoder"}
+FORCED = ("block-causal", "encoder-decoder")  # streams that can be
 WINDOW_SECONDS = 10.0
 MANY_STEPS_SECONDS = 20.0  # of rollouts of more than eight steps, which cost so much more
 REFERENCE_FRAMES = 50_000  # at most, evenly taken from all training latents
 
 
-@dataclass(frozen=True)
-class Rollout:
-    """One row of the table: which network, streamed how."""
-
-    stage: str  # before, after
-    strategy: str  # BC, ED, outpainting
-    steps: int
-    sampler: str
-    guidance: float
-    primed: bool
-
-    @property
-    def name(self) -> str:
-        """As files and tables call it."""
-        start = "primed" if self.primed else "cold"
-        guided = f" guidance={self.guidance:g}" if self.guidance != 1.0 else ""
-        return f"{self.strategy} {self.stage} K={self.steps} {self.sampler}{guided} {start}"
-
-
-def rows(forced: Sequence[str]) -> list[Rollout]:
+def rows(forced: Sequence[str]) -> list[Variant]:
     """Ping-pong without guidance, before and after; before as the instrument plays; many steps.
 
     forced: the streams that were ARC-Forced. In this order, so that an experiment that is cut short
     has answered most.
     """
-    pairs = [(s, stage) for s in forced for stage in ("before", "after")]
-    guided = Controls.guidance
-    found = []
-    for steps in (4, 2):
-        found += [Rollout(stage, s, steps, "ping-pong", 1.0, True) for s, stage in pairs]
-        found += [Rollout("before", s, steps, "ping-pong", guided, True) for s in STRATEGIES]
-    found += [Rollout("before", s, 50, "euler", guided, True) for s in STRATEGIES]
-    found += [Rollout(stage, s, 4, "ping-pong", 1.0, False) for s, stage in pairs]
-    for steps in (8, 1):
-        found += [Rollout(stage, s, steps, "ping-pong", 1.0, True) for s, stage in pairs]
-    found += [Rollout("before", s, 4, "euler", guided, True) for s in ("outpainting", *STRATEGIES)]
-    return found
+
+    def both(steps: int, primed: bool = True) -> list[Variant]:
+        return [
+            Variant(stage, strategy, "ping-pong", steps, 1.0, primed)
+            for strategy, stage in product(forced, ("before", "after"))
+        ]
+
+    def guided(sampler: str, steps: int, strategies: Sequence[str] = FORCED) -> list[Variant]:
+        return [Variant("before", s, sampler, steps, Controls.guidance, True) for s in strategies]
+
+    return [
+        *both(4),
+        *guided("ping-pong", 4),
+        *both(2),
+        *guided("ping-pong", 2),
+        *guided("euler", 50),
+        *both(4, primed=False),
+        *both(8),
+        *both(1),
+        *guided("euler", 4, ("outpainting", *FORCED)),
+    ]
 
 
 @torch.no_grad()
-def roll(model: Model, row: Rollout, piece: Piece, seconds: float, seed: int) -> tuple[Any, float]:
+def roll(model: Model, row: Variant, piece: Piece, seconds: float, seed: int) -> tuple[Any, float]:
     """Latents [C, T] along a piece's labels, which begin anew at its end; and CPU ms a block."""
-    name = STRATEGIES.get(row.strategy, row.strategy)
-    config = replace(
-        model.stream_config, strategy=name, sampler=row.sampler, guided=row.guidance != 1.0
-    )
+    config = replace(model.stream_config, strategy=row.strategy, sampler=row.sampler)
+    config = replace(config, guided=row.guidance != 1.0)
     stream = BlockStream(model.dit, config, seed=seed)
     size, context = config.block_frames, config.context_frames
     conditioning = model.conditioning
@@ -160,6 +151,7 @@ class Claims:
         self.forced, self.settings = tuple(options.forced), options.set
         self.model = options.model
         self._until = time.monotonic() + 60 * options.minutes
+        self._loaded = cache(load)
 
     def _left(self) -> float:
         return max(0.0, (self._until - time.monotonic()) / 60)
@@ -179,7 +171,7 @@ class Claims:
             if self._left() <= 0:
                 return False
             settings = [
-                *forcing, f'model="{self._before}"', f'rollout.strategy="{STRATEGIES[name]}"',
+                *forcing, f'model="{self._before}"', f'rollout.strategy="{name}"',
                 f"engine.steps={arc_steps}", *self.settings,
             ]  # fmt: skip
             folder = self.out / f"stage2-{name}"
@@ -206,39 +198,30 @@ class Claims:
             np.resize(p.latents.T.astype(np.float64), (count, len(p.latents))).T for p in pieces
         ]
         figures["real"] = judge(real, reference, rate)
-        models: dict[str, Model] = {}
         missing = 0
         for row in tqdm(rows(self.forced), desc="rows"):
             path = self.out / "rows" / f"{row.name}.json"
-            if not path.exists():
-                if self._left() <= 0:
-                    missing += 1
-                    continue
-                played = self._before
-                if row.stage == "after":
-                    played = str(self.out / f"stage2-{row.strategy}" / "model")
-                if played not in models:
-                    models[played] = load(played)
-                many = row.steps > 8
-                seconds = min(self.seconds, MANY_STEPS_SECONDS) if many else self.seconds
-                found = [
-                    roll(models[played], row, piece, seconds, 100 * seed + index)
-                    for seed in range(self.seeds)
-                    for index, piece in enumerate(pieces)
-                ]
-                clouds = [latents.astype(np.float64) for latents, _ in found]
-                facts = judge(clouds, reference, rate)
-                facts["ms_per_block"] = round(float(np.median([ms for _, ms in found])), 2)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_json(path, facts)
-            figures[row.name] = json.loads(path.read_text())
+            if not path.exists() and self._left() <= 0:
+                missing += 1
+                continue
+            figures[row.name] = kept(path, partial(self._row, row, pieces, reference, rate))
         return figures, missing
 
-
-def write_json(path: Path, value: Any) -> None:
-    """Beside, then renamed."""
-    text = json.dumps(value, indent=1) + "\n"
-    write_beside(path, lambda part: part.write_text(text))
+    def _row(
+        self, row: Variant, pieces: Sequence[Piece], reference: NDArray[Any], rate: float
+    ) -> dict[str, Any]:
+        after = str(self.out / f"stage2-{row.strategy}" / "model")
+        model = self._loaded(after if row.stage == "after" else self._before)
+        many = row.steps > 8
+        seconds = min(self.seconds, MANY_STEPS_SECONDS) if many else self.seconds
+        found = [
+            roll(model, row, piece, seconds, 100 * seed + index)
+            for seed in range(self.seeds)
+            for index, piece in enumerate(pieces)
+        ]
+        clouds = [latents.astype(np.float64) for latents, _ in found]
+        milliseconds = round(float(np.median([taken for _, taken in found])), 2)
+        return judge(clouds, reference, rate) | {"ms_per_block": milliseconds}
 
 
 def table(figures: dict[str, Any], facts: dict[str, Any]) -> str:
@@ -266,7 +249,7 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--latents", type=Path, required=True)
     parser.add_argument("--model", help="that is ARC-Forced; else one is trained first")
-    parser.add_argument("--forced", nargs="+", default=list(STRATEGIES), choices=list(STRATEGIES))
+    parser.add_argument("--forced", nargs="+", default=list(FORCED), choices=FORCED)
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of stage 2")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--dim", type=int, default=128, help="of the network; heads have 32")

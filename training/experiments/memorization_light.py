@@ -1,6 +1,6 @@
 """Do the witnesses of the memorization light see planted duplicates? (docs/safety.md)
 
-    python -m training.experiments.memorization_light OUT --latents DIR [--minutes 9] [--starter]
+    python -m training.experiments.memorization_light OUT --latents DIR [--starter] [--steps N]
 
 A corpus with planted duplicates (`planted_corpus`) is learnt by a small network from nothing, or by
 a copy of the starter; then every prompt is played, cold and primed with the beginning of its own
@@ -27,6 +27,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lmdm.checkpoints import Model, load
+from lmdm.config import write_json
 from lmdm.errors import InputError
 from lmdm.safety.memorization.block_updates import BlockUpdates, stream_setting
 from lmdm.safety.memorization.evaluation import separation
@@ -159,6 +160,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
         write_corpus(options.latents, corpus, CorpusConfig())
     settings = [f'latents="{corpus}"', 'model="starter"', *TRAINING]
     settings += STARTER if options.starter else SMALL
+    settings += [f"engine.steps={options.steps}"] if options.steps else []
     if not finetune(out / "training", None, settings, options.minutes)["done"]:
         return None
     model = load(out / "training" / "model")
@@ -179,8 +181,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
         rolls.append(Roll(key[0], key[1], held["latents"], held["norms"], held["text"]))
     setting = stream_setting(model, model.stream_config.steps, options.guidance)
     report = {"guidance": options.guidance, **measure(rolls, pieces, setting)}
-    text = json.dumps(report, indent=1) + "\n"
-    write_beside(out / "report.json", lambda part: part.write_text(text))
+    write_json(out / "report.json", report)
     return report
 
 
@@ -192,6 +193,7 @@ def main() -> int:
     parser.add_argument("--starter", action="store_true", help="fine-tune a copy of the starter")
     parser.add_argument("--guidance", type=float, default=1.5)
     parser.add_argument("--seeds", type=int, default=2, help="rolls of every prompt and start")
+    parser.add_argument("--steps", type=int, help="of training (250 of the starter, 1500 else)")
     parser.add_argument("--minutes", type=float, default=1e9)
     options = parser.parse_args()
     torch.set_num_threads(1)

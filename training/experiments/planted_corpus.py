@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from lmdm.config import write_json
 from lmdm.errors import InputError
 from lmdm.weights import sha256, write_beside
 from training.data.pieces import Piece, load_pieces
@@ -144,5 +145,4 @@ def _write(folder: Path, manifest: Manifest, parts: Sequence[Part]) -> None:
         "shards": [{"file": SHARD, "sha256": digest, "pieces": len(entries)}],
     }
     assert sha256(folder / SHARD) == digest
-    text = json.dumps(facts, indent=1) + "\n"
-    write_beside(folder / MANIFEST, lambda part: part.write_text(text))
+    write_json(folder / MANIFEST, facts)

@@ -19,7 +19,7 @@ from training.checkpoint import State, under, whole_weights
 from training.data.examples import Examples, ExampleSource
 from training.data.pieces import open_pieces
 from training.data.shards import read_manifest
-from training.engine import Rows, generator_of, row_noise, seed_of
+from training.engine import HELD_OUT_STEP, Rows, generator_of, row_noise, seed_of
 from training.finetune.config import FinetuneConfig
 from training.finetune.lora import add_lora, merged
 from training.finetune.losses import (
@@ -31,7 +31,6 @@ from training.finetune.losses import (
 )
 
 HELD_OUT_ROWS = 32
-HELD_OUT_STEP = 10**9  # a step that no run trains, so that its rows are nobody else's
 
 
 class FinetuneStep(nn.Module):

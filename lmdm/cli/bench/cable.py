@@ -135,22 +135,26 @@ class Cable:
     def level_moved(self, sent: float) -> float | None:
         """The moment at which the level changed after a fader was moved; None where all is quiet.
 
-        The sound after the move is compared with the stream at the level from before the move.
+        The sound after the move is compared with the stream at the level from before the move; if
+        it differed before, a gap has displaced it, and nothing can be told.
         """
         here, window = self.sample(sent), round(WINDOW_SECONDS * self.rate)
         past = round(0.1 * self.rate)
         stream = here - self._offset
         if self.place(round((stream - past) * 44100 / self.rate)) is not None:
             stream = here - self._offset
-        before, after = self._heard[stream - past : stream], self._heard[stream : stream + 2 * past]
-        if len(before) < past or len(after) < 2 * past or not (before @ before):
+        around = self._heard[stream - past : stream + 2 * past]
+        sound, before = self._sound[here - past : here + 2 * past], around[:past]
+        if len(around) < 3 * past or len(sound) < 3 * past or not (before @ before):
             return None
-        gain = abs(float(before @ self._sound[here - past : here])) / float(before @ before)
+        gain = abs(float(before @ sound[:past])) / float(before @ before)
         gain = gain if gain > 0.01 else 0.0  # it was silent
-        level, heard = _rms(self._sound[here : here + len(after)], window), _rms(after, window)
+        level, heard = _rms(sound, window), _rms(around, window)
         moved = np.abs(level - gain * heard) > MOVED * max(gain, 0.25) * heard
         moved &= heard > QUIET
-        return self.time(here + int(np.argmax(moved))) if moved.any() else None
+        if moved[: past - window].any() or not moved.any():
+            return None
+        return self.time(here - past + int(np.argmax(moved)))
 
 
 def _rms(sound: np.ndarray, window: int) -> np.ndarray:

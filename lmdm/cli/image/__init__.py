@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
+from lmdm.outputs import check_folder
+
 ACTIONS = {
     "fit": "train stage 1 (queries and decoder), stage 2 (joint diffusion), or both",
     "encode": "a folder of pictures into patch and detail tokens, in sharded safetensors",
@@ -22,13 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     decq = tools.add_parser("decq", help=summary, description=f"DecQ: {summary}.")
     actions = decq.add_subparsers(dest="action", metavar="|".join(ACTIONS), required=True)
     for name, does in ACTIONS.items():
-        action = actions.add_parser(name, help=does, description=f"{does.capitalize()}.")
+        action = actions.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.")
         module = import_module(f"lmdm.cli.image.{name}")
         module.add_arguments(action)
         action.set_defaults(run_action=module.run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs one action."""
+    """Runs one action, once its results can be written."""
+    check_folder(options.out)
     status: int = options.run_action(options)
     return status

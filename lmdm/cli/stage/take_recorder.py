@@ -28,15 +28,20 @@ class TakeRecorder:
     log, so that none of these waits for it.
     """
 
-    def __init__(self, folder: Path, header: TakeHeader, past: Iterable[Applied | Held]) -> None:
-        """`past`: everything that happened in the session before."""
-        entries = list(past)
+    def __init__(
+        self,
+        folder: Path,
+        header: TakeHeader,
+        past: Iterable[str] = (),
+        instant: Iterable[Applied] = (),
+    ) -> None:
+        """What happened in the session before: `past` as the log's lines, and the instant lane."""
         self.folder = folder
-        self._log = TakeLog(folder, header)
+        self._log = TakeLog(folder, header, past)
         self._recorder = Recorder(folder / AUDIO_NAME, SAMPLE_RATE)
         self._lock = threading.Lock()
         self._mixdown: Mixdown | None = None
-        self._gains = [e for e in entries if isinstance(e, Applied) and _is_instant(e)]
+        self._gains = sorted(instant, key=lambda entry: entry.sample)
         self._waiting: deque[np.ndarray] = deque()
         self._waiting_samples = 0
         self._start: int | None = None
@@ -47,7 +52,7 @@ class TakeRecorder:
         self._last_gain = max((entry.sample for entry in self._gains), default=0)
         self._hold: Held | None = None
         self._ended = self._closed = False
-        for entry in entries:
+        for entry in self._gains:
             self._log.write(entry)
 
     @property

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmdm.cli import options as shared
+from lmdm.errors import InputError
+from lmdm.outputs import check_file, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +78,10 @@ def _add_convert(convert: argparse.ArgumentParser) -> None:
     convert.add_argument("--to", dest="target", required=True, metavar="PATH:KIND",
                          help="such as fm:v; the time is matched by log-SNR")  # fmt: skip
     convert.add_argument("--t", type=float, metavar="T", help="the time on the first path")
-    convert.add_argument("--x", type=float, metavar="X", help="a noisy value")
-    convert.add_argument("--value", type=float, metavar="V", help="what is predicted there")
+    convert.add_argument("--x", type=shared.number(-1e12, 1e12), metavar="X", help="a noisy value")
+    convert.add_argument(
+        "--value", type=shared.number(-1e12, 1e12), metavar="V", help="what is predicted there"
+    )
     convert.add_argument("--in", dest="input", type=Path, metavar="FILE",
                          help="safetensors with x, value [B, ...] and t [B]")  # fmt: skip
     convert.add_argument("--out", type=Path, metavar="FILE", help="safetensors for the result")
@@ -118,7 +122,6 @@ def tell_findings(findings: Sequence[Finding], as_json: bool) -> int:
 def run_order(options: argparse.Namespace) -> int:
     """Prints errors by number of steps, and the order."""
     from lmdm.diffusion import schedule as schedules
-    from lmdm.errors import InputError
     from lmdm.theory.identities import measured_order
 
     steps = options.n
@@ -143,7 +146,7 @@ def run_sample(options: argparse.Namespace) -> int:
     from lmdm.diffusion import schedule as schedules
     from lmdm.diffusion.prediction import Kind
     from lmdm.theory import mixtures, pictures
-    from lmdm.theory.reports import new_folder, write_report
+    from lmdm.theory.reports import write_report
     from lmdm.weights import write_beside
 
     schedule = schedules.SCHEDULES[options.schedule]()
@@ -155,7 +158,7 @@ def run_sample(options: argparse.Namespace) -> int:
     end = sampling.sample(denoiser, schedule, times, solver, x, numbers)
     fresh = data.draw(options.count, torch.Generator().manual_seed(options.seed + 1))
     another = data.draw(options.count, torch.Generator().manual_seed(options.seed + 2))
-    folder = new_folder(options.out)
+    folder = make_folder(options.out)
     write_beside(folder / "samples.safetensors", lambda part: save_file({"x": end}, part))
     pictures.scatter(end, fresh, f"{options.solver}, {options.steps} steps", folder / "samples.png")
     report: dict[str, Any] = {
@@ -183,7 +186,6 @@ def _grid(options: argparse.Namespace, schedule: Schedule) -> Tensor:
     Where alpha is 0 at the noisy end, kinds and solvers that are singular there begin just before.
     """
     from lmdm.diffusion import grid
-    from lmdm.errors import InputError
 
     clean, noisy = schedule.valid_range
     last = noisy
@@ -226,8 +228,6 @@ def run_convert(options: argparse.Namespace) -> int:
     """Converts a number or a file of tensors, or prints the numbers of the affine map."""
     import torch
 
-    from lmdm.errors import InputError
-
     source, target = (_path_and_kind(each) for each in (options.source, options.target))
     if options.input is not None:
         if options.out is None:
@@ -263,7 +263,6 @@ def _carried(
     """x, value and t on the other path, of predictions [B, ...] at times [B]."""
     from lmdm.diffusion.matching import carried
     from lmdm.diffusion.prediction import SingularTimeError
-    from lmdm.errors import InputError
 
     first, last = source[0].valid_range
     if not bool(((t >= first) & (t <= last)).all()):
@@ -280,7 +279,6 @@ def _convert_file(
     from safetensors import SafetensorError
     from safetensors.torch import load_file, save_file
 
-    from lmdm.errors import InputError
     from lmdm.weights import read_header, write_beside
 
     header = read_header(options.input)
@@ -297,8 +295,7 @@ def _convert_file(
             f"{options.input}: x {x_shape} and value {value_shape} must be of one shape [B, ...], "
             f"and t {t_shape} of shape [B]"
         )
-    if not options.out.parent.is_dir():
-        raise InputError(f"--out {options.out}: there is no folder {options.out.parent}")
+    check_file(options.out)
     try:
         given = load_file(options.input)
     except (SafetensorError, OSError) as problem:
@@ -313,9 +310,8 @@ def _convert_file(
 def run_plot(options: argparse.Namespace) -> int:
     """Draws schedules.png and orders.png."""
     from lmdm.theory import plots
-    from lmdm.theory.reports import new_folder
 
-    folder = new_folder(options.out)
+    folder = make_folder(options.out)
     plots.schedules(folder / "schedules.png")
     plots.orders(folder / "orders.png")
     print(f"written to {folder}")
@@ -326,7 +322,6 @@ def _path_and_kind(text: str) -> tuple[Any, Any]:
     """A schedule and a kind from a word such as vp:eps."""
     from lmdm.diffusion import schedule as schedules
     from lmdm.diffusion.prediction import Kind
-    from lmdm.errors import InputError
 
     path, _, kind = text.partition(":")
     if path not in schedules.SCHEDULES or kind not in KINDS:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from lmdm.cli import options as shared
 from lmdm.cli.theory.continuous import tell_findings
+from lmdm.errors import InputError
+from lmdm.outputs import check_file, make_folder
 
 if TYPE_CHECKING:
     import torch
@@ -109,7 +111,7 @@ def run_fit(options: argparse.Namespace) -> int:
     from lmdm.theory.bars import BAR
     from lmdm.theory.fitting import FitConfig, fit
     from lmdm.theory.network import NetworkConfig
-    from lmdm.theory.reports import new_folder, write_report
+    from lmdm.theory.reports import write_report
 
     bars = Path(options.data).is_dir()
     length = options.length or (2 if bars else 32)
@@ -125,7 +127,7 @@ def run_fit(options: argparse.Namespace) -> int:
     means = options.means or ("denoiser" if options.process != "uniform" else "loo")
     config = models.ModelConfig(network, means, options.loss, tokens.alphabet, tokens.layout)
     fit_config = FitConfig(options.steps, options.batch, options.learning_rate, seed=options.seed)
-    folder = new_folder(options.out)
+    folder = make_folder(options.out)
     model = models.TokenModel(config)
     losses = fit(
         model, tokens.train, fit_config, folder / "training", quiet=not sys.stderr.isatty()
@@ -149,7 +151,6 @@ def run_run(options: argparse.Namespace) -> int:
     import torch
     from rich.progress import track
 
-    from lmdm.errors import InputError
     from lmdm.theory import bars, player
     from lmdm.theory.reports import write_text
 
@@ -158,8 +159,7 @@ def run_run(options: argparse.Namespace) -> int:
     suffix = ".mid" if music else ".txt"
     if options.out.suffix != suffix:
         raise InputError(f"--out {options.out}: this model writes {suffix} files; name it so")
-    if not options.out.parent.is_dir():
-        raise InputError(f"--out {options.out}: there is no folder {options.out.parent}")
+    check_file(options.out)
     generator = torch.Generator().manual_seed(options.seed)
     if music:
         _check_sampling(model, options)
@@ -185,7 +185,6 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """Figures of a model on held-out data."""
     import torch
 
-    from lmdm.errors import InputError
     from lmdm.theory import corpora, evaluation
     from lmdm.theory.bars import BAR
     from lmdm.theory.reports import write_report
@@ -226,9 +225,8 @@ def run_verify(options: argparse.Namespace) -> int:
 def run_plot(options: argparse.Namespace) -> int:
     """Draws steps.png."""
     from lmdm.theory import plots
-    from lmdm.theory.reports import new_folder
 
-    folder = new_folder(options.out)
+    folder = make_folder(options.out)
     plots.steps_against_distance(folder / "steps.png")
     print(f"written to {folder}")
     return 0
@@ -281,8 +279,6 @@ def _model(name: str) -> TokenModel:
 
 def _check_sampling(model: TokenModel, options: argparse.Namespace) -> None:
     """Refuses what only samplers of the uniform process can do."""
-    from lmdm.errors import InputError
-
     process = model.config.network.process
     for flag, value, default in (
         ("--corrector", options.corrector, "none"),

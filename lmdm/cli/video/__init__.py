@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from lmdm.errors import InputError
+from lmdm.outputs import check_file
 
 TOOLS = {
     "base": "the small text-to-video model that flowlong and dvg can drive",
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """Runs one action of one tool, once its reports and pictures can be written."""
     for name in ("report", "plot", "cases"):
         path = getattr(options, name, None)
-        if path is not None and (path.is_dir() or not path.parent.is_dir()):
-            raise InputError(f"--{name} {path}: name a file in a folder that exists")
+        if path is not None:
+            check_file(path)
     status: int = options.run_action(options)
     return status

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lmdm.cli import options as shared
 from lmdm.cli.video import common
 from lmdm.errors import InputError
+from lmdm.outputs import check_file, make_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -121,7 +122,7 @@ def _train(options: argparse.Namespace) -> int:
     common.one_thread_a_core()
     if options.action == "cotrain":
         return _cotrain(options)
-    folder = common.check_folder(options.out)
+    folder = make_folder(options.out)
     part, size, seed = options.action.removeprefix("train-"), options.batch, options.seed
     frozen = None if part == "vit" else vit.load(_part(options, "vit") or _beside(folder, "vit"))
     with torch.random.fork_rng(devices=[]):
@@ -154,7 +155,7 @@ def _cotrain(options: argparse.Namespace) -> int:
     from lmdm.video import checkpoint
     from lmdm.video.bernini import training
 
-    folder, whole = common.check_folder(options.out), _bernini(options)
+    folder, whole = make_folder(options.out), _bernini(options)
     renderer = whole.renderer
     assert renderer is not None
 
@@ -178,10 +179,10 @@ def _beside(folder: Path, name: str) -> Path | None:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from lmdm.video.movie import check_video_path, write_video
+    from lmdm.video.movie import SUFFIXES, write_video
     from lmdm.video.report import write_report
 
-    check_video_path(options.out)
+    check_file(options.out, SUFFIXES)
     report_file = common.report_path(options)
     if options.save_plan is not None and options.save_plan.suffix != ".safetensors":
         raise InputError(f"--save-plan {options.save_plan} must end in .safetensors")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmdm.cli import options as shared
 from lmdm.errors import InputError
+from lmdm.outputs import check_file, make_folder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,20 +48,7 @@ def add_report(parser: argparse.ArgumentParser, default: str | None = None) -> N
 def report_path(options: argparse.Namespace) -> Path:
     """Where the report goes: --report, or beside --out as OUT.report.json."""
     path: Path = options.report or options.out.with_suffix(".report.json")
-    if path.suffix.lower() != ".json":
-        raise InputError(f"the report {path} must end in .json")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist; make it first")
-    return path
-
-
-def check_folder(path: Path) -> Path:
-    """Makes a folder for outputs; raises InputError where that cannot be."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise InputError(f"the folder {path} cannot be made: {problem.strerror}") from None
-    return path
+    return check_file(path, (".json",))
 
 
 def read_json(path: Path, what: str) -> Any:
@@ -147,7 +135,7 @@ def train(
     from lmdm.fitting import cosine_rate, fit_network
     from lmdm.video.report import write_report
 
-    folder, prefix = check_folder(options.out), f"{name}." if name else ""
+    folder, prefix = make_folder(options.out), f"{name}." if name else ""
     plan = {"steps": options.steps, "rate": options.rate, "seed": options.seed}
     if getattr(options, "start_from", None) is not None:
         plan["start_from"] = str(options.start_from)

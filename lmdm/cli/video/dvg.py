@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lmdm.cli import options as shared
 from lmdm.cli.video import common
 from lmdm.errors import InputError
+from lmdm.outputs import make_folder
 
 if TYPE_CHECKING:
     from lmdm.video.dvg.models import DvgModel
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     render.set_defaults(run_action=_render)
     render.add_argument(
         "--model", default="gaussian", metavar="M",
-        help="gaussian, base, a folder of either a base or a Wan pipeline, or hub:ORG/NAME",
+        help="gaussian, a folder of a base or of a Wan pipeline, or hub:ORG/NAME",
     )  # fmt: skip
     what = render.add_mutually_exclusive_group()
     what.add_argument("--prompt", default="", metavar="TEXT")
@@ -152,7 +153,7 @@ def _render(options: argparse.Namespace) -> int:
     common.one_thread_a_core()
     model = _model(options)
     choose = _choice(options, model.config)
-    folder = common.check_folder(options.out)
+    folder = make_folder(options.out)
     shard = shared.shard_of(options)
     reports, done = [], 0
     with common.progress(len(shard.share(prompts)) * options.steps, "dvg", options.quiet) as bar:
@@ -249,7 +250,7 @@ def _read_prompts(path: Path) -> list[str]:
     for number, line in enumerate(lines, 1):
         try:
             prompts.append(json.loads(line)["prompt"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError(f'{path}, line {number} is not {{"prompt": "..."}}') from None
         if not isinstance(prompts[-1], str):
             raise InputError(f"{path}, line {number}: the prompt is no text")
@@ -268,7 +269,7 @@ def _model(options: argparse.Namespace) -> DvgModel:
         if min(lengths) <= 0:
             raise InputError(f"--content {options.content!r}: lengths are above 0")
         if options.prompt or options.prompts:
-            raise InputError("the gaussian model hears no prompts; take base, or leave them out")
+            raise InputError("the gaussian model hears no prompts; take a base, or leave them out")
         config = _budget(options, gaussian.SHAPE, 1)
         return models.GaussianModel(gaussian.Content(*lengths), config)
     if pipelines.is_pipeline(options.model):
@@ -281,7 +282,7 @@ def _model(options: argparse.Namespace) -> DvgModel:
         config = _budget(options, models.wan_grid(pipe, *size), 2)
         guidance = kind.guidance if options.guidance is None else options.guidance
         return models.WanModel(pipe, config, *size, options.negative, guidance)
-    network = base.load(None if options.model == "base" else Path(options.model))
+    network = base.load(Path(options.model))
     unit = network.config.patch[1]
     rows, columns = options.height or base.SIZE, options.width or base.SIZE
     if rows % unit or columns % unit:

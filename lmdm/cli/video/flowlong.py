@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lmdm.cli import options as shared
 from lmdm.cli.video import common
 from lmdm.errors import InputError
+from lmdm.outputs import check_file
 
 if TYPE_CHECKING:
     from lmdm.video.flowlong.geometry import WindowGeometry
@@ -83,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default="analytic", metavar="M",
-        help="analytic, base, a folder of either a base or a diffusers pipeline, or hub:ORG/NAME",
+        help="analytic, a folder of a base or of a diffusers pipeline, or hub:ORG/NAME",
     )  # fmt: skip
 
 
@@ -102,10 +103,10 @@ def _add_geometry(parser: argparse.ArgumentParser) -> None:
 
 def _render(options: argparse.Namespace) -> int:
     from lmdm.video.flowlong.kept import keep_state, kept_state
-    from lmdm.video.movie import check_video_path, write_video
+    from lmdm.video.movie import SUFFIXES, write_video
     from lmdm.video.report import write_report
 
-    check_video_path(options.out)
+    check_file(options.out, SUFFIXES)
     report_file = common.report_path(options)
     common.one_thread_a_core()
     model = _model(options)
@@ -167,7 +168,7 @@ def _model(options: argparse.Namespace) -> LongVideoModel:
     if pipelines.is_pipeline(options.model):
         pipe = pipelines.load_pipeline(options.model, options.device, options.dtype)
         return PipelineModel.of(pipe, options.height, options.width)
-    return BaseModel(base.load(None if options.model == "base" else Path(options.model)))
+    return BaseModel(base.load(Path(options.model)))
 
 
 def _wanted_frames(options: argparse.Namespace, defaults: RenderDefaults) -> int:
@@ -334,6 +335,8 @@ def _measure_videos(options: argparse.Namespace) -> dict[str, Any]:
     figures = {}
     for path in options.videos:
         video = read_video(path)
+        if video.shape[1] < 2:
+            raise InputError(f"{path} is a single picture; motion and seams need a video")
         at: list[int] = []
         if options.window is not None:
             stride = options.stride or options.window // 2

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lmdm.cli import options as shared
 from lmdm.cli.video import common
 from lmdm.errors import InputError
+from lmdm.outputs import check_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     revisit = actions.add_parser("revisit-eval", help="errors on return, or the policies' table")
     revisit.set_defaults(run_action=_revisit)
-    revisit.add_argument("reports", nargs="*", type=Path, metavar="REPORT", help="of rollouts")
+    revisit.add_argument("reports", nargs="*", type=Path, metavar="REPORT",
+                         help="of rollouts; or tables of several models, to be joined")  # fmt: skip
     _add_model(revisit)
     revisit.add_argument("--seeds", type=shared.whole(2, 1000), default=5, metavar="N")
     revisit.add_argument("--chunks", type=shared.whole(20, 1000), default=40, metavar="N")
@@ -96,13 +98,13 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _rollout(options: argparse.Namespace) -> int:
-    from lmdm.video.movie import check_video_path, write_video
+    from lmdm.video.movie import SUFFIXES, write_video
     from lmdm.video.report import write_report
     from lmdm.video.worldkv.bank import MemoryBank
     from lmdm.video.worldkv.kept import keep_latents
     from lmdm.video.worldkv.rollout import Rollout
 
-    check_video_path(options.out)
+    check_file(options.out, SUFFIXES)
     report_file = common.report_path(options)
     common.one_thread_a_core()
     model = _model(options)
@@ -224,7 +226,7 @@ def _array(path: Path, rest: tuple[int, ...]) -> Tensor:
     import torch
 
     try:
-        array = np.load(path)
+        array = np.load(path, mmap_mode="r")  # so that a size that is only declared costs nothing
     except (OSError, ValueError, EOFError) as problem:
         raise InputError(f"the array {path} cannot be read: {problem}") from None
     wanted = "x".join(["n", *map(str, rest)])
@@ -279,36 +281,46 @@ def _chunks(frames: int, model: ChunkModel, what: str) -> int:
 def _revisit(options: argparse.Namespace) -> int:
     from lmdm.video.report import write_report
 
-    report = _measured(options) if options.reports else _table(options)
+    reports = {path: common.read_json(path, "report") for path in options.reports}
+    tables = [isinstance(each, dict) and "table" in each for each in reports.values()]
+    if not reports:
+        report = _table(options)
+    elif all(tables):
+        report = _joined_tables(reports)
+    elif any(tables):
+        raise InputError("these are tables and rollouts; give reports of one kind")
+    else:
+        report = {"rollouts": {str(path): _measured(path, each) for path, each in reports.items()}}
+    if options.plot is not None:
+        if "table" not in report:
+            raise InputError("--plot draws the policies' table; leave it out for rollouts")
+        _plot(options.plot, report["table"])
     write_report(options.report, report)
     common.tell(options, report, [*_lines(report), f"report: {options.report}"])
     return 0
 
 
-def _measured(options: argparse.Namespace) -> dict[str, Any]:
+def _measured(path: Path, read: Any) -> dict[str, Any]:
+    """Errors on return of one rollout."""
     from lmdm.video.worldkv.evaluate import by_gap, frame_revisits, revisits
     from lmdm.video.worldkv.kept import kept_latents
     from lmdm.video.worldkv.ring import positions_of
 
-    results = {}
-    for path in options.reports:
-        report = _read_report(path)
-        latents, poses, facts = kept_latents(path.with_name(report["latents"]))
-        if facts["model"].startswith(PLUGIN):
-            found = frame_revisits(latents, poses, report["chunk_frames"], UNSEEN)
-        else:
-            found = revisits(latents, positions_of(poses), UNSEEN)
-        results[str(path)] = {
-            "revisits": len(found),
-            "mse": sum(each.error for each in found) / len(found) if found else None,
-            "variance": float(latents.var()),
-            "by_gap": by_gap(found),
-        }
-    return {"rollouts": results}
+    report = _rollout_report(path, read)
+    latents, poses, facts = kept_latents(path.with_name(report["latents"]))
+    if facts["model"].startswith(PLUGIN):
+        found = frame_revisits(latents, poses, report["chunk_frames"], UNSEEN)
+    else:
+        found = revisits(latents, positions_of(poses), UNSEEN)
+    return {
+        "revisits": len(found),
+        "mse": sum(each.error for each in found) / len(found) if found else None,
+        "variance": float(latents.var()),
+        "by_gap": by_gap(found),
+    }
 
 
-def _read_report(path: Path) -> dict[str, Any]:
-    report = common.read_json(path, "report")
+def _rollout_report(path: Path, report: Any) -> dict[str, Any]:
     known = {"chunks": list, "latents": str, "chunk_frames": int}
     if not isinstance(report, dict) or not all(
         isinstance(report.get(name), kind) for name, kind in known.items()
@@ -318,7 +330,6 @@ def _read_report(path: Path) -> dict[str, Any]:
 
 
 def _table(options: argparse.Namespace) -> dict[str, Any]:
-    from lmdm.figures import new_figure, write_figure
     from lmdm.video.worldkv import evaluate, ring
 
     names = options.policies or list(evaluate.POLICIES)
@@ -339,20 +350,45 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
         "model": options.model, "seeds": options.seeds, "chunks": options.chunks,
         "rollouts": options.rollouts, "table": done,
     }  # fmt: skip
-    if {"retrieval k=2", "random k=2", "k=4, keep .25"} <= done.keys():
+    if done.keys() >= evaluate.JUDGED:
         report["verdict"] = evaluate.verdict(done)
-    if options.plot is not None:
-        figure = new_figure(8, 4)
-        left, right = figure.subplots(1, 2, sharey=True)
-        for axes, key in ((left, "revisit_mse"), (right, "mean_tokens")):
-            axes.barh(
-                list(done), [row[key]["mean"] for row in done.values()],
-                xerr=[row[key]["error"] for row in done.values()], color="#4477aa",
-            )  # fmt: skip
-            axes.set_title(key.replace("_", " "))
-        left.invert_yaxis()
-        write_figure(options.plot, figure)
     return report
+
+
+def _joined_tables(reports: dict[Path, Any]) -> dict[str, Any]:
+    """One table over models: means of their means, and errors between models."""
+    from lmdm.video.worldkv import evaluate
+
+    tables = [report["table"] for report in reports.values()]
+    try:
+        table = evaluate.joined(tables)
+    except (TypeError, KeyError, AttributeError):
+        names = ", ".join(map(str, reports))
+        raise InputError(f"of {names}, one is no table of `revisit-eval`") from None
+    report: dict[str, Any] = {
+        "tables": [str(path) for path in reports],
+        "models": [each.get("model") for each in reports.values()],
+        "table": table,
+    }
+    if table.keys() >= evaluate.JUDGED:
+        report["verdict"] = evaluate.verdict(table)
+        report["verdicts"] = [evaluate.verdict(each) for each in tables]
+    return report
+
+
+def _plot(path: Path, table: dict[str, Any]) -> None:
+    from lmdm.figures import new_figure, write_figure
+
+    figure = new_figure(8, 4)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, key in ((left, "revisit_mse"), (right, "mean_tokens")):
+        axes.barh(
+            list(table), [row[key]["mean"] for row in table.values()],
+            xerr=[row[key]["error"] for row in table.values()], color="#4477aa",
+        )  # fmt: skip
+        axes.set_title(key.replace("_", " "))
+    left.invert_yaxis()
+    write_figure(path, figure)
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
@@ -380,7 +416,8 @@ def _lines(report: dict[str, Any]) -> list[str]:
 def _trace(options: argparse.Namespace) -> int:
     from lmdm.figures import new_figure, write_figure
 
-    report = _read_report(options.reports[0])
+    path = options.reports[0]
+    report = _rollout_report(path, common.read_json(path, "report"))
     rows: list[ChunkReport] | list[dict[str, Any]] = report["chunks"]
     if options.plot is not None:
         figure = new_figure(6, 5)

@@ -267,7 +267,7 @@ class ResetContext(Message):
 
 @dataclass(frozen=True)
 class SetRecall(Message):
-    """How much the model hears of bars long past (long-form memory); 0 is not at all."""
+    """How much of a section returns with it (long-form memory); 0 is nothing, 1 nearly all."""
 
     amount: float = checked(fields.number(0.0, 1.0))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,22 +36,32 @@ ROWS: Mapping[str, Settings] = {
     "full fine-tune": replace(BASE, scope="full"),
     "surgical, λ 0": replace(BASE, lam=0.0),
 }
+BASELINES = ("UCE", "SISS")
 ANCHOR_COSINES = (-0.2, 0.0, 0.2, 0.4, 0.6)
 TOLERANCE = 0.05
 
 
 def experiment(
-    folder: Path, config: FaceConfig | None = None, targets: int = 3, quiet: bool = False
+    folder: Path,
+    config: FaceConfig | None = None,
+    targets: int = 3,
+    rows: Collection[str] = (*ROWS, *BASELINES),
+    cosines: Sequence[float] = ANCHOR_COSINES,
+    quiet: bool = False,
 ) -> dict[str, Any]:
-    """Runs what is not there yet; writes report.json, report.md and a grid a target."""
+    """Runs what is not there yet; writes report.json, report.md and a grid a target.
+
+    rows: of the table, beside the original's. cosines: of the anchors that the law is fitted to.
+    """
     model = train(folder / "model", config or FaceConfig(), quiet)
     _, embeddings, who = pictures(model)
     people = labelled(embeddings, who)
     every: dict[str, list[Figures]] = {}
     for target in range(targets):
-        for name, figures in _rows(model, people, target, folder / f"target{target}", quiet):
+        place = folder / f"target{target}"
+        for name, figures in _rows(model, people, target, rows, place, quiet):
             every.setdefault(name, []).append(figures)
-    law = _anchor_law(model, people, folder / "anchors", quiet)
+    law = _anchor_law(model, people, cosines, folder / "anchors", quiet)
     facts = {
         "trainable share": {name: share(model.denoiser, scope) for name, scope in FACES.items()},
         "own cosine": float((people.embeddings * people.centroids[people.labels]).sum(1).mean()),
@@ -69,28 +79,40 @@ def pictures(model: FaceModel) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
 
 
 def _rows(
-    model: FaceModel, people: Identities, target: int, folder: Path, quiet: bool
+    model: FaceModel,
+    people: Identities,
+    target: int,
+    rows: Collection[str],
+    folder: Path,
+    quiet: bool,
 ) -> Iterator[tuple[str, Figures]]:
     chosen = split(people, target)
     anchor = choose_anchor(people, chosen, tolerance=TOLERANCE)
     examination = Examination(model, people, chosen, anchor)
     yield "original", examination.figures(model.denoiser)
     for index, (name, settings) in enumerate(ROWS.items()):
+        if name not in rows:
+            continue
         student = unlearn(
             model, people, chosen, anchor, settings, FACES, folder / f"row{index}", quiet=quiet
         )
         yield name, examination.figures(student)
         if name.startswith("surgical (PIU)"):
             examination.grid(student, folder / "grid.png")
+    if "UCE" in rows:
+        yield "UCE", examination.figures(_uce(model, people, chosen, anchor))
+    if "SISS" in rows:
+        yield "SISS", examination.figures(_siss(model, people, chosen, folder, quiet))
+
+
+def _uce(model: FaceModel, people: Identities, chosen: Split, anchor: Anchor) -> Any:
     embeddings = torch.tensor(people.embeddings, dtype=torch.float32)
     centroids = torch.tensor(people.centroids, dtype=torch.float32)
     forget = embeddings[list(chosen.forget_train)]
     retain = centroids[list(chosen.retain_train[:20])]
-    edited = baselines.uce(
+    return baselines.uce(
         model.denoiser, model.condition, forget, centroids[anchor.identity], retain
     )
-    yield "UCE", examination.figures(edited)
-    yield "SISS", examination.figures(_siss(model, people, chosen, folder, quiet))
 
 
 def _siss(model: FaceModel, people: Identities, chosen: Split, folder: Path, quiet: bool) -> Any:
@@ -112,11 +134,13 @@ def _siss(model: FaceModel, people: Identities, chosen: Split, folder: Path, qui
     )
 
 
-def _anchor_law(model: FaceModel, people: Identities, folder: Path, quiet: bool) -> dict[str, Any]:
+def _anchor_law(
+    model: FaceModel, people: Identities, cosines: Sequence[float], folder: Path, quiet: bool
+) -> dict[str, Any]:
     """With η = 0 the target's similarity follows the anchor's cosine; the fitted slope."""
     chosen = split(people, 0)
     points = []
-    for cosine in ANCHOR_COSINES:
+    for cosine in cosines:
         anchor = _nearest_anchor(people, chosen, cosine)
         examination = Examination(model, people, chosen, anchor)
         row = [anchor.cosine]

@@ -14,6 +14,7 @@ from torch import Tensor
 from lmdm.video import metrics
 from lmdm.video.base import to_pictures
 from lmdm.video.bernini.guidance import DEFAULTS
+from lmdm.video.bernini.known import plan_is_read
 from lmdm.video.bernini.planner import CLIP, plan
 from lmdm.video.bernini.rendering import Bernini, RenderSettings
 from lmdm.video.bernini.tasks import COUNTS, Case, any_scene
@@ -213,6 +214,7 @@ def reasoning(bernini: Bernini, count: int, seed: int = 0) -> dict[str, Any]:
 
 PLANNED = ("planner_accuracy", "iterative_planning", "distribution_head")  # without a renderer
 SUITE: dict[str, Callable[..., dict[str, Any]]] = {
+    "plan_is_read": plan_is_read,
     "plan_carries_meaning": plan_carries_meaning,
     "planner_accuracy": planner_accuracy,
     "iterative_planning": iterative_planning,

@@ -7,12 +7,15 @@ from typing import Any
 
 from lmdm.config import from_dict
 from lmdm.video import checkpoint, words
+from lmdm.video.bernini.tasks import FRAMES
 from lmdm.video.bernini.vit import WIDTH
 from lmdm.video.dit import VideoDiT, VideoDiTConfig
 
 KIND = "renderer"
 MOST_SEGMENTS = 5  # whole ids up to here; more sources share the range
-CONFIG = VideoDiTConfig(vocabulary=len(words.VOCABULARY), context_dim=WIDTH)
+CONFIG = VideoDiTConfig(
+    vocabulary=len(words.VOCABULARY), context_dim=WIDTH, context_grid=(FRAMES // 2, 2, 2)
+)  # a plan's tokens stand for two frames and a quarter of the picture each
 
 
 def segments_of(sources: int) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ Shape = tuple[int, int, int]  # frames, rows, columns of latents
 SPATIAL = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # rates of stage 2 to choose from
 SKETCH_SPATIAL, SKETCH_TEMPORAL = 0.5, 0.8  # of stage 1; the latter times the budget
 TOLERANCE = 0.02  # of the density
+LARGEST = 10_000  # frames, rows or columns
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class BudgetConfig:
             raise InputError(
                 f"the grid {'x'.join(map(str, self.shape))} is too small to be made smaller"
             )
+        if max(self.shape) > LARGEST:
+            raise InputError(f"a grid has at most {LARGEST} frames, rows and columns")
         rising = [0.0, *self.transitions, 1.0]
         bounds = self.boundaries
         if sorted(rising) != rising or not 0 < bounds[0] < bounds[1] < bounds[2] < self.steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,12 @@ POLICIES: dict[str, MemoryPolicy] = {
     "k=2, keep .25, random tokens": MemoryPolicy(keep=0.25, rule="random"),
     "k=4, keep .25, corrected": MemoryPolicy(retrieve=4, keep=0.25, rope_correction=True),
 }
+
+
+FIGURES = (
+    "revisit_mse", "variance", "mean_tokens", "max_tokens", "seconds", "bank_megabytes",
+    "last_to_first_seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,11 +134,29 @@ def table(
             yield name, done
 
 
+def joined(tables: Sequence[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """One table of several models: of each figure the mean of the models' means, the standard error
+    between models, and every model's. Policies that not all tables have are left out.
+    """
+    names = [name for name in tables[0] if all(name in table for table in tables)]
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        found[name] = {}
+        for key in FIGURES:
+            values = [float(table[name][key]["mean"]) for table in tables]
+            mean, error = mean_and_error(values)
+            found[name][key] = {"mean": mean, "error": error, "models": values}
+    return found
+
+
 def _late_cost(rollout: Rollout) -> float:
     """Seconds of the last quarter's chunks over those of the second quarter."""
     seconds = [report.seconds for report in rollout.reports]
     quarter = len(seconds) // 4
     return sum(seconds[-quarter:]) / max(1e-9, sum(seconds[quarter : 2 * quarter]))
+
+
+JUDGED = {"retrieval k=2", "random k=2", "k=4, keep .25"}  # what a verdict needs
 
 
 def verdict(done: dict[str, dict[str, Any]]) -> dict[str, Any]:

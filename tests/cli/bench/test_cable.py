@@ -82,3 +82,13 @@ def test_a_fader_is_heard_to_move(heard, sent, before, after):
 
 def test_a_fader_that_stays_is_not_heard_to_move(heard, sent):
     assert Cable(recorded(sent, {}), heard).level_moved(BEGUN + 2.0) is None
+
+
+def test_a_fader_in_displaced_sound_is_not_dated(heard, sent):
+    """A gap just before the move leaves nothing to compare with: no date beats a wrong one."""
+    moved_at = 2 * RATE
+    gapped = np.concatenate([sent[: moved_at - 2000], np.zeros(1500, np.float32), sent])[
+        : len(sent)
+    ]
+    gapped[moved_at:] *= 0.25
+    assert Cable(recorded(gapped, {}), heard).level_moved(BEGUN + (moved_at - 900) / RATE) is None

@@ -100,7 +100,7 @@ def test_evaluate_measures_any_video(capsys):
         (("evaluate", "no.mp4"), "no such file"),
         (("evaluate", "bad.json"), "cannot be read"),
         (("evaluate", "--rows", "x"), "no row"),
-        (("evaluate", "--report", "none/x.json"), "folder that exists"),
+        (("evaluate", "--report", "none/x.json"), "make it first"),
         (("evaluate", "--plot", "."), "name a file"),
         (("plan", "--latent", "3"), "CxHxW"),
         (("plan", "--latent", "0x60x-1"), "CxHxW"),

@@ -13,6 +13,7 @@ from lmdm.cli.main import main
 from lmdm.video import checkpoint
 from lmdm.video.dit import VideoDiT
 from lmdm.video.worldkv import ring
+from lmdm.video.worldkv.evaluate import FIGURES
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +43,36 @@ def test_rollout_trace_and_revisits(capsys):
     assert worldkv("revisit-eval", "v.report.json", "--json") == 0
     figures = json.loads(capsys.readouterr().out)["rollouts"]["v.report.json"]
     assert figures["revisits"] > 0 and figures["mse"] > 0 and figures["by_gap"]
+
+
+def test_tables_of_several_models_become_one(capsys):
+    """Means of the models' means, and the error between models; the verdict of each is kept."""
+    names = ("retrieval k=2", "random k=2", "k=4, keep .25")
+    for index, errors in enumerate(((0.1, 0.3, 0.05), (0.2, 0.5, 0.35))):
+        table = {
+            name: {key: {"mean": 90} for key in FIGURES}
+            | {"revisit_mse": {"mean": mean, "error": 9}}
+            for name, mean in zip(names, errors, strict=True)
+        }
+        if index:
+            table |= {"full": table["random k=2"]}  # which the other lacks
+        Path(f"{index}.json").write_text(json.dumps({"model": f"m{index}", "table": table}))
+    joined = ("revisit-eval", "0.json", "1.json", "--report", "all.json", "--plot", "all.png")
+    assert worldkv(*joined, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["models"] == ["m0", "m1"] and list(report["table"]) == list(names)
+    found = report["table"]["retrieval k=2"]["revisit_mse"]
+    assert (found["mean"], found["error"]) == pytest.approx((0.15, 0.05))
+    assert found["models"] == [0.1, 0.2]
+    assert [each["falsified"] for each in report["verdicts"]] == [False, True]
+    assert report["verdict"]["compressed_and_more_beats_whole_and_fewer"] is False
+    assert Path("all.png").exists()
+    Path("1.json").write_text('{"model": "m", "table": 3}')
+    assert worldkv(*joined) == 2
+    assert "is no table" in capsys.readouterr().err
+    Path("1.json").write_text('{"chunks": [], "latents": "x", "chunk_frames": 3}')
+    assert worldkv(*joined) == 2
+    assert "reports of one kind" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("source", ["poses", "actions"])

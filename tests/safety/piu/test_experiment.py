@@ -8,14 +8,20 @@ from typing import Any
 import pytest
 
 from lmdm.safety.piu.experiment import experiment
+from lmdm.safety.piu.face_model import FaceConfig
 
 pytestmark = pytest.mark.slow
+
+# of the documented experiment (docs/safety.md) what the laws below need: some four minutes
+ROWS = ("+ λ 10", "+ η 1", "surgical (PIU)", "surgical, λ 0")
+COSINES = (-0.2, 0.2, 0.5)
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder: Path = tmp_path_factory.mktemp("piu")
-    return experiment(folder, targets=2, quiet=True)
+    config = FaceConfig(denoiser_steps=2500, pictures=32)
+    return experiment(folder, config, 1, ROWS, COSINES, quiet=True)
 
 
 def test_the_target_is_forgotten_and_others_are_kept(report: dict[str, Any]) -> None:

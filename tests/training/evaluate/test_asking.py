@@ -11,6 +11,7 @@ import soundfile
 
 from lmdm.checkpoints import load
 from lmdm.conditioning.loudness import level_of_db
+from lmdm.conditioning.notes import NoteFrames
 from lmdm.errors import InputError
 from lmdm.live.hearing import ANSWER_DB
 from training.data.pieces import Piece
@@ -75,6 +76,18 @@ def test_a_level_is_asked_for_as_the_instrument_asks(tiny_model: Path) -> None:
     )
     np.testing.assert_array_equal(unasked, asked)
     assert not np.array_equal(unasked, other)
+
+
+def test_each_block_asks_for_the_level_of_its_own_notes() -> None:
+    sounding = np.zeros((128, 10), np.float32)
+    sounding[60, 4:] = 1.0  # none, one, one: the last block is cut short
+    notes = NoteFrames(0 * sounding, sounding)
+    assert asking.levels({"notes": notes}, 10, 4) == [None, ANSWER_DB, ANSWER_DB]
+    assert asking.levels({}, 3, 4) == [ANSWER_DB]
+    asked = asking.levels({"notes": notes, "loudness": level_of_db(-30.0)}, 10, 4)
+    assert asked == pytest.approx([-30.0] * 3)
+    rising = asking.levels({"loudness": np.linspace(-1.0, 1.0, 8)}, 8, 4)
+    assert rising == pytest.approx([level * 24.0 - 24.0 for level in (-4 / 7, 4 / 7)])
 
 
 def test_a_model_that_does_not_hear_a_control_is_not_asked(
