@@ -17,7 +17,7 @@ from audio_io.resampling import Resampler
 
 Audio = NDArray[np.float32]
 Live = Callable[[int], Audio]
-Heard = Callable[[Audio, int], None]
+Tell = Callable[[Audio, int], None]
 
 MARGIN_SECONDS = 0.015  # the feeder comes each 8 ms, pieces of an input each 4
 SPARE_SECONDS = 0.004  # a piece: how much longer than the lateness the margin becomes
@@ -39,14 +39,14 @@ class Monitor:
         self._next: int | None = None  # place of the next frame
 
     def take(
-        self, live: Live, heard: Heard, first: int, end: int, source_ahead: float
+        self, live: Live, tell: Tell, first: int, end: int, source_ahead: float
     ) -> tuple[int, Audio]:
         """What has come of the live input [n, channels], and the place of its first frame.
 
         Args:
             live: `live(count)` gives up to `count` frames that have come.
-            heard: is told of them as they came, and how many frames before the next that will be
-                pulled from the source the one lies beside which their first is heard.
+            tell: is called with them as they came, and how many frames before the next that will
+                be pulled from the source the one lies beside which their first is heard.
             first: the first place that can still be changed.
             end: the place of the next frame to be rendered.
             source_ahead: seconds of the source that were pulled and are not rendered yet.
@@ -61,7 +61,7 @@ class Monitor:
         place = newest_near if self._next is None else self._next
         self._next = place + len(frames)
         behind = (end - place) / self._rate + source_ahead - held
-        heard(pcm, round(behind * self._from_rate))
+        tell(pcm, round(behind * self._from_rate))
         late = max(0, first - place)
         return place + late, frames[late : max(0, end - place)]
 

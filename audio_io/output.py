@@ -33,7 +33,7 @@ from audio_io.effects import Effects, EffectsState, Settings
 from audio_io.gain import amplitude
 from audio_io.gate import MUTE_SECONDS, PANIC_SECONDS, Gate
 from audio_io.limiter import Limiter, LimiterConfig, LimiterState
-from audio_io.monitor import Heard, Live, Monitor
+from audio_io.monitor import Live, Monitor, Tell
 from audio_io.playout import ClockPlayout, Playout
 from audio_io.priority import raise_thread_priority
 from audio_io.resampling import Resampler
@@ -122,7 +122,7 @@ class Output:
         self._output_taps: list[Tap] = []
         self._settings = self._applied = Settings()
         self._open, self._fade_seconds = 1.0, MUTE_SECONDS
-        self._live: tuple[Live, Heard] | None = None
+        self._live: tuple[Live, Tell] | None = None
         self._wake = threading.Event()
         self._closing = False
         self._length = BufferLength(self.config.buffer_ms, self.config.most_buffer_ms)
@@ -130,7 +130,7 @@ class Output:
         self._next_playout: Playout | None = None
         self._device_lost = False
         self._past_underruns = self._past_xruns = self._past_blocks = 0
-        self._past_seconds = 0.0
+        self._past_seconds = self._began = 0.0
         self.dropouts: deque[Dropout] = deque(maxlen=MOST_DROPOUTS)  # the newest
         self._counted = (0, 0, 0)
         self._noted_at: dict[str, float] = {}  # s, when each trouble was there last
@@ -194,12 +194,12 @@ class Output:
         self._open, self._fade_seconds = 0.0, PANIC_SECONDS
         self._wake.set()
 
-    def listen_to(self, live: Live | None, heard: Heard | None = None) -> None:
+    def listen_to(self, live: Live | None, tell: Tell | None = None) -> None:
         """Mixes a live input at the source's rate in, as loud as `set_dry` says; None ends it.
 
         See `Monitor.take` for what the two are called with, in the feeder thread.
         """
-        self._live = None if live is None else (live, heard or _nobody)
+        self._live = None if live is None else (live, tell or _nobody)
 
     def _set(self, **changes: float | None) -> None:
         self._settings = replace(self._settings, **changes)  # type: ignore[arg-type]
@@ -208,13 +208,16 @@ class Output:
     def set_buffer_ms(self, milliseconds: float) -> None:
         """Sound kept ready for the device; no less than the device and the feeder need."""
         self.config = replace(self.config, buffer_ms=milliseconds)
-        self.forget_lateness()
-
-    def forget_lateness(self) -> None:
-        """Keeps as much ready as was asked for: what made the feeder late is over."""
-        self._length = BufferLength(self.config.buffer_ms, self.config.most_buffer_ms)
+        self._length = BufferLength(milliseconds, self.config.most_buffer_ms)
         self._fit_buffer()
         self._wake.set()
+
+    def begin(self) -> None:
+        """The music begins: drop-outs are told from here on, and no lateness before counts."""
+        self._began = self._seconds
+        self.dropouts.clear()
+        self._noted_at.clear()
+        self.set_buffer_ms(self.config.buffer_ms)
 
     def switch(self, playout: Playout) -> None:
         """Goes on with another device; the old one is closed. Counters run on."""
@@ -336,10 +339,15 @@ class Output:
         self._counted = now
 
     def _note(self, text: str) -> None:
-        seconds = self._past_seconds + self._playout.written / self._playout.rate
+        seconds = self._seconds - self._began
         if seconds - self._noted_at.get(text, -math.inf) > SAME_SECONDS:
             self.dropouts.append(Dropout(round(seconds, 2), text))
         self._noted_at[text] = seconds
+
+    @property
+    def _seconds(self) -> float:
+        """Given to devices since the start."""
+        return self._past_seconds + self._playout.written / self._playout.rate
 
     def _measure(self) -> int:
         queued = self._playout.queued
@@ -369,11 +377,13 @@ class Output:
         self._chunks.append(chunk)
         return True
 
-    def _mix_in(self, live: Live, heard: Heard) -> None:
+    def _mix_in(self, live: Live, tell: Tell) -> None:
         """Puts what has come of the live input beside the frames that the device takes next."""
         playout, earliest = self._playout, self._earliest()
         ahead = len(self._pending) / playout.rate + self._resampler.held_seconds
-        place, pcm = self._monitor.take(live, heard, earliest, playout.written, ahead)
+        place, pcm = self._monitor.take(live, tell, earliest, playout.written, ahead)
+        if not len(pcm):
+            return
         end = place + len(pcm)
         touched = [
             each
@@ -390,9 +400,9 @@ class Output:
             self._render_anew(touched, earliest)
 
     def _render_anew(self, chunks: list[_Chunk], earliest: int) -> None:
-        """Renders neighbours that wait anew, as they are set, and what follows when its turn comes.
+        """Renders neighbours that wait anew, each with its own settings.
 
-        That the first of what follows begins where they end now, it is told.
+        What follows them stays until its own turn comes, and then begins where they end.
         """
         after = (self._effects.state, self._limiter.state)
         self._effects.state, self._limiter.state = chunks[0].effects, chunks[0].limiter

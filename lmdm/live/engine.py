@@ -32,6 +32,7 @@ from lmdm.live.messages import (
     SetGovernor,
     SetJamMode,
     SetLead,
+    SetPrompts,
     SetSteps,
     from_dict,
     to_dict,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT_SECONDS = 0.05
 JAM_SECONDS = 0.01  # the same while the live input is listened to
-WARM_UP_BLOCKS = 3
+WARM_UP_WORDS = ("drums", "piano")
 GOES_ON = (
     "this model hears no accompaniment: it goes on from what you play as if it had played it itself"
 )
@@ -166,18 +167,30 @@ class Engine:
         wire.send(self._pipe, {"event": event, **values})
 
     def _warm_up(self) -> None:
-        """Generates blocks that nobody hears, so that the first heard one is on time."""
-        self._session.decoder.prepare()
-        before = self._session.snapshot()
-        for _ in range(WARM_UP_BLOCKS):
-            begun = time.perf_counter()
-            self._session.next_block()
-            taken = time.perf_counter() - begun
-        self._horizon.took(taken)
+        """Generates blocks that nobody hears, after as much context as there can be.
+
+        So the first heard one is on time, and so are the musician's first words: their encoder is
+        loaded by then, and the horizon knows what new ones take.
+        """
+        session = self._session
+        session.decoder.prepare()
+        before = session.snapshot()
+        like = session.stream.context.latents
+        session.stream.prime(like.new_zeros(session.latent_channels, session.context_frames))
+        for words in WARM_UP_WORDS:
+            session.apply(SetPrompts(((words, 1.0),)))
+            taken = self._timed_block()
+        self._horizon.expect(SetPrompts, taken)
+        self._horizon.took(self._timed_block())
         if self._jam is not None:
             self._jam.warm_up()
-        self._session.restore(before)
+        session.restore(before)
         heap.settle()
+
+    def _timed_block(self) -> float:
+        begun = time.perf_counter()
+        self._session.next_block()
+        return time.perf_counter() - begun
 
     def play(self) -> None:
         """Waits for `go`, then generates until told to quit."""

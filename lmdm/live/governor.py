@@ -17,7 +17,6 @@ from fractions import Fraction
 
 from lmdm.live.fewer_steps import SHARES
 
-MOST_ECONOMY = 5
 PRESSED_FACTOR = 0.9  # real-time factor above which the engine will fall behind
 SLOW_FACTOR = 0.6  # above which a lead that is gone takes long to come back
 LOW_SHARE = 0.4  # of the lead asked for: less is danger, if it lasts

@@ -93,15 +93,15 @@ class Horizon:
 
     # --- figures --------------------------------------------------------------------------------
 
-    def took(self, seconds: float) -> None:
-        """One block was made in so many seconds."""
+    def took(self, seconds: float, controls: Controls = ()) -> None:
+        """One block, in which controls act, was made in so many seconds."""
         self._seconds.append(seconds)
-
-    def _changed(self, controls: Controls, seconds: float) -> None:
-        """A block in which controls act was made in so many seconds."""
-        self.took(seconds)
         for kind in _kinds(controls):
-            self._seconds_of.setdefault(kind, deque(maxlen=RECENT_OF_KIND)).append(seconds)
+            self.expect(kind, seconds)
+
+    def expect(self, kind: type[Message], seconds: float) -> None:
+        """A block in which a control of a kind acts takes so long."""
+        self._seconds_of.setdefault(kind, deque(maxlen=RECENT_OF_KIND)).append(seconds)
 
     @property
     def generation(self) -> float:
@@ -233,7 +233,7 @@ class Horizon:
         self._apply(asked, waits, first)
         before = session.snapshot()
         block = session.next_block(self._settled(taken[0], earliest))
-        self._changed(controls, clock() - begun)
+        self.took(clock() - begun, controls)
         start = max(block.start, earliest - session.delay_samples)
         if start < self._ring.read_total + MARGIN_SAMPLES:
             session.restore(former)

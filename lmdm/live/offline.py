@@ -16,8 +16,6 @@ from lmdm.live.take import Held, Take
 if TYPE_CHECKING:
     from lmdm.live.session import Session
 
-PIECE_SAMPLES = 16384
-
 
 def render(
     session: Session,

@@ -300,6 +300,12 @@ def test_a_trouble_that_goes_on_is_told_once_and_again_when_it_comes_back(stage:
     first, second = stage.output.dropouts
     assert first.reason == second.reason
     assert second.seconds - first.seconds > 4.0
+    stage.output.begin()  # what was before the music is forgotten, and time counts from here
+    stage.turn(3.0)
+    assert not stage.output.dropouts
+    stage.playout.device_xruns += 1
+    stage.turn(0.1)
+    assert stage.output.dropouts[0].seconds == pytest.approx(3.1, abs=0.1)
 
 
 def test_a_device_as_fast_as_the_feeder_does_not_keep_it(

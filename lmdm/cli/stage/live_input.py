@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from lmdm.live.player import SAMPLE_RATE
 from lmdm.live.ring import AudioRing
 
 RING_SECONDS = 30.0  # the engine may read so late
-MONITOR_SECONDS = 0.03  # kept for the output, so that a late piece leaves no hole
+MOST_PIECES = 64  # of some milliseconds each, kept for the output
 LEAST_DB = -120.0
 
 
@@ -39,8 +40,7 @@ class LiveInput:
         self.gain_db = 0.0
         self._input: Input | None = None
         self._offset: float | None = None
-        self._recent: deque[Audio] = deque()
-        self._recent_frames = 0
+        self._recent: deque[Audio] = deque(maxlen=MOST_PIECES)  # for the output
         self._lock = threading.Lock()
         self._wanted = ""
 
@@ -86,7 +86,6 @@ class LiveInput:
         """Capture thread: a piece for the engine, the output and the measure of time."""
         taken = self.ring.write(pcm)
         self._recent.append(pcm)
-        self._recent_frames += len(pcm)
         if (opened := self._input) is not None:
             late = opened.stats().latency_ms * SAMPLE_RATE / 1000.0
             offset = self._heard() - late - self.ring.written_total
@@ -96,20 +95,12 @@ class LiveInput:
         return taken
 
     def monitor(self, count: int) -> Audio:
-        """Output thread: the next `count` frames to be heard, or fewer; old ones are left out."""
-        while self._recent_frames > MONITOR_SECONDS * SAMPLE_RATE + 2 * count:
-            self._recent_frames -= len(self._recent.popleft())
-        pieces: list[Audio] = []
-        while count > 0 and self._recent:
-            piece = self._recent.popleft()
-            self._recent_frames -= len(piece)
-            if len(piece) > count:
-                self._recent.appendleft(piece[count:])
-                self._recent_frames += len(piece) - count
-                piece = piece[:count]
-            pieces.append(piece)
-            count -= len(piece)
-        return np.concatenate(pieces) if pieces else np.zeros((0, 2), np.float32)
+        """Output thread: what has come since the last call, of that the newest `count` frames."""
+        pieces = [np.zeros((0, 2), np.float32)]
+        with suppress(IndexError):
+            while True:
+                pieces.append(self._recent.popleft())
+        return np.concatenate(pieces)[-count:]
 
     def fields(self) -> dict[str, Any]:
         """What the snapshot says of the input."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audio_io.clock_output import Position
-from audio_io.device_keeper import DeviceKeeper
+from audio_io.device_keeper import CAPACITY_MS, DeviceKeeper
 from audio_io.devices import NO_PORTAUDIO
 from audio_io.meters import Meter, stereo_decibels
 from audio_io.output import Output
@@ -40,7 +40,6 @@ from lmdm.live.tap import TapTempo
 
 RING_SECONDS = 12.0  # holds the deepest lead that SetLead allows
 BUFFER_MS = 90.0
-CAPACITY_MS = 1000.0  # the longest buffer that SetBuffer can ask of the device's ring
 LOAD_TIMEOUT = 180.0
 BASS_HZ = 150.0  # what lies below is the bass that is muted
 TOLD_SECONDS = 10.0  # how long a line for the musician is shown
@@ -205,7 +204,7 @@ class Performance:
                 heap.settle()
                 self._silent_underruns = self._output_underruns()
                 self._keeper.begin(self._to_keep)
-                self.output.forget_lateness()  # while everything loaded, nobody heard it
+                self.output.begin()
                 self._player.begin()
             except InputError as problem:  # the disk refuses the take
                 self._problem = problem
