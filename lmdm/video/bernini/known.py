@@ -74,10 +74,8 @@ def plan_is_read(bernini: Bernini, count: int, seed: int = 0) -> dict[str, Any]:
         noisy = interpolate(target, noise, t)
         for name, given in plans.items():
             velocity = renderer(noisy, torch.full((count,), t), silence, given)
-            missed = (
-                denoised(noisy, velocity, t) - target
-            ).square().mean() / target.square().mean()
-            rows[name][f"t = {t:g}"] = float(missed)
+            missed = (denoised(noisy, velocity, t) - target).square().mean()
+            rows[name][f"t = {t:g}"] = float(missed / target.square().mean())
     targets = every_target(seed)
     least = {
         name: left_unknown(targets, unknown)
