@@ -37,6 +37,11 @@ class EffectsState:
     faders: tuple[FaderState, FaderState, FaderState]
     filters: tuple[FilterState, FilterState]
 
+    @property
+    def hears_live(self) -> bool:
+        """Whether the live input is not faded out."""
+        return self.faders[1].current > 0.0 or self.faders[1].target > 0.0
+
 
 class Effects:
     """The effects of one output, for frames [n, channels].

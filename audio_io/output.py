@@ -4,8 +4,8 @@
 
 Everything up to the playout ring runs in one Python thread, the feeder; the device itself plays
 from the ring in C. The ring is deep (60 to 170 ms) so that the feeder may be late; gain, mute and
-effects act at once all the same, because a change renders the frames that wait anew, from the state
-of effects and limiter kept with every chunk.
+effects act at once all the same, and a live input is heard close behind the device, because the
+frames that wait are rendered anew, from the state of effects and limiter kept with every chunk.
 
     output = Output(ring.read, open_playout("jack", buffer_ms=170))
     output.add_tap(recorder.process)
@@ -33,6 +33,7 @@ from audio_io.effects import Effects, EffectsState, Settings
 from audio_io.gain import amplitude
 from audio_io.gate import MUTE_SECONDS, PANIC_SECONDS, Gate
 from audio_io.limiter import Limiter, LimiterConfig, LimiterState
+from audio_io.monitor import Heard, Live, Monitor
 from audio_io.playout import ClockPlayout, Playout
 from audio_io.priority import raise_thread_priority
 from audio_io.resampling import Resampler
@@ -90,15 +91,16 @@ class OutputStats:
     device_lost: bool
 
 
-@dataclass
+@dataclass(eq=False)
 class _Chunk:
     position: int  # playout position of the first frame
     source: Audio  # before the effects
-    live: Audio | None  # live input that is heard beside it
+    settings: Settings  # of the effects
     effects: EffectsState  # before the chunk
     limiter: LimiterState
     limited: Audio  # before the gate
     heard: Audio  # as written to the playout
+    live: Audio | None = None  # live input that is heard beside it
 
 
 class Output:
@@ -120,7 +122,7 @@ class Output:
         self._output_taps: list[Tap] = []
         self._settings = self._applied = Settings()
         self._open, self._fade_seconds = 1.0, MUTE_SECONDS
-        self._live: Source | None = None
+        self._live: tuple[Live, Heard] | None = None
         self._wake = threading.Event()
         self._closing = False
         self._length = BufferLength(self.config.buffer_ms, self.config.most_buffer_ms)
@@ -141,11 +143,9 @@ class Output:
         self._lowest = self._target
         self._ready = False
         self._ratio = self.config.source_rate / rate
-        self._resampler, self._live_resampler = (
-            Resampler(self.config.source_rate, rate, playout.channels) for _ in range(2)
-        )
+        self._resampler = Resampler(self.config.source_rate, rate, playout.channels)
+        self._monitor = Monitor(self.config.source_rate, rate, playout.channels)
         self._pending: Audio = np.zeros((0, playout.channels), np.float32)
-        self._live_pending: Audio = self._pending
         self._applied = self._settings
         self._effects = Effects(rate, playout.channels, self._applied)
         self._gate = Gate(rate, self._open)
@@ -194,9 +194,12 @@ class Output:
         self._open, self._fade_seconds = 0.0, PANIC_SECONDS
         self._wake.set()
 
-    def listen_to(self, live: Source | None) -> None:
-        """Mixes a live input at the source's rate in, as loud as `set_dry` says; None ends it."""
-        self._live = live
+    def listen_to(self, live: Live | None, heard: Heard | None = None) -> None:
+        """Mixes a live input at the source's rate in, as loud as `set_dry` says; None ends it.
+
+        See `Monitor.take` for what the two are called with, in the feeder thread.
+        """
+        self._live = None if live is None else (live, heard or _nobody)
 
     def _set(self, **changes: float | None) -> None:
         self._settings = replace(self._settings, **changes)  # type: ignore[arg-type]
@@ -312,6 +315,8 @@ class Output:
             if queued + chunk > self._target or not self._render_chunk(queued):
                 break
             queued = self._measure()
+        if self._live is not None:
+            self._mix_in(*self._live)
         filled = queued >= self._low_water
         self._ready = self._ready or filled
         playout.service(filled)
@@ -358,27 +363,51 @@ class Output:
             self._pending = np.concatenate((self._pending, self._resampler.process(pcm)))
         source, self._pending = self._pending[:count], self._pending[count:]
         before = (self._effects.state, self._limiter.state)
-        chunk = _Chunk(self._playout.written, source, self._live_input(), *before, source, source)
+        chunk = _Chunk(self._playout.written, source, self._applied, *before, source, source)
         self._render(chunk)
         self._playout.write(chunk.heard)
         self._chunks.append(chunk)
         return True
 
-    def _live_input(self) -> Audio | None:
-        """The next chunk of the live input at the device's rate; silence where it is late."""
-        live = self._live
-        if live is None:
-            return None
-        count, pcm = self.config.chunk_frames, self._live_pending
-        while len(pcm) < count:
-            more = np.asarray(live(math.ceil((count - len(pcm)) * self._ratio)), np.float32)
-            if len(more) == 0:
-                break
-            more = np.ascontiguousarray(more[:, : self._playout.channels])
-            pcm = np.concatenate((pcm, self._live_resampler.process(more)))
-        self._live_pending = pcm[count:]
-        late = np.zeros((max(0, count - len(pcm)), self._playout.channels), np.float32)
-        return np.concatenate((pcm[:count], late))
+    def _mix_in(self, live: Live, heard: Heard) -> None:
+        """Puts what has come of the live input beside the frames that the device takes next."""
+        playout, earliest = self._playout, self._earliest()
+        ahead = len(self._pending) / playout.rate + self._resampler.held_seconds
+        place, pcm = self._monitor.take(live, heard, earliest, playout.written, ahead)
+        end = place + len(pcm)
+        touched = [
+            each
+            for each in self._chunks
+            if each.position < end and each.position + len(each.source) > place
+        ]
+        for chunk in touched:
+            if chunk.live is None:
+                chunk.live = np.zeros_like(chunk.source)
+            first, last = max(place, chunk.position), min(end, chunk.position + len(chunk.live))
+            beside = pcm[first - place : last - place]
+            chunk.live[first - chunk.position : last - chunk.position] = beside
+        if any(each.settings.dry > 0.0 or each.effects.hears_live for each in touched):
+            self._render_anew(touched, earliest)
+
+    def _render_anew(self, chunks: list[_Chunk], earliest: int) -> None:
+        """Renders neighbours that wait anew, as they are set, and what follows when its turn comes.
+
+        That the first of what follows begins where they end now, it is told.
+        """
+        after = (self._effects.state, self._limiter.state)
+        self._effects.state, self._limiter.state = chunks[0].effects, chunks[0].limiter
+        for chunk in chunks:
+            late, taken = max(0, earliest - chunk.position), chunk.heard
+            self._effects.set(chunk.settings)
+            self._render(chunk)
+            self._playout.overwrite(chunk.position + late, chunk.heard[late:])
+            chunk.heard[:late] = taken[:late]
+        following = self._chunks.index(chunks[-1]) + 1
+        if following < len(self._chunks):
+            chunk = self._chunks[following]
+            chunk.effects, chunk.limiter = self._effects.state, self._limiter.state
+            self._effects.state, self._limiter.state = after
+        self._effects.set(self._applied)
 
     def _render(self, chunk: _Chunk) -> None:
         chunk.effects, chunk.limiter = self._effects.state, self._limiter.state
@@ -418,6 +447,7 @@ class Output:
             self._effects.state, self._limiter.state = waiting[0].effects, waiting[0].limiter
         self._effects.set(self._applied)
         for chunk in waiting:  # in order of time, each written at once: the device never overtakes
+            chunk.settings = self._applied
             self._render(chunk)
             self._playout.overwrite(chunk.position, chunk.heard)
 
@@ -441,3 +471,7 @@ class Output:
         self._device_lost = lost
         self._connect(playout)
         self._conceal.fade_in_again()
+
+
+def _nobody(_pcm: Audio, _behind: int) -> None:
+    """Where nobody else hears the live input."""

@@ -26,9 +26,8 @@ GROWS_SECONDS = 0.5  # a recorder writes five times as often
 class Takes:
     """Everything that happened, and the take that is recorded now.
 
-    Threads: the output thread calls `hear`, `held` and what `beside` gives, the supervisor's
-    `applied` and `remarked`;
-    the rest may be called from any thread.
+    Threads: the output thread calls `hear`, `hear_input` and `held`, the supervisor's `applied` and
+    `remarked`; the rest may be called from any thread.
     """
 
     def __init__(self, settle: Callable[[], None]) -> None:
@@ -79,17 +78,11 @@ class Takes:
         if take is not None:
             take.hear(pcm, position)
 
-    def beside(self, live: Callable[[int], np.ndarray]) -> Callable[[int], np.ndarray]:
-        """The live input's source, heard by the take as well."""
-
-        def heard(count: int) -> np.ndarray:
-            pcm = live(count)
-            take = self._take
-            if take is not None:
-                take.hear_input(pcm, count)
-            return pcm
-
-        return heard
+    def hear_input(self, pcm: np.ndarray, behind: int) -> None:
+        """Live input that is heard `behind` samples before the stream's next."""
+        take = self._take
+        if take is not None:
+            take.hear_input(pcm, behind)
 
     def applied(self, entry: Applied) -> None:
         """A control that took effect."""

@@ -23,7 +23,7 @@ from lmdm.live.glide import Weighted
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
-ANSWER_DB = -22.0  # RMS asked for while no loudness is set
+ANSWER_DB = -20.0  # RMS asked for while no loudness is set
 DRIFT_BARS = 8  # in seed mode "drift" the noise changes this often
 
 # message kind -> the local control by which a model hears it; "" is text

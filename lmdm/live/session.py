@@ -92,7 +92,7 @@ class Session(Sizes):
         self.notes = HeldNotes()
         self.glide = Glide()
         self.leveller = Leveller()
-        self._asked_db: float | None = None  # what the newest block was asked for
+        self._asked: tuple[float | None, bool] = (None, True)  # level of the newest block; if free
         self.history = History(self.block_frames)
         self.scene = ""  # the one recalled last
         self.blocks = 0  # generated so far
@@ -199,7 +199,7 @@ class Session(Sizes):
         else:
             latents, local, remarks = self._denoised(parts, settled, before_step)
             pcm, latents, remarks = self._decoded(latents, local, remarks)
-            self.leveller = self.leveller.after(pcm, self._asked_db)
+            self.leveller = self.leveller.after(pcm, *self._asked)
             pcm = self._looper.turn(pcm, self.emitted, map(self._change, applied))
             self.history.add(latents, local, self._bars_begun())
             self._recollection.keep(self._moment(), self.stream)
@@ -319,8 +319,8 @@ class Session(Sizes):
             jams = self.controls.jam_mode == "context"
             return self._accompaniment.stem_local(jams, self.stream.context.latents)
         heard = notes if given else None
-        self._asked_db = asked_db(self.controls, heard)
-        level, beside = self.leveller.told(self._asked_db), self._accompaniment.frames
+        self._asked = asked_db(self.controls, heard), heard is None
+        level, beside = self.leveller.told(*self._asked), self._accompaniment.frames
         features = self._hearing.local(self.controls, heard, self.clock, centres, level, beside)
         return torch.zeros(0, self.block_frames) if features is None else features
 

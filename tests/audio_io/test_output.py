@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import soxr
 
 from audio_io.output import Audio, Output, OutputConfig
 from audio_io.playout import ClockPlayout
@@ -140,19 +142,26 @@ def test_filters_and_level_act_on_what_waits_already(stage: Stage) -> None:
     assert np.abs(np.diff(stage.heard()[RATE // 2 :, 0])).max() < 0.05
 
 
-@pytest.mark.parametrize("source_rate", [RATE, 44100])
-def test_the_live_input_is_heard_as_much_as_asked(source_rate: int) -> None:
-    stage = Stage(source_rate=source_rate, level=0.0)
-    position = 0
+class Microphone:
+    """A live input that hears a 300 Hz tone: what came since the last look, in whole pieces."""
 
-    def live(count: int) -> Audio:
-        nonlocal position
-        times = (position + np.arange(count)) / source_rate
-        position += count
+    def __init__(self, stage: Stage, rate: int, piece: int = 200) -> None:
+        self._stage, self._rate, self._piece = stage, rate, piece
+        self._given = round(stage.now * rate)
+
+    def __call__(self, count: int) -> Audio:
+        came = round(self._stage.now * self._rate) // self._piece * self._piece
+        count = max(0, min(count, came - self._given))
+        times = (self._given + np.arange(count)) / self._rate
+        self._given += count
         wave = 0.5 * np.sin(2 * np.pi * 300 * times)
         return np.repeat(wave[:, None], 2, axis=1).astype(np.float32)
 
-    stage.output.listen_to(live)
+
+@pytest.mark.parametrize("source_rate", [RATE, 44100])
+def test_the_live_input_is_heard_as_much_as_asked(source_rate: int) -> None:
+    stage = Stage(source_rate=source_rate, level=0.0)
+    stage.output.listen_to(Microphone(stage, source_rate))
     stage.turn(0.5)
     assert np.abs(stage.heard()).max() == 0.0
     stage.output.set_dry(0.5)
@@ -161,8 +170,72 @@ def test_the_live_input_is_heard_as_much_as_asked(source_rate: int) -> None:
     assert np.abs(tail).max() == pytest.approx(0.25, rel=1e-2)
     assert residual(tail, 300).max() < 1e-4
     stage.output.listen_to(None)
-    stage.turn(0.3)
+    stage.turn(0.5)
     assert np.abs(stage.heard()[-RATE // 20 :]).max() == 0.0
+
+
+@pytest.mark.parametrize("buffer_ms", [90.0, 300.0])
+def test_the_live_input_is_heard_at_once_however_much_waits(buffer_ms: float) -> None:
+    """A tone that begins: 40 ms later at most it is at the device."""
+    stage = Stage(level=0.0)
+    stage.output.set_buffer_ms(buffer_ms)
+    stage.output.set_dry(1.0)
+    stage.turn(1.0)
+    stage.output.listen_to(Microphone(stage, RATE))
+    begun = stage.playout.written - stage.playout.queued
+    stage.turn(0.5)
+    late = np.argmax(np.abs(stage.heard()[begun:, 0]) > 0.0)
+    assert 0 < late < 0.04 * RATE
+    assert residual(stage.heard()[begun + late + 10 : begun + RATE // 4], 300).max() < 1e-4
+
+
+@pytest.mark.parametrize("source_rate", [RATE, 44100])
+def test_a_take_is_told_where_the_live_input_is_heard(source_rate: int) -> None:
+    stage = Stage(level=0.0, source_rate=source_rate)
+    told: list[tuple[int, Audio]] = []
+    stage.output.listen_to(
+        Microphone(stage, source_rate),
+        lambda pcm, behind: told.append((stage.position - behind, pcm)),
+    )
+    stage.output.set_dry(1.0)
+    stage.turn(1.5)
+    for (place, pcm), (following, _) in itertools.pairwise(told[5:]):
+        assert abs(following - (place + len(pcm))) <= 1
+    ears = soxr.resample(stage.heard()[stage.output._limiter.latency :, 0], RATE, source_rate)
+    place, pcm = next(each for each in told if each[0] > source_rate)  # the source's sample 0 first
+    length, reach = len(pcm), source_rate // 700  # less than half a period of the tone
+    apart = [
+        np.abs(ears[place + late :][:length] - pcm[:, 0]).max() for late in range(-reach, reach)
+    ]
+    assert abs(np.argmin(apart) - reach) <= 1
+    assert min(apart) < 0.03
+
+
+def test_a_fader_moves_the_live_input_as_if_nothing_had_waited(stage: Stage) -> None:
+    """Gain and dry are turned while pieces come: no step beyond the tones' own."""
+    stage.output.listen_to(Microphone(stage, RATE))
+    stage.output.set_dry(0.5)
+    stage.turn(0.5)
+    for turn in range(60):
+        stage.output.set_gain_db(-float(turn % 7))
+        stage.output.set_dry(0.5 + 0.4 * (turn % 2))
+        stage.turn(0.024)
+    heard = stage.heard()[RATE // 2 :, 0].astype(np.float64)
+    assert np.abs(np.diff(heard)).max() < 0.06
+
+
+def test_a_late_feeder_lets_the_live_input_go_on_with_more_room(stage: Stage) -> None:
+    stage.output.listen_to(Microphone(stage, RATE))
+    stage.output.set_wet(0.0)
+    stage.output.set_dry(1.0)
+    stage.turn(1.0)
+    for _ in range(4):  # 25 ms late each half second: there are holes, but no more at the end
+        stage.turn(0.496)
+        stage.now += 0.017
+    stage.turn(1.0)
+    tail = stage.heard()[-round(1.2 * RATE) :]
+    assert stage.output.stats().underruns == 0
+    assert residual(tail, 300).max() < 1e-3
 
 
 def test_gain_change_renders_as_if_nothing_had_waited(stage: Stage) -> None:

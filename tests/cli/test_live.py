@@ -128,19 +128,17 @@ def test_a_replay_is_the_take_byte_for_byte(performance):
 
 
 def test_a_take_has_effects_and_live_input_as_they_were_heard(performance):
-    noise = 0.2 * np.random.default_rng(1).standard_normal((44100, 2)).astype(np.float32)
-    place = [0]
+    noise = 0.2 * np.random.default_rng(1).standard_normal((10 * 44100, 2)).astype(np.float32)
+    begun, place = time.perf_counter(), [0]
 
     def microphone(count):
-        """As a device gives it: in pieces of its own, and sometimes nothing yet."""
-        if place[0] % 7 == 3:
-            place[0] += 1
-            return noise[:0]
-        pcm = noise[place[0] % 40000 :][: min(count, 200)]
+        """As a device gives it: in pieces of its own, and often nothing yet."""
+        came = round((time.perf_counter() - begun) * 44100) // 200 * 200
+        pcm = noise[place[0] : min(came, place[0] + count)]
         place[0] += len(pcm)
         return pcm
 
-    performance.output.listen_to(performance._takes.beside(microphone))
+    performance.output.listen_to(microphone, performance._takes.hear_input)
     for message in (
         SetLowPass(900.0), SetWet(0.5), SetDry(0.8), NoteOn(60), SetHighPass(120.0), SetDry(0.2),
         Mute(True), SetLowPass(None), Mute(False), SetWet(1.0),
@@ -177,6 +175,7 @@ def test_a_take_may_begin_and_end_in_the_middle(performance):
     performance.send(NoteOn(65))
     performance.send(SetGain(-12.0))
     wait_until(lambda: 65 in performance.snapshot().held)
+    wait_until(lambda: performance.snapshot().heard > 0)
     performance.send(StartRecording("second"))
     assert performance.snapshot().recording == "second"
     time.sleep(0.7)

@@ -53,7 +53,7 @@ def played(
     caption: "" is no text.
     """
     block = model.stream_config.block_frames
-    asked = levels(values, frames, block)
+    asked, free = levels(values, frames, block), values.get("notes") is None
     heard = model.conditioning.names if model.conditioning is not None else ()
     text = None
     if caption and model.text_encoder is not None:
@@ -69,14 +69,14 @@ def played(
         local = None
         if features is not None and model.conditioning is not None:
             local = torch.from_numpy(features[:, first : first + block].copy())
-            told = leveller.told(asked[number])
+            told = leveller.told(asked[number], free)
             if "loudness" in heard and told is not None:
                 Loudness().write(
                     level_of_db(told), local[model.conditioning.slices["loudness"]].numpy()
                 )
         conditions = BlockConditions(text_tokens=text, local=local, guidance=guidance)
         parts.append(stream.next_block(conditions, steps))
-        leveller = leveller.after(decoder.decode(parts[-1]).T.numpy(), asked[number])
+        leveller = leveller.after(decoder.decode(parts[-1]).T.numpy(), asked[number], free)
     return sound_of(model.codec, torch.cat(parts, dim=1).numpy())
 
 

@@ -137,7 +137,7 @@ class Performance:
             light=settings.light,
             input_offset=lambda: self._live_input.offset,
         )
-        self.output.listen_to(self._takes.beside(self._live_input.monitor))
+        self.output.listen_to(self._live_input.monitor, self._takes.hear_input)
         self._instant = Instant(self.output, self._live_input)
         self._devices = DeviceKeeper(self.output, self._tell)
         self._clocks = Clocks(self.send, self._position)

@@ -14,7 +14,7 @@ from lmdm.cli.stage.mastering import mastering
 from lmdm.live.mixdown import SAMPLE_RATE, Mixdown
 from lmdm.live.take import AUDIO_NAME, INPUT_NAME, Applied, Held, TakeHeader, TakeLog
 
-APART_SAMPLES = 4096  # from stream to live input: more is no jitter
+ROUNDING_SAMPLES = 8  # between a piece of live input and the one before
 DELAY_SAMPLES = SAMPLE_RATE // 2  # a gain change acts on sound heard now, given out a while ago
 
 
@@ -48,7 +48,7 @@ class TakeRecorder:
         self._position = self._written = 0  # positions up to which was heard, and written
         self._input: Recorder | None = None
         self._beside: deque[tuple[int, np.ndarray]] = deque()  # live input by position
-        self._beside_position = 0
+        self._beside_end = 0
         self._last_gain = max((entry.sample for entry in self._gains), default=0)
         self._hold: Held | None = None
         self._ended = self._closed = False
@@ -78,17 +78,21 @@ class TakeRecorder:
             while self._waiting_samples - len(self._waiting[0]) >= DELAY_SAMPLES:
                 self._write(self._waiting.popleft())
 
-    def hear_input(self, pcm: np.ndarray, asked: int) -> None:
-        """Live input that is heard beside the stream [n, 2]; of nothing, `asked` are silent."""
+    def hear_input(self, pcm: np.ndarray, behind: int) -> None:
+        """Live input [n, 2] whose first sample is heard `behind` samples before the stream's next.
+
+        Pieces follow one another, but for a few samples of rounding, unless one was left out.
+        """
         with self._lock:
-            if self._ended or self._start is None or not (len(pcm) or self._beside_position):
+            if self._ended or self._start is None:
                 return
-            place = self._beside_position
-            if abs(place - self._position) > APART_SAMPLES:  # it began, or the stream stood still
-                place = self._position
-            if len(pcm):
-                self._beside.append((place, pcm))
-            self._beside_position = place + (len(pcm) or asked)
+            place, following = self._position - behind, self._beside_end
+            if abs(place - following) <= ROUNDING_SAMPLES:
+                place = following
+            while self._beside and self._beside[-1][0] >= place:  # the stream stood still
+                self._beside.pop()
+            self._beside.append((place, pcm))
+            self._beside_end = place + len(pcm)
 
     def _write(self, pcm: np.ndarray) -> None:
         self._waiting_samples -= len(pcm)

@@ -35,9 +35,9 @@ def every_target(seed: int = 0, places: int = 24) -> Tensor:
         for way in np.ndindex(*COUNTS[2:])
     }
     videos = [
-        video_of(Scene(*attributes, start))
-        for attributes in np.ndindex(*COUNTS)
-        for start in starts[attributes[2:]]
+        video_of(Scene(shape, colour, direction, speed, start))
+        for shape, colour, direction, speed in np.ndindex(*COUNTS)
+        for start in starts[direction, speed]
     ]
     return torch.stack(videos).unflatten(0, (*COUNTS, places))
 
