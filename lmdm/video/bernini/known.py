@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmdm.diffusion.path import interpolate
+from lmdm.diffusion.path import denoised, interpolate
 from lmdm.video import words
 from lmdm.video.bernini.rendering import Bernini
 from lmdm.video.bernini.tasks import ATTRIBUTES, COUNTS, placed, video_of
@@ -71,11 +71,11 @@ def plan_is_read(bernini: Bernini, count: int, seed: int = 0) -> dict[str, Any]:
     plans = {"with its plan": plan, "without": None, "another's plan": plan.roll(1, 0)}
     rows: dict[str, dict[str, float]] = {name: {} for name in plans}
     for t in TIMES:
-        noisy = interpolate(target, noise, torch.tensor(t))
+        noisy = interpolate(target, noise, t)
         for name, given in plans.items():
-            guess = noisy - t * renderer(noisy, torch.full((count,), t), silence, given)
-            missed = (guess - target).square().mean() / target.square().mean()
-            rows[name][f"t = {t:g}"] = float(missed)
+            velocity = renderer(noisy, torch.full((count,), t), silence, given)
+            missed = (denoised(noisy, velocity, t) - target).square().mean()
+            rows[name][f"t = {t:g}"] = float(missed / target.square().mean())
     targets = every_target(seed)
     least = {
         name: left_unknown(targets, unknown)

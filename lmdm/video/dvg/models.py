@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmdm.diffusion.guidance import guided
 from lmdm.errors import InputError
 from lmdm.video import base, pipelines, words
 from lmdm.video.dit import VideoDiT
@@ -101,7 +102,7 @@ class BaseModel(NetworkModel):
             v = self.net(x, when, wanted)
             if self.guidance == 1:
                 return v
-            return torch.lerp(self.net(x, when, null), v, self.guidance)
+            return guided(v, self.net(x, when, null), self.guidance)
 
         return velocity
 

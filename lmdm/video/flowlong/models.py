@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from lmdm.diffusion.guidance import guided
 from lmdm.errors import InputError
 from lmdm.video import base, pipelines, words
 from lmdm.video.dit import VideoDiT
@@ -108,8 +109,7 @@ class BaseModel:
             wanted = self.network(x, time, prompts[which.start : which.stop])
             if run.guidance == 1:
                 return wanted
-            null = self.network(x, time, negative.expand(len(x), -1))
-            return torch.lerp(null, wanted, run.guidance)
+            return guided(wanted, self.network(x, time, negative.expand(len(x), -1)), run.guidance)
 
         shape = (self.network.config.channels, run.geometry.window, base.SIZE, base.SIZE)
         return _walk(velocity, shape, run, state, on_step)
