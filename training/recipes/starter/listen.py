@@ -28,6 +28,7 @@ from lmdm.checkpoints import Model, load
 from lmdm.conditioning.beat import BeatFrames
 from lmdm.conditioning.chord import chroma
 from lmdm.errors import InputError
+from lmdm.live.hearing import ANSWER_DB
 from lmdm.theory.bars import PlayedNote, write_midi
 from lmdm.weights import write_beside
 from training.data.shards import read_manifest
@@ -215,8 +216,8 @@ def page(model: str, latents: Path, out: Path) -> str:
     plots.curves(pictures / "drift.png", drift(loaded, 8), LONG_SECONDS, "loudness_db")
     lines += [
         "## Two minutes on end", "",
-        "Loudness (dB RMS, windows of 5 s) of a prompt alone, as the instrument plays it (-18 dB",
-        "asked for), seed 8.", "",
+        "Loudness (dB RMS, windows of 5 s) of a prompt alone, as the instrument plays it",
+        f"({ANSWER_DB:g} dB asked for), seed 8.", "",
         "![loudness over two minutes](pictures/listen/drift.png)", "",
         "What judges say of two minutes along ten held-out pieces, beside the real ones and the",
         "codec's round trip: [the starter's report](reports/starter/report.md).", "",
