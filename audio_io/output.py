@@ -130,7 +130,8 @@ class Output:
         self._next_playout: Playout | None = None
         self._device_lost = False
         self._past_underruns = self._past_xruns = self._past_blocks = 0
-        self._past_seconds = self._began = 0.0
+        self._past_seconds = 0.0
+        self._began: float | None = None  # s of playing at which the music began
         self.dropouts: deque[Dropout] = deque(maxlen=MOST_DROPOUTS)  # the newest
         self._counted = (0, 0, 0)
         self._noted_at: dict[str, float] = {}  # s, when each trouble was there last
@@ -213,11 +214,10 @@ class Output:
         self._wake.set()
 
     def begin(self) -> None:
-        """The music begins: drop-outs are told from here on, and no lateness before counts."""
-        self._began = self._seconds
+        """The music begins: drop-outs are told from here on, and lateness counts."""
         self.dropouts.clear()
         self._noted_at.clear()
-        self.set_buffer_ms(self.config.buffer_ms)
+        self._began = self._seconds
 
     def switch(self, playout: Playout) -> None:
         """Goes on with another device; the old one is closed. Counters run on."""
@@ -289,7 +289,7 @@ class Output:
     def _run(self) -> None:
         raise_thread_priority()
         while not self._closing:
-            told = self._length.turn(time.monotonic(), counts=self._ready)
+            told = self._length.turn(time.monotonic(), counts=self._counts)
             self._fit_buffer()
             if told:
                 self._note(told)
@@ -339,10 +339,15 @@ class Output:
         self._counted = now
 
     def _note(self, text: str) -> None:
-        seconds = self._seconds - self._began
+        seconds = self._seconds - (self._began or 0.0)
         if seconds - self._noted_at.get(text, -math.inf) > SAME_SECONDS:
             self.dropouts.append(Dropout(round(seconds, 2), text))
         self._noted_at[text] = seconds
+
+    @property
+    def _counts(self) -> bool:
+        """Whether a late feeder could be heard."""
+        return self._ready and self._began is not None
 
     @property
     def _seconds(self) -> float:
