@@ -82,7 +82,7 @@ def draw_claims(claims: Mapping[str, Mapping[str, Any]], path: Path) -> None:
             _bars(axes, {"entropy of the colours, of the most": shares})
         else:
             _bars(axes, claim["rows"])
-        axes.set_ylim(0, 1.02)
+        axes.set_ylim(0, max(1.02, axes.get_ylim()[1]))
         axes.grid(axis="y", alpha=0.3)
         axes.set_title(name.replace("_", " "))
     write_figure(path, figure)
