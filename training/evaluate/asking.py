@@ -52,28 +52,25 @@ def played(
     are left out. Where they name no loudness, the instrument's own is asked for, as it asks.
     caption: "" is no text.
     """
-    block = model.stream_config.block_frames
+    block, conditioning = model.stream_config.block_frames, model.conditioning
     asked, free = levels(values, frames, block), values.get("notes") is None
-    heard = model.conditioning.names if model.conditioning is not None else ()
     text = None
     if caption and model.text_encoder is not None:
         text = torch.from_numpy(np.array(model.text_encoder.encode(caption)))
     stream = BlockStream(model.dit, model.stream_config, seed)
     decoder, leveller = streaming_decoder(model.codec), Leveller()
     parts = []
-    features = None
-    if model.conditioning is not None:
-        named = {name: v for name, v in values.items() if name in heard and name != "loudness"}
-        features = model.conditioning.features(named, frames)
+    if conditioning is not None:
+        heard = set(conditioning.names) - {"loudness"}
+        features = conditioning.features({n: v for n, v in values.items() if n in heard}, frames)
     for number, first in enumerate(range(0, frames - frames % block, block)):
         local = None
-        if features is not None and model.conditioning is not None:
-            local = torch.from_numpy(features[:, first : first + block].copy())
+        if conditioning is not None:
+            local = torch.from_numpy(features[:, first : first + block])
             told = leveller.told(asked[number], free)
-            if "loudness" in heard and told is not None:
-                Loudness().write(
-                    level_of_db(told), local[model.conditioning.slices["loudness"]].numpy()
-                )
+            if "loudness" in conditioning.names and told is not None:
+                level = local[conditioning.slices["loudness"]].numpy()
+                Loudness().write(level_of_db(told), level)
         conditions = BlockConditions(text_tokens=text, local=local, guidance=guidance)
         parts.append(stream.next_block(conditions, steps))
         leveller = leveller.after(decoder.decode(parts[-1]).T.numpy(), asked[number], free)
