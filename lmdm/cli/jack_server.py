@@ -10,6 +10,8 @@ from types import TracebackType
 
 from lmdm.errors import InputError
 
+TOOL_SECONDS = 5.0  # in which a tool of JACK answers, or never does
+
 
 class JackServer:
     """`jackd -d dummy` under a name of its own, which this process and its children use.
@@ -50,8 +52,7 @@ class JackServer:
         """The ports whose names contain `part`, once there are `count` of them."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            listed = subprocess.run(["jack_lsp"], capture_output=True, text=True, check=False)
-            found = sorted(name for name in listed.stdout.split("\n") if part in name)
+            found = sorted(name for name in _said("jack_lsp").split("\n") if part in name)
             if len(found) >= count:
                 return found
             time.sleep(0.1)
@@ -67,4 +68,15 @@ class JackServer:
     def connect(self, source: str, destination: str, on: bool = True) -> None:
         """Plugs a cable, or pulls it."""
         tool = "jack_connect" if on else "jack_disconnect"
-        subprocess.run([tool, source, destination], capture_output=True, check=False)
+        _said(tool, source, destination)
+
+
+def _said(*command: str) -> str:
+    """What a tool of JACK says; nothing where it waits for the server for ever, as some do."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=TOOL_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout
