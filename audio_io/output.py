@@ -407,7 +407,8 @@ class Output:
     def _render_anew(self, chunks: list[_Chunk], earliest: int) -> None:
         """Renders neighbours that wait anew, each with its own settings.
 
-        What follows them stays until its own turn comes, and then begins where they end.
+        What follows them stays until its own turn comes, and then begins where they end. In order
+        of time, each written at once: the device never overtakes.
         """
         after = (self._effects.state, self._limiter.state)
         self._effects.state, self._limiter.state = chunks[0].effects, chunks[0].limiter
@@ -458,13 +459,12 @@ class Output:
         self._applied = self._settings
         earliest = self._earliest()
         waiting = [chunk for chunk in self._chunks if chunk.position >= earliest]
-        if waiting:
-            self._effects.state, self._limiter.state = waiting[0].effects, waiting[0].limiter
-        self._effects.set(self._applied)
-        for chunk in waiting:  # in order of time, each written at once: the device never overtakes
+        for chunk in waiting:
             chunk.settings = self._applied
-            self._render(chunk)
-            self._playout.overwrite(chunk.position, chunk.heard)
+        if waiting:
+            self._render_anew(waiting, earliest)
+        else:
+            self._effects.set(self._applied)
 
     def _deliver(self, played: int) -> None:
         while self._chunks and self._chunks[0].position + len(self._chunks[0].heard) <= played:

@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from lmdm.errors import InputError
 
 TOOL_SECONDS = 5.0  # in which a tool of JACK answers, or never does
+TRIES = 5
 
 
 class JackServer:
@@ -52,7 +54,7 @@ class JackServer:
         """The ports whose names contain `part`, once there are `count` of them."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            found = sorted(name for name in _said("jack_lsp").split("\n") if part in name)
+            found = sorted(name for name in jack_tool("jack_lsp").split("\n") if part in name)
             if len(found) >= count:
                 return found
             time.sleep(0.1)
@@ -68,15 +70,18 @@ class JackServer:
     def connect(self, source: str, destination: str, on: bool = True) -> None:
         """Plugs a cable, or pulls it."""
         tool = "jack_connect" if on else "jack_disconnect"
-        _said(tool, source, destination)
+        jack_tool(tool, source, destination)
 
 
-def _said(*command: str) -> str:
-    """What a tool of JACK says; nothing where it waits for the server for ever, as some do."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=TOOL_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return ""
-    return done.stdout
+def jack_tool(*command: str) -> str:
+    """What a tool of JACK says. One that comes beside others may wait for ever: it is asked again.
+
+    Raises:
+        RuntimeError: it never answers.
+    """
+    for _ in range(TRIES):
+        with suppress(subprocess.TimeoutExpired):
+            return subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=TOOL_SECONDS
+            ).stdout
+    raise RuntimeError(f"{command[0]} got no answer from the JACK server")

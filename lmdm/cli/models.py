@@ -14,6 +14,7 @@ from lmdm.errors import InputError
 
 if TYPE_CHECKING:
     from lmdm.formats.parts import Parts
+    from training.data.shards import Entry
 
 STRATEGIES = ("outpainting", "encoder-decoder", "block-causal")
 
@@ -91,23 +92,22 @@ def _styles(options: argparse.Namespace) -> int:
             f"{options.latents} has {manifest.facts['latent_channels']} latent channels and the "
             f"model {options.model} {channels}: encode with this model's codec"
         )
-    heard, held_out = (
-        [
+
+    def examples(entries: tuple[Entry, ...]) -> list[Example]:
+        return [
             Example(style_of(piece.facts), piece.facts["captions"], piece.latents)
-            for name in names
-            for piece in load_pieces(manifest, manifest.split(name))
+            for piece in load_pieces(manifest, entries)
         ]
-        for names in (("train",), ("validation", "test"))
-    )
-    table, styles = learnt(heard)
+
+    table, styles = learnt(examples(manifest.split("train")))
+    held_out = examples((*manifest.split("validation"), *manifest.split("test")))
     place = find(options.model)
     path = (place if place.is_dir() else place.parent) / FILE_NAME
     write_text(path, json.dumps(table.to_dict()))
     asked = [each for each in held_out if each.style in styles]
-    orders = [table.distances(each.latents).argsort() for each in asked]
     ranks = [
-        list(order).index(styles.index(each.style))
-        for order, each in zip(orders, asked, strict=True)
+        list(table.distances(each.latents).argsort()).index(styles.index(each.style))
+        for each in asked
     ]
     report = {
         "file": str(path),

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from lmdm.cli.jack_server import jack_tool
+
 RATE = 48000
 REGISTRY = Path("/dev/shm/jack-shm-registry")
 _numbers = itertools.count()
@@ -70,7 +72,7 @@ class JackServer:
 
     def ports(self) -> list[str]:
         """Names of all ports."""
-        return self._tool("jack_lsp").split("\n")
+        return jack_tool("jack_lsp").split("\n")
 
     def wait_for(self, part: str, count: int = 1) -> list[str]:
         """The ports whose names contain `part`, once there are `count` of them."""
@@ -83,22 +85,11 @@ class JackServer:
 
     def connect(self, source: str, destination: str) -> None:
         """Connects two ports; no complaint if they are connected."""
-        self._tool("jack_connect", source, destination)
+        jack_tool("jack_connect", source, destination)
 
     def disconnect(self, source: str, destination: str) -> None:
         """Disconnects two ports; no complaint if they are not connected."""
-        self._tool("jack_disconnect", source, destination)
-
-    def _tool(self, *command: str) -> str:
-        """What a tool of JACK says. A client that comes beside others may wait for ever: again."""
-        for _ in range(5):
-            try:
-                return subprocess.run(
-                    command, capture_output=True, text=True, check=False, timeout=5
-                ).stdout
-            except subprocess.TimeoutExpired:
-                continue
-        raise AssertionError(f"{command[0]} got no answer from the JACK server {self.name!r}")
+        jack_tool("jack_disconnect", source, destination)
 
 
 SENDER = """

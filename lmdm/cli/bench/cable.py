@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -48,11 +49,16 @@ class Recording:
 
     def moments(self, samples: np.ndarray) -> np.ndarray:
         """When samples [n] were on the cable, as `time.perf_counter()` has it."""
-        ends = [count for _, count in self.arrivals]
-        pieces = np.minimum(np.searchsorted(ends, samples, "right"), len(ends) - 1)
-        times: np.ndarray = self.begun()[pieces] + samples / self.rate
+        pieces = np.minimum(np.searchsorted(self.ends, samples, "right"), len(self.ends) - 1)
+        times: np.ndarray = self.begun[pieces] + samples / self.rate
         return times
 
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """For every piece, how many samples there are up to its end."""
+        return np.array([count for _, count in self.arrivals])
+
+    @cached_property
     def begun(self) -> np.ndarray:
         """For every piece, the moment that sample 0 had: no piece arrives before it was there.
 
@@ -80,8 +86,6 @@ class Cable:
         self.rate, self._recording = recording.rate, recording
         self._sound = recording.sound()
         self._heard = soxr.resample(heard.astype(np.float32), 44100, self.rate, quality="VHQ")
-        self._ends = np.array([count for _, count in recording.arrivals])
-        self._begun = recording.begun()
         self._offset = self._first_offset()
 
     def _first_offset(self) -> int:
@@ -96,9 +100,10 @@ class Cable:
 
     def sample(self, moment: float) -> int:
         """The sample of the recording that was on the cable at a moment."""
-        starts = self._begun + self._ends / self.rate
+        begun = self._recording.begun
+        starts = begun + self._recording.ends / self.rate
         piece = min(int(np.searchsorted(starts, moment)), len(starts) - 1)
-        return round((moment - float(self._begun[piece])) * self.rate)
+        return round((moment - float(begun[piece])) * self.rate)
 
     def place(self, position: int) -> int | None:
         """The sample of the recording that holds a heard position; None where it is not found.
