@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lmdm.cli.safety import memorization, piu
+from lmdm.outputs import check_file, check_folder
 
 TOOLS = {
     "piu": (piu, "forget an identity of an identity-conditioned model, and prove it"),
@@ -22,5 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs one tool's action."""
+    """Runs one action of one tool, once its results can be written.
+
+    `--out` is a folder, unless the action sets `out_suffixes`, those of the file that it writes.
+    """
+    if "out_suffixes" in options:
+        check_file(options.out, options.out_suffixes)
+    elif "out" in options:
+        check_folder(options.out)
     return int(options.run_tool(options))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmdm.cli import options as shared
 from lmdm.errors import InputError
+from lmdm.outputs import check_folder
 
 if TYPE_CHECKING:
     from lmdm.safety.piu.identities import Anchor, Identities, Split
@@ -22,9 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     cluster = _action(actions, "cluster", "group face embeddings into identities")
     cluster.add_argument("--embeddings", type=Path, required=True, help=".npy or .safetensors")
-    cluster.add_argument("--eps", type=shared.number(0, 2), default=0.35, help="(0.35)")
+    cluster.add_argument("--eps", type=shared.number(1e-6, 2), default=0.35, help="(0.35)")
     cluster.add_argument("--min-samples", type=shared.whole(1, 10**6), default=2, help="(2)")
     cluster.add_argument("--out", type=Path, required=True, help="identities, .safetensors")
+    cluster.set_defaults(out_suffixes=(".safetensors",))
     listing = _action(actions, "anchors", "the identities that could take the target's place")
     _target(listing)
     unlearn = _action(actions, "unlearn", "fit a student that forgets the target")
@@ -197,6 +199,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     from lmdm.safety.piu.report import Examination, write_report
     from lmdm.safety.piu.unlearning import changed, read_run
 
+    check_folder(options.folder)
     identities = load_identities(options.identities)
     facts = read_run(options.folder)
     chosen = load_split(options.folder / "split.json", identities)

@@ -96,7 +96,7 @@ def test_files(tmp_path: Path) -> None:
     np.save(tmp_path / "e.npy", embeddings)
     assert np.array_equal(read_embeddings(tmp_path / "e.npy"), embeddings)
     np.save(tmp_path / "o.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match="not a plain"):
+    with pytest.raises(InputError, match="not a whole"):
         read_embeddings(tmp_path / "o.npy")
     chosen = split(identities, 3)
     chosen.save(tmp_path / "split.json")
