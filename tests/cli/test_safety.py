@@ -160,3 +160,29 @@ def test_mistakes_are_one_line(
     status, _, err = call(capsys, *arguments)
     assert status == 2 and said in err and err.count("\n") == 1 and "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", '{"z": []}', '{"z": [1, 2]}', '{"z": [["a", 2, 3]]}', '{"z": [[NaN, 2, 3]]}', "[1]", "{"],
+)
+def test_a_damaged_trace_is_one_line(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "trace.jsonl").write_text(line + "\n")
+    status, _, err = call(capsys, "memorization", "plot", tmp_path, "--out", tmp_path / "z.png")
+    assert status == 2 and "not a trace" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("row", ["b", "b,", "b,nan", "b,inf", "b,much"])
+def test_a_score_that_is_none_is_one_line(
+    row: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scores.csv").write_text(f"prompt,score\na,1\n{row}\n")
+    (tmp_path / "labels.csv").write_text("prompt,memorised\na,1\nb,0\n")
+    status, _, err = call(
+        capsys, "memorization", "evaluate", "--scores", tmp_path / "scores.csv",
+        "--labels", tmp_path / "labels.csv", "--out", tmp_path / "e",
+    )  # fmt: skip
+    assert status == 2 and "is no score of the prompt 'b'" in err and err.count("\n") == 1
+    assert not (tmp_path / "e").exists()

@@ -195,15 +195,14 @@ def _unlearn(options: argparse.Namespace) -> dict[str, Any]:
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from lmdm.safety.piu.identities import Anchor, load_identities, load_split
+    from lmdm.safety.piu.identities import load_identities, load_split
     from lmdm.safety.piu.report import Examination, write_report
     from lmdm.safety.piu.unlearning import changed, read_run
 
     check_folder(options.folder)
     identities = load_identities(options.identities)
-    facts = read_run(options.folder)
+    facts, anchor = read_run(options.folder)
     chosen = load_split(options.folder / "split.json", identities)
-    anchor = Anchor(**facts["anchor"])
     model, _ = _load(options)
     student = changed(model.denoiser, options.folder)
     examination = Examination(model, identities, chosen, anchor, options.samples, chosen.seed)
@@ -227,6 +226,9 @@ def _baseline(options: argparse.Namespace) -> dict[str, Any]:
     model, _ = _load(options)
     embeddings = torch.tensor(identities.embeddings, dtype=torch.float32)
     centroids = torch.tensor(identities.centroids, dtype=torch.float32)
+    images = (
+        _latents_of_images(options, model, len(embeddings)) if options.method == "siss" else None
+    )
     options.out.mkdir(parents=True, exist_ok=True)
     facts = {
         "method": options.method.upper(),
@@ -235,7 +237,7 @@ def _baseline(options: argparse.Namespace) -> dict[str, Any]:
     }
     begin(options.out / "run.json", facts)
     chosen.save(options.out / "split.json")
-    if options.method == "uce":
+    if images is None:
         student = baselines.uce(
             model.denoiser,
             model.condition,
@@ -244,13 +246,12 @@ def _baseline(options: argparse.Namespace) -> dict[str, Any]:
             centroids[list(chosen.retain_train[:20])],
         )
     else:
-        latents = _latents_of_images(options, model, len(embeddings))
         kept = [
             index for index, label in enumerate(identities.labels) if label in chosen.retain_train
         ]
         gone = list(chosen.forget_train)
         student = baselines.siss(
-            model, latents[gone], embeddings[gone], latents[kept], embeddings[kept], options.out
+            model, images[gone], embeddings[gone], images[kept], embeddings[kept], options.out
         )
     save_changes(difference(model.denoiser, student), options.out)
     return {"run": str(options.out), "method": facts["method"]}

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from lmdm.errors import InputError
 from lmdm.safety.piu.identities import (
@@ -98,6 +100,9 @@ def test_files(tmp_path: Path) -> None:
     np.save(tmp_path / "o.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="not a whole"):
         read_embeddings(tmp_path / "o.npy")
+    half = torch.tensor(embeddings, dtype=torch.bfloat16)  # numpy has no such type
+    save_file({"embeddings": half}, tmp_path / "half.safetensors")
+    assert np.array_equal(read_embeddings(tmp_path / "half.safetensors"), half.double().numpy())
     chosen = split(identities, 3)
     chosen.save(tmp_path / "split.json")
     assert load_split(tmp_path / "split.json", identities) == chosen
