@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from lmdm.config import write_json
 from lmdm.errors import InputError
 from lmdm.safety.memorization.block_updates import BlockUpdates, stream_setting
 from lmdm.safety.memorization.evaluation import separation
-from lmdm.safety.memorization.light import UPDATE_FRAMES
+from lmdm.safety.memorization.light import CHECK_FRAMES, UPDATE_FRAMES
 from lmdm.safety.memorization.ordinary import (
     Performance,
     nearness,
@@ -64,7 +64,7 @@ STARTER = (
     "engine.microbatch=4", 'engine.precision="bf16"',
 )  # fmt: skip
 BLOCKS = 48  # 9 s of the starter
-COPY = 0.35  # relative squared distance of a window that counts as a copy; unrelated ones have 1
+BANDS = (0.15, 0.25, 0.35)  # of a window's relative squared distance; unrelated ones have 1
 UNSEEN = "unseen"  # prompts of pieces that the corpus does not have
 UNSEEN_PROMPTS = 16
 RATE = 0.01  # share of the time that unseen prompts may light the light
@@ -98,17 +98,16 @@ def played(model: Model, caption: str, guidance: float, seed: int) -> dict[str, 
     return {"latents": torch.cat(blocks, 1), "norms": torch.stack(norms), "text": torch.stack(text)}
 
 
-def copied(latents: Tensor, passages: Sequence[Tensor]) -> float:
-    """Share of a roll's windows that lie within COPY of some window of the passages, each [C, T].
+def distances(latents: Tensor, passages: Sequence[Tensor]) -> Tensor:
+    """How far the light's looks into a roll are from the nearest window of the passages, [looks].
 
-    All in units of the corpus's spread, about its mean. The squared distance is relative to the two
-    windows' own sizes, so that it is 1 where they have nothing in common.
+    latents, passages: [C, T] in units of the corpus's spread, about its mean. The squared distance
+    is relative to the two windows' own sizes, so that it is 1 where they have nothing in common.
     """
     windows = torch.cat([_windows(passage, 1) for passage in passages])
-    own = _windows(latents, 8)
-    size = own.square().sum(1)[:, None] + windows.square().sum(1)
-    distance = 1.0 - 2.0 * own @ windows.T / size
-    return float((distance.amin(dim=1) < COPY).float().mean())
+    looks = _windows(latents, CHECK_FRAMES)
+    size = looks.square().sum(1)[:, None] + windows.square().sum(1)
+    return (1.0 - 2.0 * looks @ windows.T / size).amin(dim=1)
 
 
 def _windows(latents: Tensor, hop: int) -> Tensor:
@@ -143,15 +142,29 @@ def measure(
         name: {kind: [track(roll) for roll in some] for kind, some in by_kind.items()}
         for name, track in witnesses.items()
     }
+    heard = {
+        kind: [_scaled(roll.performance.latents, passages) for roll in some]
+        for kind, some in by_kind.items()
+    }
+    anywhere = [passage for some in own.values() for passage in some]
+    distance = torch.cat(
+        [distances(each, anywhere) for some in heard.values() for each in some]
+    ).numpy()
+    lit = np.concatenate([t for some in tracks["passages"].values() for t in some]) > near.value
     return {
         "rolls": {kind: len(some) for kind, some in by_kind.items()},
         "copied": {
-            kind: _mean([
-                copied(_scaled(r.performance.latents, passages), own[r.caption])
-                for r in by_kind[kind]
-            ])
+            kind: _mean(torch.cat([
+                distances(latents, own[roll.caption]) < BANDS[-1]
+                for roll, latents in zip(by_kind[kind], heard[kind], strict=True)
+            ]).numpy())
             for kind in KINDS
         },
+        "by distance": [
+            {"from": low, "looks": int(here.sum()), "lit": _mean(lit[here])}
+            for low, high in pairwise((0.0, *BANDS, 2.0))
+            for here in [(distance >= low) & (distance < high)]
+        ],
         "lit": {
             name: {kind: _mean(np.concatenate(each) > above) for kind, each in tracks[name].items()}
             for name, above in (("passages", near.value), ("updates", updates.threshold.value))
