@@ -216,6 +216,7 @@ def load_identities(path: Path) -> Identities:
         and labels.shape == embeddings.shape[:1]
         and embeddings.shape[1] == centroids.shape[1]
         and set(np.unique(labels)) == set(range(len(centroids)))
+        and bool(np.isfinite(embeddings).all() and np.isfinite(centroids).all())
     )
     if not fits:
         raise InputError(f"{path} is damaged: its embeddings, labels and centroids do not agree")

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from lmdm.errors import InputError
 from lmdm.safety.piu.identities import (
+    Identities,
     anchors,
     choose_anchor,
     cluster,
@@ -103,6 +104,10 @@ def test_files(tmp_path: Path) -> None:
     half = torch.tensor(embeddings, dtype=torch.bfloat16)  # numpy has no such type
     save_file({"embeddings": half}, tmp_path / "half.safetensors")
     assert np.array_equal(read_embeddings(tmp_path / "half.safetensors"), half.double().numpy())
+    spoilt = np.where(np.arange(24) == 3, np.nan, identities.embeddings)
+    save_identities(Identities(spoilt, identities.labels, identities.centroids), path)
+    with pytest.raises(InputError, match="is damaged"):
+        load_identities(path)
     chosen = split(identities, 3)
     chosen.save(tmp_path / "split.json")
     assert load_split(tmp_path / "split.json", identities) == chosen
