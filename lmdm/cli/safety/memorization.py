@@ -92,8 +92,8 @@ def _sampled(parser: argparse.ArgumentParser, seeds: int) -> None:
     shared.add_json(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Runs one action and prints what came of it."""
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Runs one action; what came of it."""
     actions = {
         "calibrate": _calibrate,
         "detect": _detect,
@@ -105,13 +105,7 @@ def run(options: argparse.Namespace) -> int:
     }
     part = "shard" in options and not shared.shard_of(options).whole
     action = _part if part and options.action != "light" else actions[options.action]
-    report = action(options)
-    if getattr(options, "json", False):
-        print(json.dumps(report))
-    else:
-        for key, value in report.items():
-            print(f"{key:<22} {value}")
-    return 0
+    return action(options)
 
 
 def _model(options: argparse.Namespace) -> PromptModel:

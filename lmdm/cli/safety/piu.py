@@ -95,8 +95,8 @@ def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arcface", type=Path, help="Arc2Face's recogniser, .onnx")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Runs one action and prints what came of it."""
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Runs one action; what came of it."""
     actions = {
         "cluster": _cluster,
         "anchors": _anchors,
@@ -108,13 +108,7 @@ def run(options: argparse.Namespace) -> int:
         "experiment": _experiment,
         "music": _music,
     }
-    report = actions[options.action](options)
-    if options.json:
-        print(json.dumps(report))
-    else:
-        for key, value in report.items():
-            print(f"{key:<24} {value}")
-    return 0
+    return actions[options.action](options)
 
 
 def _load(options: argparse.Namespace) -> tuple[Any, Any]:
