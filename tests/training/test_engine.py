@@ -112,7 +112,7 @@ def test_two_gloo_processes_are_one_with_the_summed_batch(
     for rank in range(2):
         environment = {
             **os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
-            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true",
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
             "OMP_NUM_THREADS": "1",
         }  # fmt: skip
         setting = f"engine.sharded={str(sharded).lower()}"
