@@ -192,7 +192,7 @@ class Supervisor:
                 latency=self._landings.lanes(),
                 control_latency=self._landings.kinds(),
                 landed=self._landings.markers(),
-                waiting=waiting.shown(self._waiting, self.beat(heard)),
+                waiting=waiting.shown(self._waiting, self._clock, heard) if self._clock else (),
             )
 
     def beat(self, sample: int) -> float:
