@@ -137,6 +137,16 @@ def test_a_lost_device_lifts_its_keys() -> None:
     assert desk.map.lost() == []
 
 
+@pytest.mark.parametrize("goes", ["unplugged", "reset"])
+def test_pedal_and_wheel_do_not_stay_where_nobody_can_move_them(goes: str) -> None:
+    desk = Desk()
+    desk.play(note(60), control(64, 127), midi.PitchBend(0.0, 0, 8191), lift(60))
+    at_rest = [Sustain(False), SetPitchBend(0.0)]
+    assert (desk.map.lost() if goes == "unplugged" else desk.play(control(121, 0))) == at_rest
+    assert desk.map.lost() == []
+    assert desk.play(control(64, 127)) == [Sustain(True)]
+
+
 def test_mpe_members_play_whatever_their_channels_role() -> None:
     desk = Desk()
     desk.play(control(101, 0), control(100, 6), control(6, 15))
