@@ -212,9 +212,14 @@ def test_a_take_asked_for_while_the_model_loads_begins_with_the_music(tiny_model
 def test_ctrl_c_waits_for_what_is_being_opened_and_its_processes_never_hear_it():
     ask = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
     opened = []
-    with pytest.raises(KeyboardInterrupt), _interrupts_wait():
-        os.kill(os.getpid(), signal.SIGINT)
-        opened.append(subprocess.check_output([sys.executable, "-c", ask], text=True).strip())
+
+    def interrupted() -> None:
+        with _interrupts_wait():
+            os.kill(os.getpid(), signal.SIGINT)
+            opened.append(subprocess.check_output([sys.executable, "-c", ask], text=True).strip())
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert opened == ["True"]
 
 

@@ -1,4 +1,4 @@
-"""The end of a piece: the level falls evenly, then the output is muted and the level stands again."""
+"""The end of a piece: the level falls evenly, then the output is muted and the level put back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from lmdm.live.messages import FadeOut, Message, Mute, Panic, SetGain
+from lmdm.live.messages import Message, Mute, Panic, SetGain
 
 STEP_SECONDS = 0.05
 DEPTH_DB = 60.0  # how far it falls
