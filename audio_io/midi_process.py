@@ -27,9 +27,10 @@ from audio_io.midi_ports import (
     PortList,
     available_apis,
     device_name,
+    devices_among,
     find_port,
-    is_hardware,
     jack_died,
+    numbered,
     open_client,
     rtmidi_module,
 )
@@ -163,7 +164,7 @@ class _Ports:
         present = {port.name: port for port in self._sources}
         chosen = find_port(self._wanted, list(present)) if self._wanted is not None else None
         named = list(present)[chosen] if chosen is not None else ""
-        keep = {n for n, port in present.items() if n == named or is_hardware(port)}
+        keep = {port.name for port in devices_among(self._sources)} | ({named} - {""})
         for name in [n for n in self._inputs if n != "virtual" and n not in keep]:
             _shut(self._inputs.pop(name).client)
         for name in sorted(keep - self._inputs.keys()):
@@ -211,7 +212,9 @@ class _Ports:
         except (rtmidi_module().RtMidiError, ValueError):
             client.delete()
             return False
-        device = "virtual" if name == "virtual" else device_name(port)
+        others = [each.device for each in self._inputs.values()]
+        own = "virtual" if name == "virtual" else device_name(port)
+        device = numbered([*others, own])[-1]
         self._inputs[name] = _Input(number, client, port, device)
         self.say()
         with self._lock:
@@ -247,7 +250,7 @@ class _Ports:
         self._outputs[name] = (client, port.name)
 
     def _by_device(self, name: str) -> int | None:
-        names = [device_name(port) for port in self._sinks]
+        names = numbered([device_name(port) for port in self._sinks])
         return names.index(name) if name in names else None
 
 

@@ -55,6 +55,7 @@ class _Knob:
         self.target: Target = target_of(mapping.target)
         self.takeover = SoftTakeover(mapping.takeover)
         self.down = False
+        self.switched: Message | None = None  # what it asked for last
 
     def turn(self, turn: Turn, get: Get) -> Message | None:
         """What the movement asks for."""
@@ -66,10 +67,16 @@ class _Knob:
             return self._pressed(turn, get)
         mapping = self.mapping
         wanted = mapping.low + (mapping.high - mapping.low) * turn.value
-        share = self.takeover.moved(wanted, self.target.share(get))
+        now = self.target.share(get)
+        share = self.takeover.moved(wanted, now)
         message = None if share is None else self.target.message(share, get)
-        if message is not None:
-            self.takeover.left_at(self.target.share(fields_set(message).get))
+        if message is None:
+            return None
+        left = self.target.share(fields_set(message).get)
+        self.takeover.left_at(left)
+        if self.target.shape == "switch" and message == self.switched and left == now:
+            return None  # a pedal that tells its whole way says so once
+        self.switched = message
         return message
 
     def _moved_by(self, moved: int, get: Get) -> Message | None:

@@ -147,6 +147,14 @@ def test_pedal_and_wheel_do_not_stay_where_nobody_can_move_them(goes: str) -> No
     assert desk.play(control(64, 127)) == [Sustain(True)]
 
 
+def test_a_pedal_that_tells_its_whole_way_is_told_once_each_way() -> None:
+    desk = Desk()
+    way = [control(64, value) for value in (*range(0, 128, 3), *range(127, -1, -3))]
+    assert desk.play(*way) == [Sustain(False), Sustain(True), Sustain(False)]
+    desk.state["sustain"] = True  # another hand
+    assert desk.play(control(64, 0)) == [Sustain(False)]
+
+
 def test_mpe_members_play_whatever_their_channels_role() -> None:
     desk = Desk()
     desk.play(control(101, 0), control(100, 6), control(6, 15))
