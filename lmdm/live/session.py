@@ -270,7 +270,7 @@ class Session(Sizes):
         source, strength = self._source, max(LEAST_TRANSFORM, controls.transform)
         if source is None:
             source, strength = recalled.source, recalled.strength
-        self.stream.block = noise_number(
+        self.stream.block, towards = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
         return self.stream.next_block(
@@ -282,6 +282,7 @@ class Session(Sizes):
             strength=strength,
             remembered=recalled.heard,
             after_step=self.watch if known is None and source is None else None,
+            towards=towards,
         )
 
     def _decoded(

@@ -127,7 +127,8 @@ class SetSeedMode(Message):
     """Where a block's noise comes from.
 
     `run`: fresh noise every block. `hold`: the same noise in the same place of every bar, so what
-    the model makes of it comes back. `drift`: as `hold`, with new noise every eight bars.
+    the model makes of it comes back. `drift`: as `hold`, and the noise turns into another from bar
+    to bar, all of it within eight.
     """
 
     mode: str = checked(fields.choice(SEED_MODES))
