@@ -24,7 +24,7 @@ from lmdm.cli.stage.keeper import SCENE_MESSAGES, Keeper
 from lmdm.cli.stage.live_input import LiveInput
 from lmdm.cli.stage.osc_door import LOOPBACK, OscDoor
 from lmdm.cli.stage.performed import figures
-from lmdm.cli.takes import Takes, mend, versions
+from lmdm.cli.takes import Takes, versions
 from lmdm.errors import InputError
 from lmdm.live import heap
 from lmdm.live import messages as m
@@ -133,7 +133,8 @@ class Performance:
         self._player.add_tap(self._takes.hear)
         self.output = Output(self._player.read, playout)
         self.output.set_buffer_ms(settings.buffer_ms)
-        saved = self._saved()
+        saved = self._keeper.wanted(settings.restore, self._model_path())
+        self.notices += self._keeper.notices
         self.controls = settings.controls if saved is None else saved.controls
         self._live_input = LiveInput(self._heard_position, self._tell)
         closing(self._live_input.close)
@@ -194,20 +195,6 @@ class Performance:
             if self.settings.midi_port is not None:
                 raise
             self.notices.append(str(problem))
-
-    def _saved(self) -> Saved | None:
-        """The session to go on with, if there is one and that is wanted."""
-        found, wanted = self._keeper.found, self.settings.restore
-        self.notices += self._keeper.notices
-        if found is not None and found.take and not found.ended:
-            self.notices += filter(None, [mend(Path(found.take))])
-        if found is None or wanted is False or (wanted is None and found.ended):
-            return None
-        if found.model != self._model_path():
-            self.notices.append(f"{found.in_words()} was played with {found.model}: not restored")
-            return None
-        self.notices.append(f"going on with {found.in_words()}; --fresh starts anew")
-        return found
 
     def _begin(self) -> None:
         if not self.supervisor.wait_ready(LOAD_TIMEOUT) or self._closed:
