@@ -236,8 +236,10 @@ class Performance:
         """Does what a control message asks.
 
         Raises:
-            InputError: what is asked for is not there: a take's folder, a scene, a device, a port.
+            InputError: what is asked for is not there (a take's folder, a scene, a device, a port),
+                or only the engine may say it.
         """
+        m.from_a_hand(message)
         self._osc.mirror(message)
         if self._desk is not None:
             self._desk.observe(message)
