@@ -265,6 +265,7 @@ class Session(Sizes):
             local=local if len(local) else None,
             global_condition=self._model.global_condition,
             guidance=self.guidance,
+            parallel=controls.guidance_parallel,
             guided=self.economy.guided,
         )
         recalled = self._recollection.for_block(self._moment())
