@@ -59,7 +59,6 @@ def calibrate_light(options: argparse.Namespace) -> dict[str, Any]:
 
     from lmdm.checkpoints import load
     from lmdm.live.engine import torch_threads
-    from lmdm.safety.memorization.block_updates import stream_setting
     from lmdm.safety.memorization.light import Light
     from lmdm.safety.memorization.ordinary import (
         Performance,
@@ -90,7 +89,7 @@ def calibrate_light(options: argparse.Namespace) -> dict[str, Any]:
                 made += len(found)
                 continue
             if not options.no_updates:
-                setting = stream_setting(model, steps, guidance)
+                setting = playing.setting(model)
                 witnesses.append(update_witness(found, setting, model, options.rate))
             middle = len(found) // 2
             first, second = first + found[:middle], second + found[middle:]
