@@ -22,8 +22,10 @@ from lmdm.cli import options as shared
 from lmdm.live.controls import SETTERS, Controls
 
 if TYPE_CHECKING:
+    from lmdm.cli.desk import Desk
     from lmdm.cli.stage.performance import Performance
     from lmdm.live.messages import Message, Snapshot
+    from lmdm.live.player import Tap
     from ui.terminal import TerminalView
 
     AtTheKeys = Callable[
@@ -148,6 +150,8 @@ def run(options: argparse.Namespace) -> int:
             **({} if options.buffer is None else {"buffer_ms": options.buffer}),
         )
     )
+    hearers: list[Tap] = []  # of whichever performance plays
+    desk = _desk_around(performance, hearers)
     try:
         with _interrupts_wait():
             performance.open()
@@ -155,15 +159,17 @@ def run(options: argparse.Namespace) -> int:
             performance.send(message)
         notices = [*([reason] if reason else []), *performance.notices]
         auto = _auto_player(controls.seed, options.auto_player)
+        _say_all(notices if window else [])
         if window:
-            performance = _play_in_window(performance, notices, options.seconds, auto)
+            _play_in_window(desk, hearers, options.seconds, auto)
         else:
-            _play_in_terminal(performance, notices, options.seconds, auto)
-        performance.check()
+            _play_in_terminal(desk, notices, options.seconds, auto)
+        desk.performance.check()
     except KeyboardInterrupt:
         pass  # the musician ends; what was played is kept
     finally:
-        report = performance.close()
+        desk.close()
+        report = desk.performance.close()
     if options.json:
         print(json.dumps(report))
     else:
@@ -218,46 +224,47 @@ def _auto_player(seed: int, wanted: bool) -> AtTheKeys:
 
 
 def _play_in_window(
-    performance: Performance, notices: list[str], seconds: float | None, auto: AtTheKeys
-) -> Performance:
-    """Plays until the window closes; the performance that played last (models can be changed)."""
-    from platformdirs import user_data_path
-
-    from lmdm.cli.desk import Desk
-    from lmdm.cli.desk.presets import Presets
+    desk: Desk[Performance], hearers: list[Tap], seconds: float | None, auto: AtTheKeys
+) -> None:
+    """Plays until the window closes."""
     from ui import app
     from ui.hearing import Hearing
     from ui.preferences import usual_file
 
-    _say_all(notices)
     hearing = Hearing()
-    performance.add_listener(hearing.hear)
+    hearers.append(hearing.hear)
+    desk.performance.add_listener(hearing.hear)
+    with auto(desk.send, desk.snapshot):
+        app.run(
+            desk.send,
+            desk.snapshot,
+            sound=hearing.take,
+            seconds=seconds,
+            preferences=usual_file(),
+        )
 
-    playing = [performance]  # the one that plays, last
+
+def _desk_around(performance: Performance, hearers: list[Tap]) -> Desk[Performance]:
+    """A desk that can change the model. hearers: hear every performance that it opens."""
+    from platformdirs import user_data_path
+
+    from lmdm.cli.desk import Desk
+    from lmdm.cli.desk.presets import Presets
 
     def reopen(model: str) -> Performance:
         """Another performance with another model, that goes on as this one stood."""
-        following = _with_model(playing[-1], model)
-        playing[-1].close()
+        following = _with_model(desk.performance, model)
+        following.front = desk
+        desk.performance.close()
         following.open()
-        following.add_listener(hearing.hear)
-        playing.append(following)
+        for hear in hearers:
+            following.add_listener(hear)
         return following
 
-    folder = user_data_path("lmdm") / "presets"
-    desk = Desk(performance, Presets(folder), Path("takes"), reopen)
-    try:
-        with auto(desk.send, desk.snapshot):
-            app.run(
-                desk.send,
-                desk.snapshot,
-                sound=hearing.take,
-                seconds=seconds,
-                preferences=usual_file(),
-            )
-    finally:
-        desk.close()
-    return playing[-1]
+    presets = Presets(user_data_path("lmdm") / "presets")
+    desk = Desk(performance, presets, Path("takes"), reopen)
+    performance.front = desk
+    return desk
 
 
 def _with_model(performance: Performance, model: str) -> Performance:
@@ -281,20 +288,23 @@ def _with_model(performance: Performance, model: str) -> Performance:
 
 
 def _play_in_terminal(
-    performance: Performance, notices: list[str], seconds: float | None, auto: AtTheKeys
+    desk: Desk[Performance], notices: list[str], seconds: float | None, auto: AtTheKeys
 ) -> None:
+    """Plays until the musician or the time ends it."""
     from ui.terminal import TerminalView
 
-    view = TerminalView(performance.send, performance.snapshot)
-    with view, auto(performance.send, performance.snapshot):
-        _wait_playing(performance, view)
+    view = TerminalView(desk.send, desk.snapshot)
+    with view, auto(desk.send, desk.snapshot):
+        _wait_playing(desk.performance, view)
         _say_all(notices)
         end = None if seconds is None else time.monotonic() + seconds
-        while not performance.quitting.is_set() and (end is None or time.monotonic() < end):
+        while not desk.performance.quitting.is_set():
             view.refresh()
-            performance.check()
-            left = 0.05 if end is None else max(0.0, min(0.05, end - time.monotonic()))
-            performance.quitting.wait(left)
+            if not desk.opening:
+                desk.performance.check()
+            left = 0.05 if end is None else min(0.05, end - time.monotonic())
+            if left <= 0.0 or desk.performance.quitting.wait(left):
+                return
 
 
 def _wait_playing(performance: Performance, view: TerminalView) -> None:

@@ -95,6 +95,7 @@ class Performance:
         self._silent_underruns = 0  # while the engine loaded: there was nothing to hear
         self._closed = False
         self._opened = False
+        self.front: Any = self  # what OSC talks to: us, or the desk that is around us
         self._resources = ExitStack()  # closes what is open, newest first
 
     def open(self) -> None:
@@ -164,7 +165,11 @@ class Performance:
         closing(self._devices.close)
         self._clocks = Clocks(self.send, self._position)
         closing(self._clocks.close)
-        self._osc = OscDoor(self.send, self.snapshot, self._tell)
+        self._osc = OscDoor(
+            lambda message: self.front.send(message),
+            lambda: replace(self.front.snapshot(), takes=(), models=()),  # too long for a packet
+            self._tell,
+        )
         self._open_midi()
         closing(self._clocks.send_out, False)  # while there is a port
         self._osc.open(settings.osc, settings.osc_to)
