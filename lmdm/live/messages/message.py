@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar
 
 from lmdm.errors import InputError
@@ -54,7 +55,12 @@ class Message:
 
 def kind_of(message_type: type) -> str:
     """`NoteOn` to `note_on`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", message_type.__name__).lower()
+    return _snake_case(message_type.__name__)
+
+
+@cache
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def from_a_hand(message: Message) -> Message:
@@ -97,8 +103,9 @@ def _words(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def kinds() -> dict[str, type[Message]]:
-    """Kind -> class of every message there is."""
+@cache
+def kinds() -> Mapping[str, type[Message]]:
+    """Kind -> class of every message there is; for when all their modules are imported."""
     return {kind_of(each): each for each in Message.__subclasses__()}
 
 
