@@ -11,8 +11,10 @@ that make no sense give one line and change nothing.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +26,9 @@ LOOPBACK = "127.0.0.1"
 STATE_SECONDS = 0.1
 MOST_SUBSCRIBERS = 16
 _LARGEST_PACKET = 65535
+_WAIT_SECONDS = 0.2
+_PACE_SECONDS = 0.005  # what comes in so long is done together: of a flood the newest
+_MOST_PACKETS = 1000  # at once
 _LARGEST_STATE = 8000  # bytes of one value; a longer one is not sent
 
 Address = tuple[str, int]
@@ -56,7 +61,7 @@ class OscServer:
         except (OSError, OverflowError, UnicodeError) as problem:
             self._socket.close()
             raise InputError(f"OSC cannot listen at {host}:{port}: {problem}") from None
-        self._socket.settimeout(0.2)
+        self._socket.settimeout(_WAIT_SECONDS)
         self.host, self.port = self._socket.getsockname()
         self._subscribers: dict[Address, dict[str, list[Any]]] = {}  # -> what they know
         self._said = ""
@@ -104,22 +109,45 @@ class OscServer:
 
     def _receive(self) -> None:
         while not self._closing.is_set():
-            try:
-                data, sender = self._socket.recvfrom(_LARGEST_PACKET)
-            except OSError:  # nothing came, or a subscriber has gone (Windows tells us so here)
-                continue
-            try:
-                messages = _messages(data)
-            except InputError as problem:
-                self._problem(str(problem), sender)
-                continue
-            for address, arguments in messages:  # one that fails does not take the rest along
+            asked = [each for packet in self._packets() for each in self._understood(*packet)]
+            for message, sender in newest(asked):
                 try:
-                    self._take(address, arguments, sender)
+                    self._send(message)
                 except InputError as problem:
                     self._problem(str(problem), sender)
+            if asked:
+                time.sleep(_PACE_SECONDS)
 
-    def _take(self, address: str, arguments: list[Any], sender: Address) -> None:
+    def _packets(self) -> list[tuple[bytes, Address]]:
+        """Waits for a packet; that and what else has come by then."""
+        packets: list[tuple[bytes, Address]] = []
+        with contextlib.suppress(OSError):  # nothing, or a subscriber has gone (Windows says so)
+            packets.append(self._socket.recvfrom(_LARGEST_PACKET))
+            self._socket.setblocking(False)
+            while len(packets) < _MOST_PACKETS:
+                packets.append(self._socket.recvfrom(_LARGEST_PACKET))
+        self._socket.settimeout(_WAIT_SECONDS)
+        return packets
+
+    def _understood(self, data: bytes, sender: Address) -> list[tuple[Message, Address]]:
+        """The control messages of a packet; what makes no sense does not take the rest along."""
+        asked: list[tuple[Message, Address]] = []
+        try:
+            contents = _messages(data)
+        except InputError as problem:
+            self._problem(str(problem), sender)
+            return []
+        for address, arguments in contents:
+            try:
+                message = self._take(address, arguments, sender)
+            except InputError as problem:
+                self._problem(str(problem), sender)
+            else:
+                asked += [(message, sender)] if message is not None else []
+        return asked
+
+    def _take(self, address: str, arguments: list[Any], sender: Address) -> Message | None:
+        """The control message, unless it is for us."""
         if address == ROOT + "subscribe":
             port = arguments[0] if arguments else sender[1]
             self.reply_to(sender[0], int(port) if isinstance(port, (int, float)) else 0)
@@ -133,7 +161,8 @@ class OscServer:
             message = message_of(address, arguments)
             if sender[0] != LOOPBACK and names_file(message):
                 raise InputError(f"OSC: {address} names a file, which only this machine may do")
-            self._send(message)
+            return message
+        return None
 
     def _problem(self, text: str, sender: Address) -> None:
         """One line for the musician, not twice the same, and for who sent it."""
@@ -169,6 +198,25 @@ class OscServer:
             datagram = builder.build().dgram
             if len(datagram) <= _LARGEST_STATE:
                 self._socket.sendto(datagram, address)
+
+
+def newest(asked: list[tuple[Message, Address]]) -> list[tuple[Message, Address]]:
+    """Messages in order, but of a run that only sets values the last of each control.
+
+    >>> from lmdm.live.messages import NoteOn, SetGuidance, SetTempo, kind_of
+    >>> said = [SetGuidance(2.0), SetTempo(90.0), SetGuidance(3.0), NoteOn(60), SetGuidance(4.0)]
+    >>> [kind_of(type(message)) for message, _ in newest([(each, ("", 0)) for each in said])]
+    ['set_tempo', 'set_guidance', 'note_on', 'set_guidance']
+    """
+    kept: list[tuple[Message, Address]] = []
+    for sets, run in itertools.groupby(asked, lambda each: each[0].control is not None):
+        last: dict[object, tuple[Message, Address]] = {}
+        for index, each in enumerate(run):
+            control = each[0].control if sets else index
+            last.pop(control, None)
+            last[control] = each
+        kept += last.values()
+    return kept
 
 
 def _messages(data: bytes) -> list[tuple[str, list[Any]]]:

@@ -251,10 +251,10 @@ class MidiDesk:
 
     def _pass(self, message: Message, now: float) -> None:
         """Sends a message, or lets it wait if one of its kind has just been sent."""
-        if not type(message).__name__.startswith("Set"):
+        key = message.control
+        if key is None:
             self._deliver(message)
             return
-        key = (type(message), *(getattr(message, name) for name in message.of))
         self.observe(message)
         if now - self._passed.get(key, float("-inf")) < TICK_SECONDS:
             self._waiting[key] = message
