@@ -193,12 +193,12 @@ def test_a_bundle_is_done_but_for_what_makes_no_sense(stage: Stage) -> None:
 
 def test_of_a_flood_the_newest_values_arrive_and_every_note(stage: Stage) -> None:
     for number in range(3000):
-        stage.call("/lmdm/set_guidance", number / 1000)
+        stage.call("/lmdm/set_guidance", number / 1024)
         if number % 300 == 0:
             stage.call("/lmdm/note_on", 60, 1 + number // 300)
         if number % 50 == 0:
             time.sleep(0.02)  # a socket does not hold them all
-    wait(lambda: SetGuidance(2.999) in stage.sent)
+    wait(lambda: SetGuidance(2999 / 1024) in stage.sent)
     assert [each for each in stage.sent if isinstance(each, NoteOn)] == [
         NoteOn(60, 1 + number) for number in range(10)
     ]
