@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from audio_io.osc_messages import ROOT, arguments_of, message_of, names_file, state_of
-from lmdm.errors import InputError
+from lmdm.errors import GoingOn, InputError
 from lmdm.live.messages import Message, Snapshot
 
 LOOPBACK = "127.0.0.1"
@@ -108,15 +108,21 @@ class OscServer:
     # --- in -------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
+        going_on = GoingOn("OSC", self._say)
         while not self._closing.is_set():
-            asked = [each for packet in self._packets() for each in self._understood(*packet)]
-            for message, sender in newest(asked):
-                try:
-                    self._send(message)
-                except InputError as problem:
-                    self._problem(str(problem), sender)
-            if asked:
-                time.sleep(_PACE_SECONDS)
+            with going_on:
+                asked = [each for packet in self._packets() for each in self._understood(*packet)]
+                for message, sender in newest(asked):
+                    with going_on:
+                        self._pass_on(message, sender)
+                if asked:
+                    time.sleep(_PACE_SECONDS)
+
+    def _pass_on(self, message: Message, sender: Address) -> None:
+        try:
+            self._send(message)
+        except InputError as problem:
+            self._problem(str(problem), sender)
 
     def _packets(self) -> list[tuple[bytes, Address]]:
         """Waits for a packet; that and what else has come by then."""
@@ -176,15 +182,20 @@ class OscServer:
     # --- out ------------------------------------------------------------------------------------
 
     def _tell(self) -> None:
+        going_on = GoingOn("OSC", self._say)
         while not self._closing.wait(STATE_SECONDS):
-            if not self._subscribers:
-                continue
-            state = state_of(self._look())
-            for address, known in tuple(self._subscribers.items()):
-                for name, values in state.items():
-                    if known.get(name) != values:
-                        known[name] = values
-                        self._post(address, name, values)
+            with going_on:
+                self._tell_changes()
+
+    def _tell_changes(self) -> None:
+        if not self._subscribers:
+            return
+        state = state_of(self._look())
+        for address, known in tuple(self._subscribers.items()):
+            for name, values in state.items():
+                if known.get(name) != values:
+                    known[name] = values
+                    self._post(address, name, values)
 
     def _post(self, address: Address, name: str, values: list[Any]) -> None:
         from pythonosc.osc_message_builder import BuildError, OscMessageBuilder

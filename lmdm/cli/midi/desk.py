@@ -31,7 +31,7 @@ from lmdm.cli.midi.profile import (
     read_profile,
     write_profile,
 )
-from lmdm.errors import InputError
+from lmdm.errors import GoingOn, InputError
 from lmdm.live.messages import (
     BeginLearn,
     CancelLearn,
@@ -192,24 +192,31 @@ class MidiDesk:
     # --- our thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
+        going_on = GoingOn("MIDI", self._say)
         while not self._closing.is_set():
-            messages: list[Message] = []
-            with contextlib.suppress(queue.Empty):
-                device, event = self._events.get(timeout=TICK_SECONDS)
-                while True:
+            with going_on:
+                self._turn(going_on)
+
+    def _turn(self, going_on: GoingOn) -> None:
+        messages: list[Message] = []
+        with contextlib.suppress(queue.Empty):
+            device, event = self._events.get(timeout=TICK_SECONDS)
+            while True:
+                with going_on:
                     messages += self._asked(device, event)
-                    device, event = self._events.get_nowait()
-            now = time.perf_counter()
-            for each in tuple(self._maps.values()):
-                messages += each.due(now)
-            self._learn((), now)
-            for message in messages:
+                device, event = self._events.get_nowait()
+        now = time.perf_counter()
+        for each in tuple(self._maps.values()):
+            messages += each.due(now)
+        self._learn((), now)
+        for message in messages:
+            with going_on:
                 self._pass(message, now)
-            self._flush(now)
-            if now - self._lit_at >= FEEDBACK_SECONDS:
-                self._lit_at = now
-                self._light()
-                self._tell_returned()
+        self._flush(now)
+        if now - self._lit_at >= FEEDBACK_SECONDS:
+            self._lit_at = now
+            self._light()
+            self._tell_returned()
 
     def _asked(self, device: str, event: MidiEvent | None) -> list[Message]:
         with self._lock:

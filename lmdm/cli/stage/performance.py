@@ -163,7 +163,7 @@ class Performance:
         closing(self._fading.close)
         self._devices = DeviceKeeper(self.output, self._tell)
         closing(self._devices.close)
-        self._clocks = Clocks(self.send, self._position)
+        self._clocks = Clocks(self.send, self._position, self._tell)
         closing(self._clocks.close)
         self._osc = OscDoor(
             lambda message: self.front.send(message),
