@@ -37,7 +37,8 @@ in the terminal:
   space mute, p panic, q quit, enter play and pause, r record, + - guidance, [ ] prompt blend,
   , . tempo, b tap, 1 to 9 scenes, n new scene, z c undo and redo, v loop the last bar;
   up and down choose any control, left and right move it, l learns a knob for it;
-  : types any message, a to k play notes, ? lists the keys
+  : types any message (render_take takes/a 8, load_preset Chamber, select_model NAME),
+  a to k play notes, ? lists the keys
 
 MIDI, until it is learnt otherwise:
   notes play, channel 10 lets the drums in, CC 1 prompt blend, CC 7 level, CC 64 pedal,
