@@ -79,6 +79,11 @@ class OscServer:
         told = ", ".join(f"{host}:{port}" for host, port in tuple(self._subscribers))
         return f"{self.host}:{self.port}" + (f", state to {told}" if told else "")
 
+    @property
+    def subscribers(self) -> tuple[Address, ...]:
+        """Whom the state is told."""
+        return tuple(self._subscribers)
+
     def reply_to(self, host: str, port: int) -> None:
         """Tells the state to an address from now on. Raises InputError if there is none such."""
         try:

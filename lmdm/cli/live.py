@@ -173,7 +173,7 @@ def run(options: argparse.Namespace) -> int:
         report = desk.performance.close()
     if options.json:
         print(json.dumps(report))
-    else:
+    elif report:
         _say(
             f"played {report['seconds']:.1f} s, {report['underruns']} underruns, "
             f"real-time factor {report['real_time_factor']:.2f}"
@@ -252,12 +252,18 @@ def _desk_around(performance: Performance, hearers: list[Tap]) -> Desk[Performan
     from lmdm.cli.desk import Desk
     from lmdm.cli.desk.presets import Presets
 
+    osc: tuple[tuple[str, int] | None, tuple[tuple[str, int], ...]] = (None, ())
+
     def reopen(model: str) -> Performance:
         """Another performance with another model, that goes on as this one stood."""
+        nonlocal osc
         following = _with_model(desk.performance, model)
         following.front = desk
+        if desk.performance.opened:
+            osc = desk.performance.osc.addresses()
         desk.performance.close()
         following.open()
+        following.osc.open(*osc)
         for hear in hearers:
             following.add_listener(hear)
         return following
@@ -283,6 +289,8 @@ def _with_model(performance: Performance, model: str) -> Performance:
         controls=controls,
         take=None,
         restore=False,
+        osc=None,  # is taken over, with all that has changed
+        osc_to=None,
         light="",  # one that was named is for the model that was named with it
     )
     return Performance(settings)

@@ -94,7 +94,7 @@ class Performance:
         self._told, self._told_until = "", 0.0  # the newest line for the musician
         self._silent_underruns = 0  # while the engine loaded: there was nothing to hear
         self._closed = False
-        self._opened = False
+        self.opened = False  # and not closed again
         self.front: Any = self  # what OSC talks to: us, or the desk that is around us
         self._resources = ExitStack()  # closes what is open, newest first
 
@@ -112,7 +112,7 @@ class Performance:
         except BaseException:
             self._resources.close()
             raise
-        self._opened = True
+        self.opened = True
         threading.Thread(target=self._begin, name="begin", daemon=True).start()
 
     def _open_all(self) -> None:
@@ -165,15 +165,15 @@ class Performance:
         closing(self._devices.close)
         self._clocks = Clocks(self.send, self._position, self._tell)
         closing(self._clocks.close)
-        self._osc = OscDoor(
+        self.osc = OscDoor(
             lambda message: self.front.send(message),
             lambda: replace(self.front.snapshot(), takes=(), models=()),  # too long for a packet
             self._tell,
         )
         self._open_midi()
         closing(self._clocks.send_out, False)  # while there is a port
-        self._osc.open(settings.osc, settings.osc_to)
-        closing(self._osc.close)
+        self.osc.open(settings.osc, [settings.osc_to] if settings.osc_to else [])
+        closing(self.osc.close)
         closing(self._keeper.close)
         self.supervisor.start()
         self.output.start()
@@ -245,7 +245,7 @@ class Performance:
                 or only the engine may say it.
         """
         m.from_a_hand(message)
-        self._osc.mirror(message)
+        self.osc.mirror(message)
         if self._desk is not None:
             self._desk.observe(message)
             if self._desk.handle(message):
@@ -275,8 +275,8 @@ class Performance:
             case m.SetBuffer(milliseconds=milliseconds):
                 self.output.set_buffer_ms(milliseconds)
             case m.SetOsc(port=port, reply_host=host, reply_port=reply_port):
-                reply = (host, reply_port) if host else None
-                self._osc.open((LOOPBACK, port) if port else None, reply)
+                replies = [(host, reply_port)] if host else []
+                self.osc.open((LOOPBACK, port) if port else None, replies)
             case m.LookAround():
                 self._devices.scan()
             case m.SetClockSource(source=source):
@@ -456,7 +456,7 @@ class Performance:
             buffer_ms=stats.buffer_ms,
             outputs=tuple(d.name for d in self._devices.devices if d.output_channels > 0),
             inputs=tuple(d.name for d in self._devices.devices if d.input_channels > 0),
-            osc=self._osc.text,
+            osc=self.osc.text,
             **self._instant.fields(),
             **self._live_input.fields(),
             **(self._desk.fields() if self._desk is not None else {}),
@@ -477,11 +477,11 @@ class Performance:
     def close(self) -> dict[str, Any]:
         """Fades out and ends everything; returns the figures of the performance.
 
-        Nothing is done, and there are no figures, where it was never open.
+        Nothing is done, and there are no figures, where it is not open.
         """
-        if not self._opened:
+        if not self.opened:
             return {}
-        self._closed = True
+        self.opened, self._closed = False, True
         last = self.snapshot()  # before anything is closed: what ends is no underrun
         self.output.set_mute(True)
         self._takes.stop()
