@@ -39,6 +39,7 @@ from lmdm.live.messages import (
     ForgetMapping,
     ImportMappings,
     Message,
+    NoteOff,
     SelectMidiInput,
     SelectMidiOutput,
     SetChannelRole,
@@ -222,14 +223,19 @@ class MidiDesk:
         with self._lock:
             device_map = self._map(device)
             if event is None:
-                return self._lost(device, device_map)
+                return self._lifted(self._lost(device, device_map))
             turns = device_map.turns(event)
             if turns:
                 self._device = device
                 self._last_controller = _said([turn for turn in turns if turn.fine][-1])
                 if self._learn(turns, event.time):
                     return []
-            return device_map.messages(event, turns, self._known)
+            return self._lifted(device_map.messages(event, turns, self._known))
+
+    def _lifted(self, messages: list[Message]) -> list[Message]:
+        """The messages without the end of notes that another device still holds."""
+        held = {pitch for each in self._maps.values() for pitch in each.held}
+        return [each for each in messages if not (isinstance(each, NoteOff) and each.pitch in held)]
 
     def _lost(self, device: str, device_map: MidiMap) -> list[Message]:
         """The device is gone: nobody will lift the keys that it holds down."""

@@ -166,6 +166,17 @@ def test_a_lost_device_lifts_its_keys(stage):
     stage.wait(lambda: NoteOff(60) in stage.messages())
 
 
+def test_a_note_that_two_devices_hold_ends_with_the_second(stage):
+    lift = midi.NoteOff(0.0, 0, 60)
+    stage.play(note(60))
+    stage.play(note(60), device="other")
+    stage.play(lift, note(62))
+    stage.wait(lambda: NoteOn(62, 90) in stage.messages())
+    assert NoteOff(60) not in stage.messages()
+    stage.play(lift, device="other")
+    stage.wait(lambda: NoteOff(60) in stage.messages())
+
+
 def test_export_import_forget(stage, tmp_path):
     stage.desk.handle(SetMapping("cc:1:20", "set_density"))
     stage.desk.handle(ExportMappings(str(tmp_path / "out.toml")))
