@@ -127,6 +127,17 @@ class State:
                     tensors[f"{name}.optimizer.{kind}.{key}"] = whole(torch.as_tensor(value))
         return tensors
 
+    def part(self, name: str, inside: str) -> dict[str, Tensor]:
+        """The weights of a module's part `inside`, by its own names, in one piece. Collective."""
+        return under(whole_weights(self.modules[name]), f"{inside}.")
+
+    def trained(self, name: str, inside: str) -> dict[str, Tensor]:
+        """The same on the CPU, to be exported: the averaged ones where there are such."""
+        weights = self.part(name, inside)
+        if name in self.averages:
+            weights = self.averages[name].state_dict()
+        return {key: each.cpu() for key, each in weights.items()}
+
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Fill everything from what `gather` gave. Every process reads the file for itself."""

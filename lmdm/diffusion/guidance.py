@@ -18,11 +18,37 @@ from lmdm.diffusion.prediction import Denoiser, Kind, Prediction
 from lmdm.diffusion.schedule import Schedule
 
 
-def guided(conditional: Tensor, null: Tensor | None, guidance: float) -> Tensor:
-    """Classifier-free guidance: null + guidance (conditional - null); 1 is the condition alone."""
+def guided(
+    conditional: Tensor,
+    null: Tensor | None,
+    guidance: float,
+    along: Tensor | None = None,
+    parallel: float = 1.0,
+) -> Tensor:
+    """Classifier-free guidance: null + guidance (conditional - null); 1 is the condition alone.
+
+    along: the conditional data prediction, [B, ...] as the others. Of what a guidance above 1 adds,
+    only the share `parallel` of its part along it is then added (`projected`).
+    """
     if null is None:
         return conditional
-    return torch.lerp(null, conditional, guidance)
+    if along is None or parallel == 1.0 or guidance <= 1.0:
+        return torch.lerp(null, conditional, guidance)
+    return conditional + (guidance - 1.0) * projected(conditional - null, along, parallel)
+
+
+def projected(delta: Tensor, along: Tensor, parallel: float) -> Tensor:
+    """`parallel` of a delta's part along a prediction, and all of what is orthogonal to it.
+
+    Adaptive projected guidance (APG, arXiv 2410.02416 eq. 6-7): the part along the prediction makes
+    it larger (louder, more saturated), the rest makes it more of what was asked. Each example
+    [B, ...] is one vector. Kinds of prediction differ in scale only, so the delta may be of one
+    kind and the prediction of another.
+    """
+    d, a = delta.flatten(1).double(), along.flatten(1).double()
+    share = (d * a).sum(1, keepdim=True) / a.square().sum(1, keepdim=True).clamp_min(1e-12)
+    inside = share * a
+    return (d - inside + parallel * inside).view_as(delta).to(delta)
 
 
 @dataclass(frozen=True)

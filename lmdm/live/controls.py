@@ -32,6 +32,7 @@ SETTERS: dict[str, tuple[type[Message], str]] = {
     "style": (m.SetStylePrompts, "prompts"),
     "style_weight": (m.SetStyleWeight, "weight"),
     "guidance": (SetGuidance, "scale"),
+    "guidance_parallel": (m.SetGuidanceParallel, "share"),
     "steps": (m.SetSteps, "steps"),
     "bpm": (m.SetTempo, "bpm"),
     "drums": (m.SetDrums, "on"),
@@ -76,6 +77,7 @@ class Controls:
     style: tuple[tuple[str, float], ...] = ()  # prompts that stand for a style file
     style_weight: float = 1.0
     guidance: float = 2.5  # 1 is none; with less the starter may fade away (model card)
+    guidance_parallel: float = 0.2  # share of it that is kept along the sound itself; 1: plain
     steps: int | None = None  # denoising steps a block; None: the model's own
     bpm: float = 120.0  # beats a minute
     drums: bool | None = None  # None: the model decides

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 from lmdm.errors import InputError
 from lmdm.live import heap, wire
 from lmdm.live.controls import Controls
-from lmdm.live.fewer_steps import guidance_used
 from lmdm.live.governor import Governor
 from lmdm.live.messages import (
     Message,
@@ -33,7 +32,6 @@ from lmdm.live.messages import (
     SetJamMode,
     SetLead,
     SetPrompts,
-    SetSteps,
     from_dict,
     to_dict,
 )
@@ -249,12 +247,6 @@ class Engine:
         jams = isinstance(inner, SetJamMode) and inner.mode == "context"
         if jams and self._jam is not None and not self._jam.accompanies:
             self._report("notice", text=GOES_ON)
-        if isinstance(inner, SetSteps) and inner.steps is not None:
-            asked = self._session.controls.guidance
-            used = guidance_used(asked, inner.steps, self._session.model_steps)
-            if used != asked:
-                text = f"in {inner.steps} steps, guidance {asked:g} counts as {used:.2g}"
-                self._report("notice", text=text)
         try:
             change = self._listening.heard(inner)
         except InputError as problem:

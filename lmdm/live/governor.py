@@ -3,19 +3,17 @@
 It watches how much of its time the engine needs to make a block, how much sound lies ahead, and
 whether a block took very long. It acts at once and lets go slowly, so that it does not swing to and
 fro. What is given up first is heard least: the decoder's precision (where it has another), then
-denoising steps, and last what is left of guidance, without which a sound nearly goes. Against
-single stalls of the machine it has more sound made ahead, which costs nothing but work.
+denoising steps, and last guidance, without which a sound nearly goes. Against single stalls of the
+machine it has more sound made ahead, which costs nothing but work.
 
     >>> str(ladder(coarse=False)[3])
-    '1/4 of the steps, less guidance'
+    '1/4 of the steps'
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-
-from lmdm.live.fewer_steps import SHARES
 
 PRESSED_FACTOR = 0.9  # real-time factor above which the engine will fall behind
 SLOW_FACTOR = 0.6  # above which a lead that is gone takes long to come back
@@ -62,7 +60,6 @@ class Economy:
         said = ["decoder in 16 bits"] if self.coarse else []
         said += [f"{Fraction(self.steps)} of the steps"] if self.steps < 1.0 else []
         said += [] if self.guided else ["no guidance"]
-        said += ["less guidance"] if self.guided and self.steps < SHARES[-1][0] else []
         return ", ".join(said)
 
 

@@ -38,9 +38,9 @@ HEARD_BY: dict[type[m.Message], str] = {
     m.SetTempo: "beat", m.SetBeat: "beat", m.SetClock: "beat", m.SetMeter: "beat",
 }  # fmt: skip
 HEARD_BY_ALL: tuple[type[m.Message], ...] = (
-    m.SetGuidance, m.SetSteps, m.SetSeed, m.SetSeedMode, m.ResetContext, m.SetRecall, m.Prime,
-    m.PrimeFromBars, m.SetFreeze, m.UndoBars, m.SetJamMode, m.SetDelay, m.SetTransform,
-    m.SetFutureVisibility,
+    m.SetGuidance, m.SetGuidanceParallel, m.SetSteps, m.SetSeed, m.SetSeedMode, m.ResetContext,
+    m.SetRecall, m.Prime, m.PrimeFromBars, m.SetFreeze, m.UndoBars, m.SetJamMode, m.SetDelay,
+    m.SetTransform, m.SetFutureVisibility,
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from lmdm.live.clock import SAMPLE_RATE
 WINDOW_SECONDS = 0.8  # over which levels are compared
 SETTLING_SECONDS = 3.0  # in which a difference is mostly made up for, without falling below
 MOST_DB, LEAST_DB = 20.0, -12.0
+FREE_START_DB = -4.0  # what a free starter needs at rest, before anything was heard of it
 QUIETEST = 1e-9  # power, -90 dB
 
 
@@ -27,8 +28,8 @@ QUIETEST = 1e-9  # power, -90 dB
 class Leveller:
     """The state between two blocks.
 
-    over_db: what is taken off, -12 to 20; heard, asked: mean power of the sound lately, and that
-    which was asked for, 0 before the first sound.
+    over_db: what is taken off once there was sound, -12 to 20; heard, asked: mean power of the
+    sound lately, and that which was asked for, 0 before the first sound.
     """
 
     over_db: float = 0.0
@@ -40,7 +41,7 @@ class Leveller:
 
         free: whether it plays what it likes, no notes being given.
         """
-        return None if asked_db is None else asked_db - max(self.over_db, _least(free))
+        return None if asked_db is None else asked_db - self._over_db(free)
 
     def after(self, pcm: np.ndarray, asked_db: float | None, free: bool) -> Leveller:
         """After a block of sound [n, 2] for which so much was asked; silence says nothing."""
@@ -52,8 +53,13 @@ class Leveller:
         heard = self.heard + share * (power - self.heard)
         asked = self.asked + share * (10.0 ** (asked_db / 10.0) - self.asked)
         error_db = 10.0 * math.log10(max(heard, QUIETEST) / asked)
-        over_db = self.over_db + seconds / SETTLING_SECONDS * error_db
+        over_db = self._over_db(free) + seconds / SETTLING_SECONDS * error_db
         return Leveller(min(max(over_db, _least(free)), MOST_DB), heard, asked)
+
+    def _over_db(self, free: bool) -> float:
+        if free and not self.asked:
+            return FREE_START_DB
+        return max(self.over_db, _least(free))
 
     def to_dict(self) -> dict[str, float]:
         """The JSON form."""

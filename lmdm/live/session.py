@@ -30,7 +30,6 @@ from lmdm.live.accompaniment import Accompaniment
 from lmdm.live.block import Block
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import Controls
-from lmdm.live.fewer_steps import guidance_used
 from lmdm.live.glide import Glide
 from lmdm.live.governor import Economy, ladder
 from lmdm.live.hearing import Hearing, asked_db, noise_number
@@ -129,9 +128,8 @@ class Session(Sizes):
 
     @property
     def guidance(self) -> float:
-        """The guidance of a block: the musician's, less what is too much in its steps."""
-        asked = self.controls.guidance if self.economy.guided else 1.0
-        return guidance_used(asked, self.steps, self.model_steps)
+        """The guidance of a block: the musician's, unless it is saved."""
+        return self.controls.guidance if self.economy.guided else 1.0
 
     # --- controls -------------------------------------------------------------------------------
 
@@ -264,6 +262,7 @@ class Session(Sizes):
             local=local if len(local) else None,
             global_condition=self._model.global_condition,
             guidance=self.guidance,
+            parallel=controls.guidance_parallel,
             guided=self.economy.guided,
         )
         recalled = self._recollection.for_block(self._moment())

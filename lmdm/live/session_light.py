@@ -28,7 +28,7 @@ class SessionLight:
 
         self._model, self._session, self._light = model, session, light
         self._updates = BlockUpdates()
-        self._asked: tuple[int, float] | None = None  # steps and guidance of the newest block
+        self._asked: tuple[int, float, float] | None = None  # steps, guidance of the newest block
         self._setting: Mapping[str, Any] = {}  # what that makes
         if light is not None and light.needs_norms:
             session.watch = self._updates
@@ -62,11 +62,11 @@ class SessionLight:
         from lmdm.safety.memorization.block_updates import stream_setting
 
         session = self._session
-        guidance = session.guidance
-        if (session.steps, guidance) != self._asked:
-            self._asked = (session.steps, guidance)
-            self._setting = stream_setting(self._model, session.steps, guidance)
-        norms = self._updates.taken(guidance)
+        guidance = session.guidance, session.controls.guidance_parallel
+        if (session.steps, *guidance) != self._asked:
+            self._asked = (session.steps, *guidance)
+            self._setting = stream_setting(self._model, *self._asked)
+        norms = self._updates.taken(*guidance)
         self._light.hear(session.blocks, torch.from_numpy(latents), norms, self._setting)
 
     def verdict(self) -> dict[str, Any]:

@@ -265,6 +265,8 @@ def _header(values: Mapping[str, object], path: Path) -> TakeHeader:
         raise InputError(f"{path}: the header lacks its settings")
     if not (isinstance(model, str) and isinstance(sha256, str)):
         raise InputError(f"{path}: the header lacks the model's name and hash")
+    # takes that do not say it are older than projected guidance
+    settings = {"guidance_parallel": 1.0, **settings}
     return TakeHeader(
         model=model,
         model_sha256=sha256,

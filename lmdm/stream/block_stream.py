@@ -147,7 +147,8 @@ class BlockStream:
         towards: tuple[int, float],
     ) -> tuple[Tensor, Context]:
         """The block [C, o] and the context that ends with it."""
-        config, guidance, generator = self.config, conditions.guidance, self._generator
+        config, generator = self.config, self._generator
+        leaning = conditions.guidance, generator, conditions.parallel
         constant = self.gradients == "last-step"
         with torch.no_grad() if constant else nullcontext():
             rows = self._rows(conditions)
@@ -160,9 +161,9 @@ class BlockStream:
                 steered = _announced(steered, before_step, after_step)
             early = timesteps[:-1] if constant else timesteps
             if len(early) > 1:
-                x = sample(steered, x, early, config.sampler, guidance, generator)
+                x = sample(steered, x, early, config.sampler, *leaning)
         if constant:
-            x = sample(steered, x, timesteps[-2:], config.sampler, guidance, generator)
+            x = sample(steered, x, timesteps[-2:], config.sampler, *leaning)
         latents = x[0]
         if settled is not None:  # to the last bit
             latents = torch.cat([settled, latents[:, settled.shape[1] :]], dim=1)

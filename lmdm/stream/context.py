@@ -58,8 +58,9 @@ class BlockConditions:
 
     text_tokens, negative_text_tokens: [N, D] or None (no text). local: [L, o] or None.
     global_condition: [G] or None. guidance: 1 follows the conditions, more exaggerates them; the
-    null condition is the negative text, or none, without local conditions. guided: False leaves out
-    the null row even of a stream that keeps it at guidance 1, which halves the cost; when it
+    null condition is the negative text, or none, without local conditions. parallel: share that is
+    kept of what guidance adds along the sound itself (see `guided_velocity`). guided: False leaves
+    out the null row even of a stream that keeps it at guidance 1, which halves the cost; when it
     returns the context is encoded anew.
     """
 
@@ -68,4 +69,5 @@ class BlockConditions:
     global_condition: Tensor | None = None
     negative_text_tokens: Tensor | None = None
     guidance: float = 1.0
+    parallel: float = 1.0
     guided: bool = True

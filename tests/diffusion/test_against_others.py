@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lmdm.diffusion import grid
 from lmdm.diffusion.prediction import Kind, Prediction
+from lmdm.diffusion.samplers import guided_velocity
 from lmdm.diffusion.sampling import gaussian, sample
 from lmdm.diffusion.schedule import EDM, VP, RectifiedFlow
 from lmdm.diffusion.solvers import DDIM, DDPM, DPMpp2M, EDMHeun, Euler, Solver
@@ -172,3 +173,16 @@ def test_k_diffusion_s_samplers() -> None:
     ):
         ours = sample(denoiser, EDM(), levels, solver, x, noise=noise())
         assert (ours - theirs).abs().max() < 1e-11, solver
+
+
+@pytest.mark.parametrize("parallel", [0.0, 0.3, 1.0])
+def test_projected_guidance_of_velocities_is_diffusers_of_data(parallel: float) -> None:
+    guiders = pytest.importorskip("diffusers.guiders.adaptive_projected_guidance")
+    x, conditional, null = (random(2, 4, 3, seed=n) for n in range(3))
+    t, guidance = 0.7, 2.5
+    ours = x - t * guided_velocity(x, t, (conditional, null), guidance, parallel)
+    data = x - t * conditional, x - t * null
+    theirs = guiders.normalized_guidance(
+        *data, guidance - 1.0, eta=parallel, use_original_formulation=True
+    )
+    assert (ours - theirs).abs().max() < 1e-12

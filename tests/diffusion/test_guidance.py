@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lmdm.diffusion import grid
 from lmdm.diffusion.gaussian import GaussianData, MixtureData
-from lmdm.diffusion.guidance import ClassifierFree, ClassifierGuidance
+from lmdm.diffusion.guidance import ClassifierFree, ClassifierGuidance, guided, projected
 from lmdm.diffusion.prediction import Kind
 from lmdm.diffusion.sampling import sample
 from lmdm.diffusion.schedule import VP, Cosine, RectifiedFlow, Schedule
@@ -88,3 +88,28 @@ def test_cfg_plus_plus_interpolates_between_null_and_guided_data() -> None:
     last = sample(on, schedule, [0.4, 0.0], DDIMPlusPlus(), x)
     assert (last - on(x, 0.4).x0(x, 0.4, schedule)).abs().max() < 1e-13
     assert math.isfinite(float(last.sum()))
+
+
+def test_projection_keeps_a_share_of_the_parallel_part_and_all_of_the_rest() -> None:
+    delta, along = random(3, 2, 5, seed=1), random(3, 2, 5, seed=2)
+    for d, a, got in zip(delta, along, projected(delta, along, 0.2), strict=True):
+        unit = a / a.norm()
+        parallel = (d * unit).sum() * unit
+        torch.testing.assert_close(got, 0.2 * parallel + (d - parallel))
+    torch.testing.assert_close(projected(along, along, 0.2), 0.2 * along)
+    assert projected(delta, torch.zeros_like(along), 0.2).isfinite().all()
+
+
+def test_projected_guidance_makes_nothing_larger_along_the_prediction() -> None:
+    """Of x0 itself only what is orthogonal to it is added: its own size along it stays."""
+    one, null = random(2, 4, 6, seed=1), random(2, 4, 6, seed=2)
+    far = guided(one, null, 7.0, one, 0.0)
+    along = (far * one).sum((1, 2)) / one.square().sum((1, 2))
+    torch.testing.assert_close(along, torch.ones_like(along))
+    plain = null + 7.0 * (one - null)
+    torch.testing.assert_close(guided(one, null, 7.0, one, 1.0), plain)
+    half = guided(one, null, 7.0, one, 0.5)
+    torch.testing.assert_close(half, (far + plain) / 2)  # linear in the share that is kept
+    for guidance in (0.0, 0.7, 1.0):  # nothing is exaggerated, nothing is taken away
+        between = guided(one, null, guidance, one, 0.0)
+        assert torch.equal(between, guided(one, null, guidance))

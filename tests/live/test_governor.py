@@ -35,9 +35,7 @@ def test_a_slow_machine_gives_up_before_the_sound_runs_out():
     levels = run(governor, lambda level: 1.3 * cost(level), 20.0)
     assert governor.ahead > 0.3
     assert levels[-1] == 2
-    assert (
-        governor.words(1.5) == "1/2 of the steps, less guidance: the engine needs 98 % of its time"
-    )
+    assert governor.words(1.5) == "1/2 of the steps: the engine needs 98 % of its time"
 
 
 def test_a_lead_that_does_not_come_back_is_noticed():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmdm.live.leveller import LEAST_DB, MOST_DB, Leveller
+from lmdm.live.leveller import FREE_START_DB, LEAST_DB, MOST_DB, Leveller
 
 BLOCK = 8192  # samples
 
@@ -47,11 +47,20 @@ def test_given_notes_may_fade_and_a_free_model_may_not():
     assert played(Leveller(), -18.0, -40.0, 90.0, free=True)[-1] == pytest.approx(-58.0 - LEAST_DB)
 
 
+def test_a_free_model_begins_where_it_usually_rests():
+    assert Leveller().told(-20.0, free=True) == -20.0 - FREE_START_DB
+    assert Leveller().told(-20.0, free=False) == -20.0
+    levels = played(Leveller(), -20.0, FREE_START_DB, 10.0, free=True)
+    assert levels == pytest.approx([-20.0] * len(levels))  # nothing is left to settle
+    after_notes = Leveller().after(sound(-20.0), -20.0, free=False)
+    assert after_notes.told(-20.0, free=True) == pytest.approx(-20.0)
+
+
 def test_notes_take_back_what_a_free_model_was_given():
-    given = Leveller(over_db=-6.0)
+    given = Leveller(over_db=-6.0, heard=0.01, asked=0.01)
     assert given.told(-20.0, free=True) == -14.0
     assert given.told(-20.0, free=False) == -20.0
-    assert given.after(sound(-20.0), -20.0, free=False).over_db == 0.0
+    assert given.after(sound(-20.0), -20.0, free=False).over_db == pytest.approx(0.0, abs=1e-6)
 
 
 def test_no_more_than_its_limit_is_taken_off():

@@ -18,6 +18,7 @@ EXAMPLES = [
     m.SetBlend(0.25),
     m.SetBlend(None),
     m.SetGuidance(2.5),
+    m.SetGuidanceParallel(0.2),
     m.SetSteps(4),
     m.SetTempo(93.5),
     m.SetBeat(16.0),

@@ -88,3 +88,14 @@ def test_no_take_is_written_over(tmp_path, monkeypatch):
     TakeLog(first, HEADER).close(0)
     with pytest.raises(InputError, match="already"):
         new_take_folder(first)
+
+
+def test_a_take_older_than_projected_guidance_is_replayed_without_it(written):
+    folder, log = written
+    log.close(0)
+    path = folder / LOG_NAME
+    header, *rest = path.read_text().splitlines()
+    values = json.loads(header)
+    assert values["settings"].pop("guidance_parallel") == Controls.guidance_parallel != 1.0
+    path.write_text("\n".join([json.dumps(values), *rest]) + "\n")
+    assert read_take(folder).header.controls.guidance_parallel == 1.0

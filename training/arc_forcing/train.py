@@ -21,7 +21,7 @@ from training.arc_forcing.config import ArcForcingConfig
 from training.arc_forcing.discriminator import Discriminator
 from training.arc_forcing.rollout import Beginning, grids_of, kept_context, roll
 from training.base import load_base, resized
-from training.checkpoint import State, bare, under, whole_weights
+from training.checkpoint import State, bare
 from training.data.examples import Examples, ExampleSource, joined
 from training.data.pieces import open_pieces
 from training.data.shards import read_manifest
@@ -196,7 +196,7 @@ class ArcForcingTrainer:
             with engine.frozen(bare(self.discriminator)):
                 found = self._descend("generator", step, self._generator_loss)
             for average in self.state.averages.values():
-                weights = under(whole_weights(self.generator), "dit.")
+                weights = self.state.part("generator", "dit")
                 engine.update_average(average, weights, step, self.config.ema)
         self._figures |= found
         return self._figures
@@ -285,12 +285,10 @@ class ArcForcingTrainer:
 
     def export(self, folder: Path) -> None:
         """Write the model folder, set to be played as it was trained."""
-        weights = under(whole_weights(self.generator), "dit.")
-        for average in self.state.averages.values():
-            weights = average.state_dict()
+        weights = self.state.trained("generator", "dit")
         if self.accelerator.is_main_process:
             plain = copy.deepcopy(self._blueprint)
-            plain.load_state_dict({n: each.cpu() for n, each in weights.items()}, assign=True)
+            plain.load_state_dict(weights, assign=True)
             steps = self.config.steps_played or self.stream.steps
             self.base.save(folder, plain.eval(), replace(self.stream, steps=steps))
 

@@ -21,7 +21,7 @@ from lmdm.dit.model import DiT
 from lmdm.errors import InputError
 from lmdm.stream.config import StreamConfig
 from training import engine
-from training.checkpoint import State, bare, under, whole_weights
+from training.checkpoint import State, bare
 from training.codec import losses
 from training.codec.config import CodecConfig
 from training.codec.discriminator import MultiScaleDiscriminator
@@ -238,8 +238,7 @@ class CodecTrainer:
                 )
             figures |= {f"{name}/{key}": value for key, value in found.items()}
         for average in self.state.averages.values():
-            weights = under(whole_weights(self.module), "codec.")
-            engine.update_average(average, weights, step, c.ema)
+            engine.update_average(average, self.state.part("codec", "codec"), step, c.ema)
         return figures
 
     @torch.no_grad()
@@ -256,13 +255,11 @@ class CodecTrainer:
 
     def export(self, folder: Path) -> None:
         """Write a model folder: the codec, and the network that goes with it if there is one."""
-        weights = under(whole_weights(self.module), "codec.")
-        for average in self.state.averages.values():
-            weights = average.state_dict()
+        weights = self.state.trained("codec", "codec")
         if not self.accelerator.is_main_process:
             return
         codec = self._blueprint.requires_grad_(False)
-        codec.load_state_dict({name: each.cpu() for name, each in weights.items()})
+        codec.load_state_dict(weights)
         model = self.model
         known = model.conditioning.names if model and model.conditioning else ()
         checkpoints.save(

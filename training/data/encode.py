@@ -25,6 +25,7 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from lmdm.conditioning.brightness import brightness_frames
+from lmdm.config import read_json, write_json
 from lmdm.errors import InputError
 from lmdm.weights import sha256, write_beside
 from training.data import shards
@@ -124,7 +125,7 @@ def encode(source: Path, out: Path, plan: Encoding) -> Outcome:
                     _write_manifest(out, facts, shard_files)
     finally:
         bar.close()
-        _write_json(out / shards.SKIPPED, skipped)
+        write_json(out / shards.SKIPPED, skipped)
     _write_manifest(out, facts, shard_files)
     if not any(staged.iterdir()):
         staged.rmdir()
@@ -173,7 +174,7 @@ def _encode_to(staged: Path, track: Track, stems: bool) -> tuple[str, bool]:
         return f"{type(problem).__name__}: {problem}", False
     tensors = staged / f"{track.key}.safetensors"
     write_beside(tensors, lambda part: save_file(arrays, part))
-    _write_json(facts_file, facts)
+    write_json(facts_file, facts)
     return "", True
 
 
@@ -330,7 +331,7 @@ def _pack(out: Path, name: str, tracks: list[Track]) -> None:
     staged = out / STAGED
     pieces = []
     for track in tracks:
-        facts = json.loads((staged / f"{track.key}.json").read_text(encoding="utf-8"))
+        facts = read_json(staged / f"{track.key}.json")
         pieces.append((facts, staged / f"{track.key}.safetensors"))
     shards.write_shard(out, name, pieces)
 
@@ -359,7 +360,7 @@ def _write_manifest(out: Path, facts: dict[str, Any], names: list[str]) -> None:
         "hours": round(sum(each["seconds"] for each in listed) / 3600, 4),
         "licences": sorted({one for each in listed for one in each["licences"]}),
     }
-    _write_json(out / shards.MANIFEST, {**facts, **totals, "shards": listed})
+    write_json(out / shards.MANIFEST, {**facts, **totals, "shards": listed})
     for key in keys:
         for suffix in (".json", ".safetensors"):
             (out / STAGED / f"{key}{suffix}").unlink(missing_ok=True)
@@ -367,11 +368,6 @@ def _write_manifest(out: Path, facts: dict[str, Any], names: list[str]) -> None:
 
 def _number(name: str) -> int:
     return int(Path(name).stem.rpartition("-")[2])
-
-
-def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
-    write_beside(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def default_workers() -> int:

@@ -71,7 +71,9 @@ def played(
             if "loudness" in conditioning.names and told is not None:
                 level = local[conditioning.slices["loudness"]].numpy()
                 Loudness().write(level_of_db(told), level)
-        conditions = BlockConditions(text_tokens=text, local=local, guidance=guidance)
+        conditions = BlockConditions(
+            text, local, guidance=guidance, parallel=Controls.guidance_parallel
+        )
         parts.append(stream.next_block(conditions, steps))
         leveller = leveller.after(decoder.decode(parts[-1]).T.numpy(), asked[number], free)
     return sound_of(model.codec, torch.cat(parts, dim=1).numpy())

@@ -15,7 +15,7 @@ from lmdm.dit.model import DiT
 from lmdm.errors import InputError
 from training import engine
 from training.base import load_base, resized
-from training.checkpoint import State, under, whole_weights
+from training.checkpoint import State
 from training.data.examples import Examples, ExampleSource
 from training.data.pieces import open_pieces
 from training.data.shards import read_manifest
@@ -238,8 +238,7 @@ class FinetuneTrainer:
             self.rows.microbatches(),
         )
         if self.average is not None:
-            weights = under(whole_weights(self.module), "dit.")
-            engine.update_average(self.average, weights, step, c.ema)
+            engine.update_average(self.average, self.state.part("finetune", "dit"), step, c.ema)
         return {**figures, f"loss/{strategy}": figures["loss"], "learning_rate": rate}
 
     @torch.no_grad()
@@ -274,11 +273,8 @@ class FinetuneTrainer:
 
     def network(self) -> DiT:
         """A plain network with the trained (averaged, if there are such) weights. Collective."""
-        weights = under(whole_weights(self.module), "dit.")
-        if self.average is not None:
-            weights = self.average.state_dict()
         plain = copy.deepcopy(self._blueprint)
-        plain.load_state_dict({name: each.cpu() for name, each in weights.items()}, assign=True)
+        plain.load_state_dict(self.state.trained("finetune", "dit"), assign=True)
         return merged(plain) if self.config.lora.rank else plain
 
     def export(self, folder: Path) -> None:

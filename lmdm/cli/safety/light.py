@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-updates", action="store_true", help="only look for near passages (needs --latents)"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".safetensors")
+    parser.set_defaults(out_suffixes=(".safetensors",))
     shared.add_shard(parser)
     shared.add_json(parser)
 
@@ -58,7 +59,6 @@ def calibrate_light(options: argparse.Namespace) -> dict[str, Any]:
 
     from lmdm.checkpoints import load
     from lmdm.live.engine import torch_threads
-    from lmdm.safety.memorization.block_updates import stream_setting
     from lmdm.safety.memorization.light import Light
     from lmdm.safety.memorization.ordinary import (
         Performance,
@@ -72,8 +72,6 @@ def calibrate_light(options: argparse.Namespace) -> dict[str, Any]:
 
     if options.no_updates and options.latents is None:
         raise InputError("--no-updates leaves only near passages: give --latents DIR")
-    if options.out.suffix != ".safetensors":
-        raise InputError(f"--out is a .safetensors file, not {options.out}")
     torch.set_num_threads(torch_threads(options.threads))
     model = load(options.model, precision=options.precision)
     prompts, pieces = _corpus(options)
@@ -91,7 +89,7 @@ def calibrate_light(options: argparse.Namespace) -> dict[str, Any]:
                 made += len(found)
                 continue
             if not options.no_updates:
-                setting = stream_setting(model, steps, guidance)
+                setting = playing.setting(model)
                 witnesses.append(update_witness(found, setting, model, options.rate))
             middle = len(found) // 2
             first, second = first + found[:middle], second + found[middle:]

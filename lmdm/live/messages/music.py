@@ -110,6 +110,16 @@ class SetGuidance(Message):
 
 
 @dataclass(frozen=True)
+class SetGuidanceParallel(Message):
+    """How much is kept of what guidance adds along the sound itself, which makes it louder.
+
+    1 is plain classifier-free guidance, 0 adaptive projected guidance (APG).
+    """
+
+    share: float = checked(fields.number(0.0, 1.0))
+
+
+@dataclass(frozen=True)
 class SetSteps(Message):
     """Denoising steps a block; None is the model's own number."""
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lmdm.diffusion.guidance import guided
-from lmdm.diffusion.samplers import Velocities
+from lmdm.diffusion.samplers import Velocities, guided_velocity
 from lmdm.safety.memorization.region import norms_of
 
 if TYPE_CHECKING:
@@ -49,23 +48,25 @@ class BlockUpdates:
         ]
         return torch.stack(found).cpu() if found else None
 
-    def taken(self, guidance: float) -> Tensor | None:
+    def taken(self, guidance: float, parallel: float = 1.0) -> Tensor | None:
         """[K, 3] float64 norms of the block's steps, in the order of `region.NORMS`.
 
-        None if no pass was seen since the last call.
+        guidance, parallel: that the block was made with. None if no pass was seen since.
         """
         passes, self._passes = self._passes, []
         if not passes:
             return None
         ends = [t for _, t, _ in passes[1:]] + [0.0]
         rows = []
-        for (x, t, (conditional, null)), s in zip(passes, ends, strict=True):
-            v = guided(conditional, null, guidance)
+        for (x, t, velocities), s in zip(passes, ends, strict=True):
+            v = guided_velocity(x, t, velocities, guidance, parallel)
             rows.append(norms_of(x, x + (s - t) * v, x - t * v)[:, 0])
         return torch.stack(rows).cpu()
 
 
-def stream_setting(model: Model, steps: int, guidance: float) -> Mapping[str, Any]:
+def stream_setting(
+    model: Model, steps: int, guidance: float, parallel: float = 1.0
+) -> Mapping[str, Any]:
     """All that a stream's region depends on, as plain values."""
     config = model.stream_config.to_dict()
     del config["steps"]
@@ -74,5 +75,6 @@ def stream_setting(model: Model, steps: int, guidance: float) -> Mapping[str, An
         "stream": config,
         "steps": steps,
         "guidance": guidance,
+        "parallel": parallel,
         "dtype": str(model.dit.transformer.project_in.weight.dtype),
     }

@@ -59,6 +59,10 @@ class Playing:
     seconds: float = 40.0
     seed: int = 0
 
+    def setting(self, model: Model) -> Mapping[str, Any]:
+        """See `stream_setting`; guidance acts as the instrument's own."""
+        return stream_setting(model, self.steps, self.guidance, Controls.guidance_parallel)
+
 
 @dataclass(frozen=True)
 class Performance:
@@ -75,7 +79,7 @@ def perform(model: Model, controls: Controls, blocks: int) -> Performance:
     latents, norms = [], []
     for _ in range(blocks):
         latents.append(torch.from_numpy(session.next_block().latents))
-        taken = updates.taken(controls.guidance)
+        taken = updates.taken(controls.guidance, controls.guidance_parallel)
         assert taken is not None
         norms.append(taken)
     return Performance(torch.cat(latents, dim=1), torch.stack(norms))
@@ -94,7 +98,7 @@ def performances(
             f"a light needs {FEWEST} performances or more, not {playing.performances}: each half "
             "tells how often thresholds that the other set would err"
         )
-    setting = stream_setting(model, playing.steps, playing.guidance)
+    setting = playing.setting(model)
     key = fingerprint({"setting": dict(setting), "playing": repr(playing)})
     rate = model.codec.sample_rate / model.codec.frame_samples
     blocks = round(playing.seconds * rate / model.stream_config.block_frames)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from lmdm.diffusion.guidance import projected
 from lmdm.errors import InputError
 
 EXPERT_SWITCH = 0.875  # the time below which the low-noise expert, and weaker guidance, act
@@ -67,17 +68,6 @@ DEFAULTS = {
 }
 
 
-def projected(delta: Tensor, along: Tensor, parallel: float = PARALLEL) -> Tensor:
-    """APG: `parallel` of a delta's part along a prediction, and all of what is orthogonal to it.
-
-    Each example [B, ...] is one vector.
-    """
-    d, a = delta.flatten(1).double(), along.flatten(1).double()
-    share = (d * a).sum(1, keepdim=True) / a.square().sum(1, keepdim=True).clamp_min(1e-12)
-    inside = share * a
-    return (d - inside + parallel * inside).view_as(delta).to(delta)
-
-
 def chained(predictions: Sequence[Tensor], omegas: Sequence[float], *, apg: bool) -> Tensor:
     """eps_0 + sum_i omega_i (eps_i - eps_{i-1}), in the order in which conditions were added.
 
@@ -91,7 +81,7 @@ def chained(predictions: Sequence[Tensor], omegas: Sequence[float], *, apg: bool
     guided = predictions[0].clone()
     for (before, after), omega in zip(itertools.pairwise(predictions), omegas, strict=True):
         delta = after - before
-        guided = guided + omega * (projected(delta, after) if apg else delta)
+        guided = guided + omega * (projected(delta, after, PARALLEL) if apg else delta)
     return guided
 
 

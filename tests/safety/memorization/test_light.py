@@ -193,9 +193,7 @@ def test_a_model_is_calibrated_played_and_goes_on_where_it_was_cut(tiny_model: P
     with pytest.raises(InputError, match="another model or setting"):
         performances(model, replace(playing, guidance=3.0), tmp_path / "p", quiet=True)
 
-    from lmdm.safety.memorization.block_updates import stream_setting
-
-    setting = stream_setting(model, 2, 1.5)
+    setting = playing.setting(model)
     witness = update_witness(played, setting, model, 0.05)
     path = tmp_path / "light.safetensors"
     Light(model.sha256, (witness,)).save(path)
