@@ -189,10 +189,11 @@ def _interrupts_wait() -> Iterator[None]:
     Processes that are started meanwhile never hear it: they end when this one does.
     """
     interrupted = threading.Event()
-    resource_tracker.ensure_running()  # whose start would let interrupts through again
     before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     masks = hasattr(signal, "pthread_sigmask")  # not on Windows
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
+    if masks:
+        resource_tracker.ensure_running()  # whose start would let interrupts through again
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
