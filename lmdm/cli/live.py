@@ -153,9 +153,11 @@ def run(options: argparse.Namespace) -> int:
     )
     hearers: list[Tap] = []  # of whichever performance plays
     desk = _desk_around(performance, hearers)
+    terminated = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
     try:
         with _interrupts_wait():
             performance.open()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
         for message in _setup(options):
             performance.send(message)
         notices = [*([reason] if reason else []), *performance.notices]
@@ -171,6 +173,7 @@ def run(options: argparse.Namespace) -> int:
     finally:
         desk.close()
         report = desk.performance.close()
+        signal.signal(signal.SIGTERM, terminated)
     if options.json:
         print(json.dumps(report))
     elif report:

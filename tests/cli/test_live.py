@@ -298,7 +298,8 @@ def test_bad_input_is_told_and_leaves_no_take(tiny_model, arguments, said, capsy
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_ends_cleanly_with_the_take_whole(tiny_model, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
+def test_ctrl_c_or_who_stops_us_ends_cleanly_with_the_take_whole(tiny_model, tmp_path, number):
     command = [sys.executable, "-m", "lmdm", "live", "--no-gui", "--json", "--take", "t"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(
@@ -308,7 +309,7 @@ def test_ctrl_c_ends_cleanly_with_the_take_whole(tiny_model, tmp_path):
     )  # fmt: skip
     wait_until(lambda: (tmp_path / "t" / "take.wav").exists())
     time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert json.loads(out.splitlines()[-1])["take"] == "t"
