@@ -17,6 +17,7 @@ from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
 from lmdm.cli.midi.desk import MidiDesk
 from lmdm.cli.stage.clocks import Clocks
+from lmdm.cli.stage.dropouts import Dropouts
 from lmdm.cli.stage.fade_out import FadingOut
 from lmdm.cli.stage.heard import Heard
 from lmdm.cli.stage.instant import Instant
@@ -92,7 +93,6 @@ class Performance:
         self._problem: InputError | None = None
         self._style = ""  # the file
         self._told, self._told_until = "", 0.0  # the newest line for the musician
-        self._silent_underruns = 0  # while the engine loaded: there was nothing to hear
         self._closed = False
         self.opened = False  # and not closed again
         self.front: Any = self  # what OSC talks to: us, or the desk that is around us
@@ -134,6 +134,7 @@ class Performance:
         self._player.add_tap(self._takes.hear)
         self.output = Output(self._player.read, playout)
         self.output.set_buffer_ms(settings.buffer_ms)
+        self._dropouts = Dropouts(self.output, self._player)
         saved = self._keeper.wanted(settings.restore, self._model_path())
         self.notices += self._keeper.notices
         self.controls = settings.controls if saved is None else saved.controls
@@ -209,9 +210,8 @@ class Performance:
                 heap.settle()
                 if self._take_wanted:
                     self._takes.start(self._take_folder, self._header())
-                self._silent_underruns = self._output_underruns()
                 self._keeper.begin(self._to_keep)
-                self.output.begin()
+                self._dropouts.begin()
                 self._player.begin()
             except InputError as problem:  # the disk refuses the take
                 self._problem = problem
@@ -435,8 +435,8 @@ class Performance:
             horizon_ms=round(base.horizon_ms + stats.latency_ms, 1),
             latency={**base.latency, "instant": self._latency.summary()},
             device_ms=round(stats.latency_ms, 1),
-            underruns=self._output_underruns() - self._silent_underruns + self._player.starvations,
-            underrun_history=self._dropouts(),
+            underruns=self._dropouts.count,
+            underrun_history=self._dropouts.history,
             restored=self.supervisor.restored,
             limiter_db=-stats.gain_reduction_db,
             level_db=stereo_decibels(self._meter.rms),
@@ -461,14 +461,6 @@ class Performance:
             **self._live_input.fields(),
             **(self._desk.fields() if self._desk is not None else {}),
         )
-
-    def _output_underruns(self) -> int:
-        stats = self.output.stats()
-        return stats.underruns + stats.starvations
-
-    def _dropouts(self) -> tuple[m.Dropout, ...]:
-        both = (*tuple(self.output.dropouts), *tuple(self._player.dropouts))
-        return tuple(sorted(both, key=lambda each: each.seconds))
 
     def add_listener(self, tap: Any) -> None:
         """Lets `tap(pcm, position)` hear the stream, in the output thread."""
