@@ -169,6 +169,12 @@ def test_devices_on_jack(jack: JackServer) -> None:
     assert choose_device("JACK", "output", list_devices()).rate == RATE
     with pytest.raises(InputError, match="does not open"):
         open_playout("system", buffer_ms=170, rate=44100)  # JACK has one rate
+    playout = open_playout("system", buffer_ms=170)
+    try:
+        assert len(jack.ports("LMDM Live audio out:", 2)) == 2  # and not "PortAudio"
+        assert [device.name for device in list_devices()] == ["system"]  # nor ourselves
+    finally:
+        playout.close()
 
 
 def test_a_device_that_dies_comes_back(jack: JackServer) -> None:
