@@ -24,6 +24,7 @@ from audio_io.midi_events import Clock, Continue, MidiEvent, SongPosition, Start
 TICKS = 24  # a beat
 LOCK_TICKS = 12  # half a beat gives a tempo to rely on
 SILENCE_SECONDS = 0.5  # without a tick: the clock is gone (20 bpm ticks every 0.125 s)
+JUMP_SECONDS = 0.1  # from Stop to Continue: so soon, the song has jumped and not stopped
 
 
 class ClockInput:
@@ -39,6 +40,8 @@ class ClockInput:
         self._song_tick = 0  # of the next tick while the song runs, and where it stands otherwise
         self._offset = 0.0  # beats from the filter's position to the song's
         self._running, self._starting = True, False
+        self._jumps = False  # whether it ran until it was told to start, and so runs on till then
+        self._stopped_at = float("-inf")
         self._last_tick = float("-inf")
         self.starts = 0  # times the song began to run: a follower takes its position over at once
 
@@ -49,14 +52,23 @@ class ClockInput:
                 case Clock():
                     self._tick(event.time)
                 case Start():
-                    self._song_tick, self._running, self._starting = 0, True, True
+                    self._song_tick = 0
+                    self._start(event.time)
                 case Continue():
-                    self._running, self._starting = True, True
+                    self._start(event.time)
                 case Stop():
+                    if self.running:
+                        self._stopped_at = event.time
                     self._running = self._starting = False
                 case SongPosition(sixteenths=sixteenths):
                     self._song_tick = sixteenths * TICKS // 4
-                    self._starting = self._running
+                    if self._running:
+                        self._start(event.time)
+
+    def _start(self, at: float) -> None:
+        """The next tick is the song's next. A sequencer that loops stops, moves and goes on."""
+        self._jumps = self.running or at - self._stopped_at < JUMP_SECONDS
+        self._running = self._starting = True
 
     def _tick(self, at: float) -> None:
         beat = self._count / TICKS
@@ -74,8 +86,11 @@ class ClockInput:
 
     @property
     def running(self) -> bool:
-        """Whether the song runs: started or continued, and not stopped."""
-        return self._running and not self._starting
+        """Whether the song runs: started or continued, and not stopped.
+
+        Where it jumps, it runs on where it was until the tick that is elsewhere.
+        """
+        return self._running and (self._jumps or not self._starting)
 
     @property
     def bpm(self) -> float:

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from audio_io.device_ring import DeviceRing, State, Word
+from audio_io.device_ring import MOST_FRAMES, DeviceRing, State, Word
 from audio_io.devices import (
     Kind,
     choose_device,
@@ -126,7 +126,8 @@ class _Device:
         device = choose_device(request.wanted, request.kind, portaudio_devices())
         channels = min(request.channels, device.channels(request.kind))
         rate = request.rate or device.rate
-        frames = 1 << (max(1024, round(rate * request.buffer_ms / 1000.0)) - 1).bit_length()
+        frames = min(MOST_FRAMES, max(1024, round(rate * request.buffer_ms / 1000.0)))
+        frames = 1 << (frames - 1).bit_length()
         ring.shape(frames, channels)
         self._ring = ring.as_portaudio(rtmixer.RingBuffer)
         try:

@@ -28,7 +28,7 @@ Audio = NDArray[np.float32]
 _WORDS_AT, _PCM_AT = 64, 256
 _LONG_INDEX = sys.platform.startswith("linux")  # `long`; 32 bits elsewhere (int32_t, Windows' long)
 _WRITE, _READ = 1, 2  # places of the indices in the structure
-MOST_FRAMES = 1 << 17  # 0.7 s at 192 kHz
+MOST_FRAMES = 1 << 18  # 1.4 s at 192 kHz
 
 
 class Word(enum.IntEnum):

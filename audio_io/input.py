@@ -90,6 +90,7 @@ class Input:
         return hosted
 
     def _connect(self, hosted: HostedDevice) -> None:
+        """Captures from a device that is open."""
         self._device, self._ring, self._rate = hosted, hosted.ring, hosted.rate
         self._mapping = [min(c, hosted.ring.channels - 1) for c in range(self._channels)]
         self._resampler = Resampler(self._rate, self._target_rate, self._channels)
@@ -128,6 +129,7 @@ class Input:
         if self._awaited is not None:
             self._awaited.cancel()
         self._device.close()
+        self._resampler.close()
 
     # --- capture thread -------------------------------------------------------------------------
 
@@ -136,6 +138,7 @@ class Input:
         while not self._closing.wait(_TICK_SECONDS):
             if self._returned is not None:
                 self._device.close()
+                self._resampler.close()
                 self._connect(self._returned)
                 self._returned, self._lost = None, False
             if self._lost:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import glob
+import itertools
 import os
+import re
 import sys
 import threading
 from dataclasses import dataclass
@@ -91,8 +93,17 @@ class PortList:
             self._client = None
 
 
+def devices_among(ports: list[MidiPort]) -> list[MidiPort]:
+    """The ports that are devices, to be listened to unasked.
+
+    A JACK server shows what ALSA does once more: those of the first API that has any are all.
+    """
+    hardware = [port for port in ports if is_hardware(port)]
+    return [port for port in hardware if port.api == hardware[0].api]
+
+
 def is_hardware(port: MidiPort) -> bool:
-    """Whether a port is a device, to be listened to unasked, and not another program."""
+    """Whether a port is a device and not another program."""
     if port.api == "alsa":  # "name:port client:number"; the kernel's clients are below 128
         client = port.name.rpartition(" ")[2].partition(":")[0]
         return client.isdecimal() and 16 <= int(client) < 128
@@ -114,11 +125,30 @@ def find_port(wanted: str | None, names: list[str]) -> int | None:
 def device_name(port: MidiPort) -> str:
     """What a device is called whatever socket it sits in: the port without changing numbers."""
     name = port.name
-    if port.api == "alsa":
+    if port.api == "alsa":  # "client:port 20:0"
         name = name.rpartition(" ")[0] or name
-        client, colon, inner = name.partition(":")
-        return inner if colon and inner.startswith(client) else name
-    return name
+    elif bridged := _BRIDGED.fullmatch(name):
+        name = f"{bridged[1]}:{bridged[2]}"
+    else:
+        return name
+    client, colon, inner = name.partition(":")
+    return inner if colon and inner.startswith(client) else name
+
+
+_BRIDGED = re.compile(r"a2j:(.*) \[\d+\] \(\w+\): (.*)")  # ALSA's ports, as a2jmidid shows them
+
+
+def numbered(names: list[str]) -> list[str]:
+    """The names, those that were there before with a number.
+
+    >>> numbered(["LPD8", "nanoKEY", "LPD8", "LPD8"])
+    ['LPD8', 'nanoKEY', 'LPD8 2', 'LPD8 3']
+    """
+    told: list[str] = []
+    for name in names:
+        free = itertools.chain([name], (f"{name} {count}" for count in itertools.count(2)))
+        told.append(next(each for each in free if each not in told))
+    return told
 
 
 def open_client(api: str, direction: Direction, name: str = CLIENT_NAME) -> Any:

@@ -23,13 +23,15 @@ from audio_io.device_process import settle
 from audio_io.midi_ports import (
     CLIENT_NAME,
     NO_MIDI,
+    Direction,
     MidiPort,
     PortList,
     available_apis,
     device_name,
+    devices_among,
     find_port,
-    is_hardware,
     jack_died,
+    numbered,
     open_client,
     rtmidi_module,
 )
@@ -38,7 +40,7 @@ SCAN_SECONDS = 0.1  # between two looks: a cable that is pulled for a shorter ti
 EVENT = struct.Struct("<Bd")  # number of the input, perf_counter seconds; the MIDI bytes follow
 MOST_INPUTS = 100  # an event's first byte is below that of a JSON text, 123
 SERVER_DIED = 3  # exit status
-_DIRECTIONS: tuple[Any, Any] = ("input", "output")
+_DIRECTIONS: tuple[Direction, Direction] = ("input", "output")
 OUTPUT_CLIENT, DEVICE_CLIENT = f"{CLIENT_NAME} out", f"{CLIENT_NAME} device"
 VIRTUAL_IN, VIRTUAL_OUT = f"{CLIENT_NAME}:in", f"{OUTPUT_CLIENT}:out"
 
@@ -78,7 +80,8 @@ class _Ports:
         self._lists: dict[tuple[str, str], PortList] = {}
         self._numbers = 0
         self._inputs: dict[str, _Input] = {}  # "virtual" or the port's name
-        self._outputs: dict[str, tuple[Any, str]] = {}  # name asked for -> client, port
+        self._outputs: dict[str, tuple[Any, MidiPort]] = {}  # name asked for -> client, port
+        self._free: dict[tuple[str, Direction], list[Any]] = {}  # clients without a port
         self._sources: list[MidiPort] = []  # that could be listened to
         self._sinks: list[MidiPort] = []  # that could be sent to
         self._said: dict[str, Any] = {}
@@ -133,7 +136,7 @@ class _Ports:
         """Tells the main process how things are, if they are not as before, or it has asked."""
         state = {
             "inputs": [[e.number, e.port.name, e.device] for e in self._inputs.values()],
-            "outputs": {name: port for name, (_, port) in self._outputs.items()},
+            "outputs": {name: port.name for name, (_, port) in self._outputs.items()},
             "sources": [port.name for port in self._sources],
             "sinks": [port.name for port in self._sinks],
         }
@@ -163,9 +166,10 @@ class _Ports:
         present = {port.name: port for port in self._sources}
         chosen = find_port(self._wanted, list(present)) if self._wanted is not None else None
         named = list(present)[chosen] if chosen is not None else ""
-        keep = {n for n, port in present.items() if n == named or is_hardware(port)}
+        keep = {port.name for port in devices_among(self._sources)} | ({named} - {""})
         for name in [n for n in self._inputs if n != "virtual" and n not in keep]:
-            _shut(self._inputs.pop(name).client)
+            gone = self._inputs.pop(name)
+            self._let_go(gone.client, gone.port.api, "input")
         for name in sorted(keep - self._inputs.keys()):
             self._open_input(name, present[name])
         if "virtual" not in self._inputs:
@@ -177,19 +181,19 @@ class _Ports:
     def _reconcile_outputs(self) -> None:
         present = [port.name for port in self._sinks]
         for name, (client, port) in list(self._outputs.items()):
-            if port != VIRTUAL_OUT and port not in present:
-                _shut(client)
+            if port.name != VIRTUAL_OUT and port.name not in present:
+                self._let_go(client, port.api, "output")
                 del self._outputs[name]
         for name in self._wanted_outputs:
             if name not in self._outputs:
                 self._open_output(name)
 
     def _open_input(self, name: str, port: MidiPort) -> bool:
-        client_name = CLIENT_NAME if name == "virtual" else DEVICE_CLIENT
-        client = open_client(port.api, "input", client_name)
+        own = name == "virtual"
+        client = open_client(port.api, "input") if own else self._client(port.api, "input")
         if client is None:
             return False
-        number = self._numbers = (self._numbers + 1) % MOST_INPUTS
+        number = self._numbers = self._next_number()
         early: list[bytes] | None = []  # what comes before the main process knows who it is
 
         def hear(message: tuple[list[int], float], _: object) -> None:
@@ -203,15 +207,16 @@ class _Ports:
         client.ignore_types(sysex=True, timing=False, active_sense=True)
         client.set_callback(hear)  # before the port is open: nothing that is played is lost
         try:
-            if name == "virtual":
+            if own:
                 client.open_virtual_port("in")
                 port = MidiPort(port.api, VIRTUAL_IN)
             else:
                 client.open_port(client.get_ports().index(port.name), "in")
         except (rtmidi_module().RtMidiError, ValueError):
-            client.delete()
+            self._let_go(client, port.api, "input")
             return False
-        device = "virtual" if name == "virtual" else device_name(port)
+        others = [each.device for each in self._inputs.values()]
+        device = numbered([*others, "virtual" if own else device_name(port)])[-1]
         self._inputs[name] = _Input(number, client, port, device)
         self.say()
         with self._lock:
@@ -221,6 +226,12 @@ class _Ports:
                     self._pipe.send_bytes(event)
         return True
 
+    def _next_number(self) -> int:
+        """A number that no input has, and none has had lately."""
+        taken = {each.number for each in self._inputs.values()}
+        numbers = ((self._numbers + step) % MOST_INPUTS for step in range(1, MOST_INPUTS + 1))
+        return next(number for number in numbers if number not in taken)
+
     def _open_output(self, name: str) -> None:
         """An output by (part of a) name; the empty name is a virtual port."""
         if not name:
@@ -228,7 +239,7 @@ class _Ports:
                 client = open_client(api, "output", OUTPUT_CLIENT) if api != "winmm" else None
                 if client is not None:
                     client.open_virtual_port("out")
-                    self._outputs[name] = (client, VIRTUAL_OUT)
+                    self._outputs[name] = (client, MidiPort(api, VIRTUAL_OUT))
                     return
             return
         index = find_port(name, [port.name for port in self._sinks])
@@ -236,22 +247,33 @@ class _Ports:
         if index is None:
             return
         port = self._sinks[index]
-        client = open_client(port.api, "output", DEVICE_CLIENT)
+        client = self._client(port.api, "output")
         if client is None:
             return
         try:
             client.open_port(client.get_ports().index(port.name), "out")
         except (rtmidi_module().RtMidiError, ValueError):
-            client.delete()
+            self._let_go(client, port.api, "output")
             return
-        self._outputs[name] = (client, port.name)
+        self._outputs[name] = (client, port)
 
     def _by_device(self, name: str) -> int | None:
-        names = [device_name(port) for port in self._sinks]
+        names = numbered([device_name(port) for port in self._sinks])
         return names.index(name) if name in names else None
 
+    def _client(self, api: str, direction: Direction) -> Any:
+        """A client for a device's port: one that is free, or a new one."""
+        free = self._free.get((api, direction))
+        return free.pop() if free else open_client(api, direction, DEVICE_CLIENT)
 
-def _shut(client: Any) -> None:
-    with contextlib.suppress(rtmidi_module().RtMidiError):
-        client.close_port()
-        client.delete()
+    def _let_go(self, client: Any, api: str, direction: Direction) -> None:
+        """Closes a port and keeps its client for the next.
+
+        Where clients come and go with the devices, a JACK server loses count of who waits for whom:
+        a third of the devices that came back were connected, and not a note of theirs was heard.
+        """
+        with contextlib.suppress(rtmidi_module().RtMidiError):
+            if direction == "input":
+                client.cancel_callback()
+            client.close_port()
+            self._free.setdefault((api, direction), []).append(client)

@@ -109,10 +109,15 @@ class OscServer:
             except OSError:  # nothing came, or a subscriber has gone (Windows tells us so here)
                 continue
             try:
-                for address, arguments in _messages(data):
-                    self._take(address, arguments, sender)
+                messages = _messages(data)
             except InputError as problem:
                 self._problem(str(problem), sender)
+                continue
+            for address, arguments in messages:  # one that fails does not take the rest along
+                try:
+                    self._take(address, arguments, sender)
+                except InputError as problem:
+                    self._problem(str(problem), sender)
 
     def _take(self, address: str, arguments: list[Any], sender: Address) -> None:
         if address == ROOT + "subscribe":

@@ -155,6 +155,10 @@ class Output:
         )
         self._chunks: deque[_Chunk] = deque()
 
+    def _disconnect(self) -> None:
+        self._resampler.close()
+        self._monitor.close()
+
     def _fit_buffer(self) -> None:
         """How many frames are kept ready, and below which number missing ones are made up."""
         playout = self._playout
@@ -275,6 +279,7 @@ class Output:
     def close(self) -> None:
         """Fades out, stops feeding and closes the device."""
         if self._thread is None:
+            self._disconnect()
             return
         self.set_mute(True)
         time.sleep(0.03 + 2 * self._playout.period / self._playout.rate)
@@ -304,6 +309,7 @@ class Output:
                 self._replace(spare, lost=True)
             self._wake.wait(_TICK_SECONDS)
             self._wake.clear()
+        self._disconnect()
         self._playout.close()
 
     def _feed(self) -> None:
@@ -484,6 +490,7 @@ class Output:
         self._past_blocks += old.blocks
         self._past_seconds += old.written / old.rate
         self._device_lost = lost
+        self._disconnect()
         self._connect(playout)
         self._conceal.fade_in_again()
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
+from weakref import WeakSet
+
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
 Audio = NDArray[np.float32]
+
+_alive: WeakSet[Resampler] = WeakSet()
+
+
+@atexit.register
+def _let_go() -> None:
+    """Drops soxr's streams: one that outlives the interpreter is complained of on the terminal."""
+    for resampler in _alive:
+        resampler._stream = None
 
 
 class Resampler:
@@ -26,6 +38,7 @@ class Resampler:
         if from_rate != to_rate:
             self._stream = soxr.ResampleStream(from_rate, to_rate, channels, vr=True)
         self._taken = self._given = 0  # frames
+        _alive.add(self)
 
     @property
     def held_seconds(self) -> float:
@@ -35,7 +48,15 @@ class Resampler:
 
     def process(self, pcm: Audio) -> Audio:
         """What can be told so far of the sound that goes on with these frames."""
-        converted = pcm if self._stream is None else self._stream.resample_chunk(pcm)
+        stream = self._stream
+        converted = pcm if stream is None else stream.resample_chunk(pcm)
         self._taken += len(pcm)
         self._given += len(converted)
         return converted
+
+    def close(self) -> None:
+        """Lets go of soxr's stream, whoever still holds us.
+
+        One that is alive when the interpreter ends is complained of on the terminal.
+        """
+        self._stream = None

@@ -92,7 +92,15 @@ def from_dict(kind: type[Config], values: Mapping[str, Any], place: str) -> Conf
                 for key, value in values.items()
             }
         )
-    except (TypeError, ValueError) as problem:
-        if isinstance(problem, InputError):
-            raise
+    except (TypeError, ValueError) as problem:  # an InputError of the dataclass's own, too
         raise InputError(f"{place}: {problem}") from None
+
+
+def check_whole(config: Any, most: Mapping[str, int], least: int = 1) -> None:
+    """Before anything is allocated: raises InputError unless the named fields are whole numbers
+    from `least` to what each may be at most.
+    """
+    for name, limit in most.items():
+        value = getattr(config, name)
+        if type(value) is not int or not least <= value <= limit:
+            raise InputError(f"{name} is {value!r}; it must be a whole number, {least} to {limit}")

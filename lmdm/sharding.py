@@ -62,3 +62,13 @@ class Shard:
 
 
 WHOLE = Shard()
+
+
+def several_on_processors() -> bool:
+    """Whether this is one of several processes of a machine without GPUs.
+
+    Accelerate has to be told: it takes each of them for the only one.
+    """
+    import torch
+
+    return not (Shard.of_this_process().whole or torch.cuda.is_available())

@@ -27,6 +27,7 @@ from torch.distributed.fsdp import fully_shard
 from tqdm import tqdm
 
 from lmdm.errors import InputError
+from lmdm.sharding import several_on_processors
 from training.checkpoint import State, bare, whole
 from training.config import MAY_CHANGE, check_range
 from training.run import Run, open_config
@@ -113,10 +114,12 @@ class Trainer(Protocol):
 
 
 def accelerator(config: EngineConfig, all_parameters_used: bool = True) -> Accelerator:
-    """One process, or what `accelerate launch` and its environment say."""
+    """One process, or one of those that `accelerate launch` or `torchrun` started."""
     ddp = DistributedDataParallelKwargs(find_unused_parameters=not all_parameters_used)
     try:
-        return Accelerator(mixed_precision=config.precision, kwargs_handlers=[ddp])
+        return Accelerator(
+            cpu=several_on_processors(), mixed_precision=config.precision, kwargs_handlers=[ddp]
+        )
     except ValueError as problem:
         raise InputError(
             f"config key 'engine.precision' is {config.precision}: {problem}"

@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import time
 from contextlib import suppress
 from types import TracebackType
+from typing import Self
 
 from lmdm.errors import InputError
 
 TOOL_SECONDS = 5.0  # in which a tool of JACK answers, or never does
 TRIES = 5
+_numbers = itertools.count()
 
 
 class JackServer:
     """`jackd -d dummy` under a name of its own, which this process and its children use.
 
-    A context manager. Threads: none.
+    A context manager: the server runs within. Threads: none.
     """
 
     def __init__(self, rate: int = 48000, period: int = 256) -> None:
         """Raises InputError where JACK is not installed."""
         if shutil.which("jackd") is None or shutil.which("jack_connect") is None:
             raise InputError("this needs JACK: install jackd2 (Debian: apt install jackd2)")
-        self.name = f"lmdmbench{os.getpid()}"
-        self._command = ["jackd", "-n", self.name, "-d", "dummy", "-r", str(rate), "-p"]
-        self._command += [str(period), "-C", "2", "-P", "2"]
-        self._before = os.environ.get("JACK_DEFAULT_SERVER")
+        self.name = f"lmdm{os.getpid()}-{next(_numbers)}"  # several may run at once
+        self._rate, self._period = rate, period
 
-    def __enter__(self) -> JackServer:
-        os.environ["JACK_DEFAULT_SERVER"] = self.name
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(self._command, stdout=quiet, stderr=quiet)
+    def start(self, rate: int | None = None) -> None:
+        """Starts the server, at another rate if one is given, and waits until it answers."""
+        self._rate = rate or self._rate
+        command = ["jackd", "-n", self.name, "-d", "dummy", "-C", "2", "-P", "2"]
+        self._process = subprocess.Popen(
+            [*command, "-r", str(self._rate), "-p", str(self._period)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
         self.ports("system:playback_1")
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._process.terminate()
+        self._process.wait(10.0)
+
+    def __enter__(self) -> Self:
+        self._before = os.environ.get("JACK_DEFAULT_SERVER")
+        os.environ["JACK_DEFAULT_SERVER"] = self.name
+        self.start()
         return self
 
     def __exit__(
@@ -43,8 +58,7 @@ class JackServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.terminate()
-        self._process.wait(10.0)
+        self.stop()
         if self._before is None:
             os.environ.pop("JACK_DEFAULT_SERVER", None)
         else:
@@ -57,7 +71,7 @@ class JackServer:
             found = sorted(name for name in jack_tool("jack_lsp").split("\n") if part in name)
             if len(found) >= count:
                 return found
-            time.sleep(0.1)
+            time.sleep(0.05)
         raise RuntimeError(f"JACK shows no port {part!r}")
 
     def plug_output_into_input(self) -> None:
@@ -68,7 +82,7 @@ class JackServer:
             self.connect(sources[channel], ends[channel])
 
     def connect(self, source: str, destination: str, on: bool = True) -> None:
-        """Plugs a cable, or pulls it."""
+        """Plugs a cable, or pulls it; no complaint if it is so already."""
         tool = "jack_connect" if on else "jack_disconnect"
         jack_tool(tool, source, destination)
 

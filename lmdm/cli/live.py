@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,8 +148,9 @@ def run(options: argparse.Namespace) -> int:
             **({} if options.buffer is None else {"buffer_ms": options.buffer}),
         )
     )
-    performance.open()
     try:
+        with _interrupts_wait():
+            performance.open()
         for message in _setup(options):
             performance.send(message)
         notices = [*([reason] if reason else []), *performance.notices]
@@ -170,6 +173,27 @@ def run(options: argparse.Namespace) -> int:
             + (f", take in {report['take']}" if report["take"] else "")
         )
     return 0
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Ctrl-C is obeyed when what is being opened is open, and so can be closed again.
+
+    Processes that are started meanwhile never hear it: they end when this one does.
+    """
+    interrupted = threading.Event()
+    resource_tracker.ensure_running()  # whose start would let interrupts through again
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    masks = hasattr(signal, "pthread_sigmask")  # not on Windows
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
+    try:
+        yield
+    finally:
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+    if interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 def _window(no_gui: bool) -> tuple[bool, str]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from lmdm import config, fitting
 from lmdm.errors import InputError
 from lmdm.fitting import Figures, TrainingState, cosine_rate
+from lmdm.sharding import several_on_processors
 
 PRECISIONS = ("no", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -71,8 +72,9 @@ def accelerator_for(device: str, precision: str) -> Accelerator:
         raise InputError(f"this machine has no {device} device; give --device cpu")
     # Accelerate keeps one state a process, and would refuse a second command's other precision.
     AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+    cpu = device == "cpu" or (device == "auto" and several_on_processors())
     try:
-        return Accelerator(cpu=device == "cpu", mixed_precision=precision)
+        return Accelerator(cpu=cpu, mixed_precision=precision)
     except ValueError as problem:
         raise InputError(f"precision {precision} is not possible here: {problem}") from None
 

@@ -70,7 +70,8 @@ class Saved:
         ago = max(0.0, (time.time() if now is None else now) - self.when)
         bar = int(float(self.state["beat"]) // int(self.state["clock"]["beats_per_bar"])) + 1
         minutes = f"{ago / 60:.0f} minutes" if ago >= 90 else f"{ago:.0f} seconds"
-        return f"the session that broke off {minutes} ago, at bar {bar}"
+        how = "ended" if self.ended else "broke off"
+        return f"the session that {how} {minutes} ago, at bar {bar}"
 
 
 def read(path: Path) -> Saved | None:

@@ -9,6 +9,7 @@ SetControls(settings={'guidance': 1.5}, scene='')
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from lmdm.live.controls import SETTERS, Controls
@@ -28,10 +29,11 @@ class _Edit:
 class Edits:
     """What was changed, newest last.
 
-    Threads: none; the owner locks.
+    Threads: every method may be called from any thread.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._done: list[_Edit] = []
         self._undone: list[Controls] = []  # controls after each edit that was taken back
 
@@ -50,29 +52,32 @@ class Edits:
         change = message.change if isinstance(message, Quantised) else message
         if before.after(change) == before:
             return
-        last = self._done[-1] if self._done else None
-        same = last is not None and last.kind is type(change)
-        if same and last is not None and now - last.at < ONE_GESTURE_SECONDS:
-            self._done[-1] = _Edit(last.before, last.kind, now)
-        else:
-            self._done.append(_Edit(before, type(change), now))
-        del self._done[:-MOST_EDITS]
-        self._undone.clear()
+        with self._lock:
+            last = self._done[-1] if self._done else None
+            same = last is not None and last.kind is type(change)
+            if same and last is not None and now - last.at < ONE_GESTURE_SECONDS:
+                self._done[-1] = _Edit(last.before, last.kind, now)
+            else:
+                self._done.append(_Edit(before, type(change), now))
+            del self._done[:-MOST_EDITS]
+            self._undone.clear()
 
     def undo(self, present: Controls) -> Message | None:
         """What takes the last edit back; None if there is none."""
-        if not self._done:
-            return None
-        self._undone.append(present)
-        return _difference(present, self._done.pop().before)
+        with self._lock:
+            if not self._done:
+                return None
+            self._undone.append(present)
+            return _difference(present, self._done.pop().before)
 
     def redo(self, present: Controls) -> Message | None:
         """What makes the edit again that was taken back last; None if there is none."""
-        if not self._undone:
-            return None
-        after = self._undone.pop()
-        self._done.append(_Edit(present, SetControls, float("-inf")))
-        return _difference(present, after)
+        with self._lock:
+            if not self._undone:
+                return None
+            after = self._undone.pop()
+            self._done.append(_Edit(present, SetControls, float("-inf")))
+            return _difference(present, after)
 
 
 def _difference(present: Controls, wanted: Controls) -> Message:

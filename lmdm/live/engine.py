@@ -265,6 +265,8 @@ class Engine:
         self._horizon.forget()
         if self._jam is not None:
             self._jam.reckon(self._ring.read_total, self._pressing())
+            while self._jam.notices:
+                self._report("notice", text=self._jam.notices.pop(0))
         lead = int(self._governor.lead(self._lead) * self._session.sample_rate)
         room = self._ring.writable >= 2 * self._session.block_samples
         if self._jam is not None and not self._jam.ready():  # what it is to hear has not come

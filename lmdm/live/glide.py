@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Weighted = tuple[tuple[str, float], ...]
 
@@ -26,6 +26,10 @@ class Glide:
     def share(self, beat: float) -> float:
         """How far it is, 0 to 1."""
         return min(1.0, max(0.0, (beat - self.begin) / self.beats)) if self.beats > 0.0 else 1.0
+
+    def moved(self, beats: float) -> Glide:
+        """The same at a musical position so many beats later: it goes on where the clock jumps."""
+        return replace(self, begin=self.begin + beats)
 
     def weights(self, target: Weighted, beat: float) -> Weighted:
         """The weights at a musical position; no prompts at all are an empty one."""

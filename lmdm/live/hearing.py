@@ -23,8 +23,9 @@ from lmdm.live.glide import Weighted
 if TYPE_CHECKING:
     from lmdm.checkpoints import Model
 
+NOISES = 100_000  # more than there are blocks in a bar
 ANSWER_DB = -20.0  # RMS asked for while no loudness is set
-DRIFT_BARS = 8  # in seed mode "drift" the noise changes this often
+DRIFT_BARS = 8  # in seed mode "drift" the noise is another after so many
 
 # message kind -> the local control by which a model hears it; "" is text
 HEARD_BY: dict[type[m.Message], str] = {
@@ -58,15 +59,20 @@ def heard_kinds(model: Model) -> tuple[str, ...]:
 
 def noise_number(
     mode: str, block: int, clock: MusicalClock, position: int, block_samples: int
-) -> int:
-    """Which noise a block at a stream position gets (see `SetSeedMode`)."""
+) -> tuple[int, tuple[int, float]]:
+    """Which noise a block at a stream position gets (see `SetSeedMode`).
+
+    Returns its number, and that of the noise it is turned towards with the share of the way: from
+    bar to bar, in drift, an eighth.
+    """
     if mode == "run":
-        return block
+        return block, (0, 0.0)
     bar, beat = divmod(clock.beat(position), clock.beats_per_bar)
     samples = clock.beats_per_bar * 60.0 * SAMPLE_RATE / clock.bpm(position)
     blocks = max(1, round(samples / block_samples))
-    turn = int(bar) // DRIFT_BARS if mode == "drift" else 0
-    return (turn + 1) * 100_000 + round(beat / clock.beats_per_bar * blocks) % blocks
+    turn, bars = divmod(int(bar), DRIFT_BARS) if mode == "drift" else (0, 0)
+    number = (turn + 1) * NOISES + round(beat / clock.beats_per_bar * blocks) % blocks
+    return number, (number + NOISES, bars / DRIFT_BARS)
 
 
 def asked_db(controls: Controls, notes: NoteFrames | None) -> float | None:

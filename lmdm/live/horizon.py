@@ -253,9 +253,9 @@ class Horizon:
             return None
         holding = [each.clock for each in self._ahead if each.position <= first]
         clock = holding[-1] if first < self._session.position else self._session.clock
-        beat = clock.boundary(first, message.boundary)
-        frame = nearest_frame(clock.sample(beat, first), self._session.frame_samples, first)
-        return Waiting(message.change, message.boundary, beat), frame
+        waiting = Waiting.of(message.change, message.boundary, clock, first)
+        at = clock.sample(waiting.beat, first)
+        return waiting, nearest_frame(at, self._session.frame_samples, first)
 
     def _apply(self, asked: Controls, waits: list[tuple[Waiting, int] | None], first: int) -> None:
         for (_, message), wait in zip(asked, waits, strict=True):

@@ -4,7 +4,8 @@ Sample n of the input's ring was played to stream position n + offset, latencies
 block at position P the jam mode asks for another stretch of it:
 
     context   what was played up to P + t_f, as accompaniment or as the newest block of the context
-    delay     what was played from P - D on, to be made anew (generative delay)
+    delay     what was played from P - n D on, to be made anew (generative delay); n is 1, or what
+              it takes for that to have been played when the block must be made
     sketch    nothing: its pitches become notes, its level loudness, as it comes
 
 A model that hears accompaniment plays along with it; any other hears it as if it had played it
@@ -38,6 +39,7 @@ HEARD_DB = -55.0  # RMS below which the input is silence, and the model's own mu
 GUARD_DB = -12.0  # RMS that input and feedback together may have in the delay
 SKETCH_SECONDS = 0.05
 LOUDNESS_STEP_DB = 2.0
+EASIER = 1.25  # a delay is shortened only where it could be so much shorter still
 
 
 class InputTape:
@@ -102,6 +104,12 @@ class Jam:
         self._held: tuple[int, ...] = ()
         self._heard: tuple[int, ...] = ()  # pitches of the look before
         self._level: float | None = None
+        self._loudness: float | None = None  # the musician's, before a sketch set another
+        self._delay, self._times = (
+            0,
+            1,
+        )  # the delay asked for, in samples, and how often it is taken
+        self.notices: list[str] = []  # to tell the musician
         self._sketched_at = float("-inf")
         self._late = 0  # frames before a block's beginning up to which the input is known in time
         self._stem = bool(model.stream_config.accompaniment)
@@ -123,9 +131,24 @@ class Jam:
             end = position + self._ahead(controls.future_visibility * beat) * session.frame_samples
             return end - session.block_samples, end
         if controls.jam_mode == "delay":
-            first = position - round(controls.delay_beats * beat)
+            first = position - self._delayed(round(controls.delay_beats * beat))
             return first, first + session.block_samples
         return None
+
+    def _delayed(self, asked: int) -> int:
+        """Samples of delay: as many times what is asked as are needed to hear a block in time."""
+        session = self._session
+        least = session.block_samples + self._late * session.frame_samples
+        times = max(1, -(-least // asked))
+        easier = max(1, -(-round(EASIER * least) // asked)) < self._times
+        if asked != self._delay or times > self._times or easier:
+            if times > 1 and (asked, times) != (self._delay, self._times):
+                milliseconds = round(1000 * least / session.sample_rate)
+                self.notices.append(
+                    f"the model needs {milliseconds} ms to answer: the delay is taken {times} times"
+                )
+            self._delay, self._times = asked, times
+        return asked * self._times
 
     def _ahead(self, visible: float) -> int:
         """Whole frames after a block's beginning up to which it hears, of the samples wished."""
@@ -196,6 +219,8 @@ class Jam:
         wanted = self._session.controls.jam_mode == "sketch" and self.tape.offset is not None
         if not wanted:
             lifted: list[Message] = [NoteOff(pitch) for pitch in self._held]
+            if self._level is not None:
+                lifted.append(SetLoudness(self._loudness))
             self._held, self._heard, self._level = (), (), None
             return lifted
         if now - self._sketched_at < SKETCH_SECONDS:
@@ -213,6 +238,8 @@ class Jam:
         self._heard = sounding
         heard = level >= HEARD_DB
         if heard and (self._level is None or abs(level - self._level) >= LOUDNESS_STEP_DB):
+            if self._level is None:
+                self._loudness = self._session.controls.loudness_db
             self._level = level
             asked.append(SetLoudness(round(max(-72.0, min(0.0, level)), 1)))
         return asked

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmdm.live.messages import Message, Resume, SetFreeze
+from lmdm.live.messages import Message, Resume, SetControls, SetFreeze, UndoBars
 
 JOIN_SAMPLES = 882  # 20 ms at 44.1 kHz
 MOST_SAMPLES = 40 * 44100  # longest loop
@@ -71,7 +71,7 @@ class Looper:
 
     def rests(self, messages: Iterable[Message]) -> bool:
         """Whether it loops before and after these messages, so that nothing need be made."""
-        return self.loop is not None and not any(map(_ends, messages))
+        return self.loop is not None and not any(_asked(each) for each in messages)
 
     def turn(
         self, pcm: np.ndarray, start: int, changes: Iterable[tuple[int, Message, float]]
@@ -82,17 +82,17 @@ class Looper:
         """
         given = pcm if self.loop is None else self.loop.at(start, len(pcm))
         for position, message, bar in changes:
-            at = max(0, position - start)
-            if self.loop is not None and _ends(message):
-                loop, self.loop = self.loop.at(start + at, len(pcm) - at), None
-                given = np.concatenate([given[:at], crossfaded(loop, pcm[at:])])
-            elif self.loop is None and isinstance(message, SetFreeze) and message.bars is not None:
+            asked, at = _asked(message), max(0, position - start)
+            if asked is None:
+                continue
+            loop = None
+            if asked.bars is not None:
                 past = np.concatenate([*self._past, given[:at]])
-                length = min(round(message.bars * bar), MOST_SAMPLES)
-                self.loop = Loop.of(past, length, start + at)
-                if self.loop is not None:
-                    loop = self.loop.at(start + at, len(pcm) - at)
-                    given = np.concatenate([given[:at], crossfaded(given[at:], loop)])
+                loop = Loop.of(past, min(round(asked.bars * bar), MOST_SAMPLES), start + at)
+            if loop is not None or self.loop is not None:
+                sound = pcm[at:] if loop is None else loop.at(start + at, len(pcm) - at)
+                given = np.concatenate([given[:at], crossfaded(given[at:], sound)])
+            self.loop = loop
         return given
 
     def snapshot(self) -> tuple[tuple[np.ndarray, ...], Loop | None]:
@@ -106,8 +106,13 @@ class Looper:
         self._samples = sum(len(each) for each in past)
 
 
-def _ends(message: Message) -> bool:
-    return isinstance(message, Resume) or (isinstance(message, SetFreeze) and message.bars is None)
+def _asked(message: Message) -> SetFreeze | None:
+    """What a message asks of the loop; None if nothing."""
+    if isinstance(message, SetControls) and "freeze" in message.settings:
+        return SetFreeze(message.settings["freeze"])
+    if isinstance(message, (Resume, UndoBars)):
+        return SetFreeze(None)
+    return message if isinstance(message, SetFreeze) else None
 
 
 def crossfaded(old: np.ndarray, new: np.ndarray) -> np.ndarray:

@@ -96,7 +96,7 @@ class Session(Sizes):
         self.scene = ""  # the one recalled last
         self.blocks = 0  # generated so far
         self.emitted = 0  # samples given out so far: the stream position of the next
-        self._last_note_beat = -1e9
+        self.last_note_beat = -1e9  # the newest at which one sounded
         self._surplus = 0  # samples of the decoder's next sound that are not ours
         self._source: Tensor | None = None  # what the next block makes anew (generative delay)
         self._accompaniment = Accompaniment(model)
@@ -142,8 +142,7 @@ class Session(Sizes):
         """
         at = self.position if sample is None else max(sample, self.position)
         if isinstance(message, m.Quantised) and message.boundary != "now":
-            beat = self.clock.boundary(at, message.boundary)
-            self.waiting.append(Waiting(message.change, message.boundary, beat))
+            self.waiting.append(Waiting.of(message.change, message.boundary, self.clock, at))
         elif isinstance(message, m.CancelQuantised):
             self.waiting.clear()
         else:
@@ -270,7 +269,7 @@ class Session(Sizes):
         source, strength = self._source, max(LEAST_TRANSFORM, controls.transform)
         if source is None:
             source, strength = recalled.source, recalled.strength
-        self.stream.block = noise_number(
+        self.stream.block, towards = noise_number(
             controls.seed_mode, self.blocks, self.clock, self.position, self.block_samples
         )
         return self.stream.next_block(
@@ -282,6 +281,7 @@ class Session(Sizes):
             strength=strength,
             remembered=recalled.heard,
             after_step=self.watch if known is None and source is None else None,
+            towards=towards,
         )
 
     def _decoded(
@@ -307,8 +307,8 @@ class Session(Sizes):
         """[L, o] features of the local controls, as they stand from frame `first` on."""
         notes = self._listen(first, messages)
         if notes.sounding[:, first:].any():
-            self._last_note_beat = self.clock.beat(self.position + self.block_samples)
-        since = self.clock.beat(self.position) - self._last_note_beat
+            self.last_note_beat = self.clock.beat(self.position + self.block_samples)
+        since = self.clock.beat(self.position) - self.last_note_beat
         mode = self.controls.notes_mode
         given = mode == "follow" or (mode == "auto" and since < NOTE_MEMORY_BEATS)
         centres = [
@@ -419,7 +419,7 @@ class Session(Sizes):
             "blocks": self.blocks,
             "emitted": self.emitted,
             "surplus": self._surplus,
-            "last_note_beat": self._last_note_beat,
+            "last_note_beat": self.last_note_beat,
             "bpm": self.clock.bpm(self.position),
             "beat": self.clock.beat(self.position),
             "pending": [[each.sample, m.to_dict(each.message)] for each in self._pending],
@@ -438,7 +438,7 @@ class Session(Sizes):
         self.blocks = int(state["blocks"])
         self.emitted = int(state["emitted"])
         self._surplus = int(state["surplus"])
-        self._last_note_beat = float(state["last_note_beat"])
+        self.last_note_beat = float(state["last_note_beat"])
         self._pending = [Applied(at, m.from_dict(values)) for at, values in state["pending"]]
         self.waiting = [Waiting.from_dict(each) for each in state["waiting"]]
 

@@ -53,6 +53,7 @@ LOAD_SECONDS = 120.0
 FILL_SECONDS = 3.0  # an engine that has not filled the lead by then begins all the same
 SHORT_LIFE = 10.0  # seconds of playing; an engine that fails sooner is part of a series
 MOST_FAILURES = 5  # in such a series, however long engines take to load; then it is given up
+POISON_FAILURES = 2  # of the engine's own, in such a series: a control is thought to be the cause
 SETTLE_SECONDS = 1.0
 OFFSET_SAMPLES = 44  # the live input's place is told anew when it has moved by a millisecond
 MOST_IN_FLIGHT = 200  # controls sent and not yet read by the engine; more wait here, coalesced
@@ -131,7 +132,7 @@ class Supervisor:
         self._unread = 0  # how many of those the engine has not read
         self._number = 0
         self._ledger = Ledger(ring, self._final, on_remark)
-        self._failures = 0  # of the present series
+        self._failures = self._own_failures = 0  # of the present series; own: not killed, nor stuck
         self._replaced_at = self._began_at = 0.0
         self._landings = Landings()
         self._waiting: list[waiting.Waiting] = []
@@ -162,10 +163,15 @@ class Supervisor:
         return self._ready.wait(timeout)
 
     def send(self, message: Message, heard: int | None = None) -> None:
-        """Hands a control to the engine. `heard`: the stream position heard at this moment."""
+        """Hands a control to the engine. `heard`: the stream position heard at this moment.
+
+        Raises:
+            InputError: a `SetControls` whose settings are not controls.
+        """
         if isinstance(message, Quit):
             return
         with self._lock:
+            self._controls = self._controls.after(message)
             self._number += 1
             if isinstance(message, SetLead):
                 self._settings = replace(self._settings, lead=message.seconds)
@@ -173,7 +179,6 @@ class Supervisor:
             if self._outbox and message.supersedes(self._outbox[-1].message):
                 self._outbox.pop()
             self._outbox.append(_Sent(self._number, message, at))
-            self._controls = self._controls.after(message)
             self._pump()
 
     def snapshot(self) -> Snapshot:
@@ -192,7 +197,7 @@ class Supervisor:
                 latency=self._landings.lanes(),
                 control_latency=self._landings.kinds(),
                 landed=self._landings.markers(),
-                waiting=waiting.shown(self._waiting, self.beat(heard)),
+                waiting=waiting.shown(self._waiting, self._clock, heard) if self._clock else (),
             )
 
     def beat(self, sample: int) -> float:
@@ -283,7 +288,8 @@ class Supervisor:
             if playing:
                 self._go(engine)
         elif event == "failed" and playing:
-            self.mistake, engine.last_words = bool(values["mistake"]), str(values["text"])
+            self.mistake = bool(values["mistake"]) and not engine.ready
+            engine.last_words = str(values["text"])
             self._tell("failed" if self.mistake else "restarting", engine.last_words)
         elif event == "loading" and playing and not self._went:
             self._tell("loading", str(values["text"]), progress=float(values["progress"]))
@@ -317,6 +323,10 @@ class Supervisor:
                 wire.send(engine.pipe, request)
             except OSError:
                 return
+            if self._own_failures >= POISON_FAILURES and place is not None and self._in_flight:
+                self._in_flight.clear()
+                self._controls = Controls.from_dict(place.state["controls"])
+                self._on_notice("engines failed over what was asked for last: it is left out")
             # what the dead engine had not put into a block goes to this one, oldest first
             self._outbox.extendleft(reversed(self._in_flight))
             self._in_flight.clear()
@@ -447,6 +457,7 @@ class Supervisor:
         said, now = old.last_words or reason, time.monotonic()
         lasted = old.ready and now - self._began_at > SHORT_LIFE
         self._failures, self._replaced_at = 1 if lasted else self._failures + 1, now
+        self._own_failures = (0 if lasted else self._own_failures) + bool(old.last_words)
         if self._snapshot.status == "failed" or self._failures > MOST_FAILURES:
             self._engine = None
             self._tell("failed", said if self.mistake else f"{said}, again and again")

@@ -29,7 +29,9 @@ from lmdm.live.messages import (
     MESSAGES,
     NOTES_MODES,
     SEED_MODES,
+    AllNotesOff,
     Message,
+    Panic,
     Pause,
     Play,
     SetFreeze,
@@ -258,6 +260,8 @@ def fields_set(message: Message) -> dict[str, Any]:
         return {"recording": "new" if isinstance(message, StartRecording) else ""}
     if isinstance(message, (Play, Pause)):
         return {"transport": "playing" if isinstance(message, Play) else "paused"}
+    if isinstance(message, (Panic, AllNotesOff)):
+        return {"sustain": False, **({"muted": True} if isinstance(message, Panic) else {})}
     field = _FIELD_OF.get(type(message))
     return {} if field is None else {field: getattr(message, fields(message)[0].name)}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lmdm.live import messages as m
 from lmdm.live import wire
-from lmdm.live.clock import SAMPLE_RATE
+from lmdm.live.clock import SAMPLE_RATE, MusicalClock
 from lmdm.live.controls import MOMENTARY, Controls
 from lmdm.live.glide import Glide
 from lmdm.live.take import Applied
@@ -66,11 +66,11 @@ def _control(session: Session, each: Applied) -> None:
 def _event(session: Session, each: Applied) -> None:
     message = each.message
     if isinstance(message, m.SetBeat):
-        session.clock = session.clock.with_beat(message.beat, each.sample)
+        _jump(session, session.clock.with_beat(message.beat, each.sample), each.sample)
     elif isinstance(message, m.SetClock):
         since = each.sample - (each.sample if message.heard is None else message.heard)
         beat = message.beat + since * message.bpm / (60.0 * SAMPLE_RATE)
-        session.clock = session.clock.with_both(message.bpm, beat, each.sample)
+        _jump(session, session.clock.with_both(message.bpm, beat, each.sample), each.sample)
     elif isinstance(message, m.SetMeter):
         session.clock = replace(
             session.clock,
@@ -96,7 +96,16 @@ def _event(session: Session, each: Applied) -> None:
         _undo(session, each.sample, message.bars)
 
 
+def _jump(session: Session, clock: MusicalClock, sample: int) -> None:
+    """The clock is set to another beat; what was begun some beats ago was begun as long ago."""
+    beats = clock.beat(sample) - session.clock.beat(sample)
+    session.clock = clock
+    session.glide = session.glide.moved(beats)
+    session.last_note_beat += beats
+
+
 def _undo(session: Session, sample: int, bars: int) -> None:
+    session.controls = replace(session.controls, freeze=None)  # it is to play on
     bar = session.history.bars_back(session.clock.beat(sample), bars)
     if bar is None:
         return
@@ -106,7 +115,7 @@ def _undo(session: Session, sample: int, bars: int) -> None:
         session.stream.prime(latents, local)
     kept = {name: getattr(session.controls, name) for name in MOMENTARY}
     session.controls = replace(bar.controls, **kept)
-    session.clock = session.clock.with_both(bar.controls.bpm, bar.beat, sample)
+    _jump(session, session.clock.with_both(bar.controls.bpm, bar.beat, sample), sample)
     session.glide = Glide()
 
 

@@ -14,20 +14,37 @@ from lmdm.live.take import Applied
 
 @dataclass(frozen=True)
 class Waiting:
-    """A change and the musical position, in beats, at which it is to act."""
+    """A change, and the boundary after stream position `since` (samples) at which it is to act.
+
+    beat: where that boundary lies, unless the clock jumps back meanwhile.
+    """
 
     change: Message
     boundary: str
     beat: float
+    since: int
+
+    @classmethod
+    def of(cls, change: Message, boundary: str, clock: MusicalClock, since: int) -> Waiting:
+        """One that waits for the next boundary as the clock stands."""
+        return cls(change, boundary, clock.boundary(since, boundary), since)
+
+    def due(self, clock: MusicalClock, position: int) -> float:
+        """The beat at which it acts, as seen from a stream position.
+
+        Where the clock has jumped back (the song was started again, a sequencer loops), that is
+        the next boundary from there, not one that may never be reached.
+        """
+        return min(self.beat, clock.boundary(max(self.since, position), self.boundary))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        return {"change": to_dict(self.change), "boundary": self.boundary, "beat": self.beat}
+        return {**vars(self), "change": to_dict(self.change)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Waiting:
         """Of a JSON form made by `to_dict`."""
-        return cls(from_dict(values["change"]), str(values["boundary"]), float(values["beat"]))
+        return cls(**{**values, "change": from_dict(values["change"])})
 
 
 def resolved(
@@ -41,7 +58,7 @@ def resolved(
     ready: list[tuple[Waiting, Applied]] = []
     left: list[Waiting] = []
     for each in waiting:
-        nearest = nearest_frame(clock.sample(each.beat, start), frame, start)
+        nearest = nearest_frame(clock.sample(each.due(clock, start), start), frame, start)
         if nearest < end:
             ready.append((each, Applied(nearest, each.change)))
         else:
@@ -54,11 +71,12 @@ def nearest_frame(sample: int, frame: int, first: int) -> int:
     return max(first, (sample + frame // 2) // frame * frame)
 
 
-def shown(waiting: Iterable[Waiting], beat: float) -> tuple[m.Waiting, ...]:
-    """As a snapshot tells of them, soonest first; `beat` is the musical position heard now."""
-    told = [
-        m.Waiting(kind_of(type(w.change)), in_words(w.change), w.boundary, w.beat - beat)
-        for w in waiting
-        if w.beat > beat
-    ]
+def shown(waiting: Iterable[Waiting], clock: MusicalClock, heard: int) -> tuple[m.Waiting, ...]:
+    """As a snapshot tells of them, soonest first; `heard` is the stream position heard now."""
+    told = []
+    for each in waiting:
+        left = each.due(clock, heard) - clock.beat(heard)
+        if left > 0.0:
+            words = in_words(each.change)
+            told.append(m.Waiting(kind_of(type(each.change)), words, each.boundary, left))
     return tuple(sorted(told, key=lambda each: each.beats))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -100,6 +101,7 @@ class BlockStream:
         strength: float = 1.0,
         remembered: Remembered | None = None,
         after_step: Callable[[Tensor, float, Velocities], None] | None = None,
+        towards: tuple[int, float] = (0, 0.0),
     ) -> Tensor:
         """The next block of latents [C, o]; it becomes the newest part of the context.
 
@@ -113,6 +115,8 @@ class BlockStream:
         the stream must then be restored from a snapshot.
         after_step(x, t, velocities) is shown every pass: the noisy block [1, C, o], its time, and
         the velocities that the sampler is given.
+        towards: (m, share): the block's noise is turned towards that of block m by a share of the
+        way, along a quarter of a circle, so it stays Gaussian.
 
         Raises:
             InputError: conditions whose shapes this model does not take.
@@ -125,7 +129,7 @@ class BlockStream:
             timesteps = [strength * t for t in timesteps]
         with torch.no_grad() if self.gradients == "none" else nullcontext():
             latents, context = self._generate(
-                conditions, timesteps, settled, before_step, after_step, source, remembered
+                conditions, timesteps, settled, before_step, after_step, source, remembered, towards
             )
         self.context = context if self.gradients == "all" else context.detached()
         self.block += 1
@@ -140,6 +144,7 @@ class BlockStream:
         after_step: Callable[[Tensor, float, Velocities], None] | None,
         source: Tensor | None,
         remembered: Remembered | None,
+        towards: tuple[int, float],
     ) -> tuple[Tensor, Context]:
         """The block [C, o] and the context that ends with it."""
         config, generator = self.config, self._generator
@@ -147,8 +152,7 @@ class BlockStream:
         constant = self.gradients == "last-step"
         with torch.no_grad() if constant else nullcontext():
             rows = self._rows(conditions)
-            generator.manual_seed((self.seed * 1_000_003 + self.block) % 2**63)
-            x = self._noise(config.block_frames)[None]
+            x = self._noise_towards(*towards)[None]
             if source is not None:
                 x = interpolate(source[None], x, timesteps[0])
             network = self._network(rows, remembered)
@@ -176,6 +180,18 @@ class BlockStream:
         if config.strategy == "encoder-decoder":
             return encoder_decoder_network(dit, config, context, rows)[0]
         return outpainting_network(dit, config, context, rows, self._noise(context.frames))
+
+    def _noise_towards(self, block: int, share: float) -> Tensor:
+        """The block's noise [C, o], turned by a share of the way towards another block's."""
+        numbers = (self.block,) if share == 0.0 else (block, self.block)
+        drawn = []
+        for number in numbers:  # the own one last: the sampler goes on with its generator
+            self._generator.manual_seed((self.seed * 1_000_003 + number) % 2**63)
+            drawn.append(self._noise(self.config.block_frames))
+        if len(drawn) == 1:
+            return drawn[0]
+        angle = share * math.pi / 2.0
+        return math.cos(angle) * drawn[1] + math.sin(angle) * drawn[0]
 
     def _noise(self, frames: int) -> Tensor:
         """Gaussian [C, frames], drawn on the CPU so that every device sees the same."""

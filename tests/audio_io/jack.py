@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import os
+import shutil
 import struct
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from lmdm.cli.jack_server import jack_tool
+import pytest
+
+from lmdm.cli import jack_server
 
 RATE = 48000
 REGISTRY = Path("/dev/shm/jack-shm-registry")
-_numbers = itertools.count()
 SERVERS_AT, SERVER_SIZE, MOST_SERVERS = 24, 264, 8
 
 
@@ -34,28 +34,13 @@ def free_dead_servers() -> None:
                 registry.write(bytes(SERVER_SIZE))
 
 
-class JackServer:
-    """`jackd -d dummy` at 48 kHz with 256-frame periods, under a name of its own."""
+class JackServer(jack_server.JackServer):
+    """The program's own, which can be killed besides."""
 
-    def __init__(self) -> None:
-        self.name = f"lmdmtest{os.getpid()}-{next(_numbers)}"  # several may run at once
-        self._before = os.environ.get("JACK_DEFAULT_SERVER")
-        os.environ["JACK_DEFAULT_SERVER"] = self.name
-        self.start()
-
-    def start(self, rate: int = RATE) -> None:
-        """Starts the server and waits until it answers."""
+    def start(self, rate: int | None = None) -> None:
+        """Starts it, as often as it was killed."""
         free_dead_servers()
-        command = ["jackd", "-n", self.name, "-d", "dummy", "-r", str(rate), "-p", "256"]
-        self._process = subprocess.Popen(
-            [*command, "-C", "2", "-P", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        self.wait_for("system:playback_1")
-
-    def stop(self) -> None:
-        """Stops the server."""
-        self._process.terminate()
-        self._process.wait(timeout=10)
+        super().start(rate)
 
     def kill(self) -> None:
         """Ends the server as a pulled plug would."""
@@ -63,33 +48,13 @@ class JackServer:
         self._process.wait(timeout=10)
         free_dead_servers()
 
-    def forget(self) -> None:
-        """New clients of this process look for the user's own server again."""
-        if self._before is None:
-            os.environ.pop("JACK_DEFAULT_SERVER", None)
-        else:
-            os.environ["JACK_DEFAULT_SERVER"] = self._before
 
-    def ports(self) -> list[str]:
-        """Names of all ports."""
-        return jack_tool("jack_lsp").split("\n")
-
-    def wait_for(self, part: str, count: int = 1) -> list[str]:
-        """The ports whose names contain `part`, once there are `count` of them."""
-        for _ in range(100):
-            names = [name for name in self.ports() if part in name]
-            if len(names) >= count:
-                return sorted(names)
-            time.sleep(0.05)
-        raise AssertionError(f"no JACK port {part!r} came up")
-
-    def connect(self, source: str, destination: str) -> None:
-        """Connects two ports; no complaint if they are connected."""
-        jack_tool("jack_connect", source, destination)
-
-    def disconnect(self, source: str, destination: str) -> None:
-        """Disconnects two ports; no complaint if they are not connected."""
-        jack_tool("jack_disconnect", source, destination)
+def running() -> Iterator[JackServer]:
+    """A fixture's server, that PortAudio and RtMidi see."""
+    if shutil.which("jackd") is None:
+        pytest.skip("jackd is not installed (apt install jackd2)")
+    with JackServer() as server:
+        yield server
 
 
 SENDER = """
@@ -113,7 +78,7 @@ class Keys:
         self._process = subprocess.Popen(
             [sys.executable, "-c", SENDER, name], stdin=subprocess.PIPE, text=True
         )
-        server.wait_for(f"{name}:out")
+        server.ports(f"{name}:out")
 
     def send_message(self, message: list[int]) -> None:
         """Sends the bytes of a message."""

@@ -56,6 +56,24 @@ def test_start_stop_continue_and_song_position() -> None:
     assert clock.starts == 3
 
 
+@pytest.mark.parametrize("goes_on", [Start(0.0), Continue(0.0), None], ids=str)
+def test_a_song_that_jumps_never_stands_still(goes_on: MidiEvent | None) -> None:
+    """Sequencers that loop say stop, position, continue; or a position alone; or start."""
+    clock = ClockInput()
+    clock.feed(Start(0.0))
+    now = run(clock, 96)
+    if goes_on is not None:
+        clock.feed(Stop(now - 0.6 * TICK))
+    clock.feed(SongPosition(now - 0.5 * TICK, 0))
+    if goes_on is not None:
+        clock.feed(type(goes_on)(now - 0.5 * TICK))
+    assert clock.running
+    assert clock.beat(now - 0.1 * TICK) == pytest.approx(4.0, abs=0.01)
+    now = run(clock, 24, now)
+    assert (clock.running, clock.starts) == (True, 2)
+    assert clock.beat(now) == pytest.approx(1.0)
+
+
 def test_ticks_alone_are_a_clock_too() -> None:
     clock = ClockInput()
     now = run(clock, 36)

@@ -59,9 +59,9 @@ def loop_back(
     capture.start()
     try:
         # PortAudio counts its ports on from stream to stream, so they are found by their kind.
-        sources = jack.wait_for(":out_", count=2)
-        for channel, destination in enumerate(jack.wait_for(":in_", count=2)):
-            jack.disconnect(f"system:capture_{channel + 1}", destination)
+        sources = jack.ports(":out_", count=2)
+        for channel, destination in enumerate(jack.ports(":in_", count=2)):
+            jack.connect(f"system:capture_{channel + 1}", destination, on=False)
             jack.connect(sources[channel], destination)
         time.sleep(seconds / 2)
         act(output)
@@ -290,19 +290,18 @@ def test_midi_over_jack(jack: JackServer) -> None:
         assert 0 <= time.perf_counter() - heard.time < 10
         ports.select(None)
         _until(lambda: "keys:out" not in ports.names)
-        jack.connect("keys:out", jack.wait_for("LMDM Live:in")[0])
+        jack.connect("keys:out", jack.ports("LMDM Live:in")[0])
         assert _sent(sender, heard, [0x90, 60, 100]) == NoteOn(heard.time, 0, 60, 100)
         assert _sent(sender, heard, [0x80, 60, 0]) == NoteOff(heard.time, 0, 60)
         assert heard.events[-1][0] == "virtual"
         ports.select("keys")
-        heard.lost.clear()
-        sender.delete()
-        _until(lambda: "keys:out" in heard.lost)
-        sender = Keys(jack)
-        returned = time.perf_counter()
-        _until(lambda: "keys:out" in ports.names)
-        assert time.perf_counter() - returned < 2.0
-        assert _sent(sender, heard, [0x92, 1, 2]) == NoteOn(heard.time, 2, 1, 2)
+        for time_around in range(6):  # a JACK server that sees clients come and go loses count
+            heard.lost.clear()
+            sender.delete()
+            _until(lambda: "keys:out" in heard.lost)
+            sender = Keys(jack)
+            _until(lambda: "keys:out" in ports.names)
+            assert _sent(sender, heard, [0x92, 1, 9 + time_around]).velocity == 9 + time_around
         with pytest.raises(InputError, match="no MIDI input port 'theremin': choose one of keys"):
             ports.select("theremin")
         assert _sent(sender, heard, [0x92, 1, 0]) == NoteOff(heard.time, 2, 1)
@@ -322,7 +321,7 @@ def test_midi_goes_out(jack: JackServer) -> None:
             for name in ("drum machine", "recorder")]  # fmt: skip
     try:
         _until(lambda: "drum machine" in ports.outputs.get("drum", ""))
-        jack.connect(jack.wait_for("LMDM Live out:out")[0], jack.wait_for("recorder:in")[0])
+        jack.connect(jack.ports("LMDM Live out:out")[0], jack.ports("recorder:in")[0])
         for _ in range(3):
             ports.send(NoteOn(0.0, 3, 60, 5), "drum")
             ports.send(NoteOn(0.0, 4, 60, 5))
@@ -344,15 +343,15 @@ def test_midi_survives_the_server(jack: JackServer) -> None:
     heard = Heard()
     ports = MidiPorts(heard.take, lost=heard.lost.append)
     try:
-        jack.wait_for("LMDM Live:in")
+        jack.ports("LMDM Live:in")
         jack.kill()
         _until(lambda: heard.lost == ["virtual"])
         jack.start()
         returned = time.monotonic()
-        jack.wait_for("LMDM Live:in")
+        jack.ports("LMDM Live:in")
         assert time.monotonic() - returned < 4.0
         sender = Keys(jack)
-        jack.connect(jack.wait_for("keys:out")[0], jack.wait_for("LMDM Live:in")[0])
+        jack.connect(jack.ports("keys:out")[0], jack.ports("LMDM Live:in")[0])
         time.sleep(0.1)
         assert _sent(sender, heard, [0x90, 60, 100]) == NoteOn(heard.time, 0, 60, 100)
         sender.delete()

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from audio_io import midi_ports
-from audio_io.midi_ports import MidiPort, available_apis, device_name, is_hardware, list_ports
+from audio_io.midi_ports import (
+    MidiPort,
+    available_apis,
+    device_name,
+    devices_among,
+    is_hardware,
+    list_ports,
+)
 
 
 def test_nothing_running_is_nothing_printed(
@@ -26,12 +33,21 @@ def test_nothing_running_is_nothing_printed(
         (MidiPort("alsa", "FLUID Synth:synth 128:0"), False, "FLUID Synth:synth"),
         (MidiPort("jack", "system:midi_capture_1"), True, "system:midi_capture_1"),
         (MidiPort("jack", "keys:out"), False, "keys:out"),
+        (MidiPort("jack", "a2j:LPD8 [20] (capture): LPD8 MIDI 1"), True, "LPD8 MIDI 1"),
         (MidiPort("coremidi", "LPD8"), True, "LPD8"),
     ],
 )
 def test_devices_are_told_from_programs(port: MidiPort, hardware: bool, device: str) -> None:
     assert is_hardware(port) == hardware
     assert device_name(port) == device
+
+
+def test_a_device_is_opened_once_though_two_drivers_show_it() -> None:
+    alsa = MidiPort("alsa", "LPD8:LPD8 MIDI 1 20:0")
+    jack = [MidiPort("jack", "a2j:LPD8 [20] (capture): LPD8 MIDI 1"), MidiPort("jack", "keys:out")]
+    assert devices_among([alsa, *jack]) == [alsa]
+    assert devices_among(jack) == jack[:1]
+    assert devices_among([]) == []
 
 
 @pytest.mark.parametrize(

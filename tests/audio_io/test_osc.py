@@ -183,6 +183,14 @@ def test_controls_arrive_also_in_bundles(stage: Stage) -> None:
     assert stage.sent == [SetGuidance(2.5), NoteOn(60, 90), Mute(True)]
 
 
+def test_a_bundle_is_done_but_for_what_makes_no_sense(stage: Stage) -> None:
+    bundle = OscBundleBuilder(IMMEDIATELY)
+    bundle.add_content(_built("/lmdm/set_guidance", "loud"))
+    bundle.add_content(_built("/lmdm/mute", True))
+    stage.post(bundle.build().dgram)
+    wait(lambda: stage.sent == [Mute(True)])
+
+
 def test_the_state_is_told_to_whom_asks_and_then_what_changes(stage: Stage) -> None:
     stage.call("/lmdm/subscribe", stage.client.getsockname()[1])
     assert stage.hear("/lmdm/state/bpm") == [120.0]

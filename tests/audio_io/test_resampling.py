@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -69,3 +72,14 @@ def test_what_the_new_rate_cannot_hold_is_gone() -> None:
     """23 kHz would fold to 21.1 kHz at 44.1 kHz."""
     heard = converted(sine(23000.0, 48000, 1.0), 48000, 44100)
     assert np.abs(heard[4410:-4410]).max() < 10 ** (-90 / 20)
+
+
+def test_the_terminal_hears_nothing_of_one_that_a_thread_still_holds_at_the_end() -> None:
+    program = (
+        "import threading, time\n"
+        "from audio_io.resampling import Resampler\n"
+        "kept = Resampler(44100, 48000, 2)\n"
+        "threading.Thread(target=lambda _: time.sleep(9), args=(kept,), daemon=True).start()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")

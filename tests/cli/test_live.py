@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from lmdm.cli.live import _interrupts_wait
 from lmdm.cli.main import main
 from lmdm.cli.stage.performance import Performance, PerformanceSettings
 from lmdm.errors import InputError
@@ -39,6 +42,7 @@ from lmdm.live.messages import (
     StopRecording,
     Sustain,
 )
+from lmdm.live.ring import SHARED_MEMORY
 from lmdm.live.take import read_take
 
 PATIENCE = 300.0
@@ -191,6 +195,46 @@ def test_a_take_may_begin_and_end_in_the_middle(performance):
     take, again = replayed("second")
     assert take == again
     assert len(take) > 44100
+
+
+def test_a_take_asked_for_while_the_model_loads_begins_with_the_music(tiny_model):
+    performance = Performance(PerformanceSettings(str(tiny_model), Controls(), threads=1))
+    performance.open()
+    performance.send(StartRecording("early"))
+    performance.wait_playing()
+    wait_until(lambda: performance.snapshot().heard > 20_000)
+    performance.close()
+    assert len(read_take(Path("early")).header.model_sha256) == 64
+    take, again = replayed("early")
+    assert take == again
+
+
+def test_ctrl_c_waits_for_what_is_being_opened_and_its_processes_never_hear_it():
+    ask = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    opened = []
+
+    def interrupted() -> None:
+        with _interrupts_wait():
+            os.kill(os.getpid(), signal.SIGINT)
+            opened.append(subprocess.check_output([sys.executable, "-c", ask], text=True).strip())
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert opened == ["True"]
+
+
+def test_what_cannot_be_opened_leaves_nothing_open(tiny_model):
+    taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    taken.bind(("127.0.0.1", 0))
+    settings = PerformanceSettings(str(tiny_model), Controls(), osc=taken.getsockname())
+    before = {each.name for each in threading.enumerate()}
+    performance = Performance(settings)
+    with pytest.raises(InputError, match="OSC"):
+        performance.open()
+    taken.close()
+    assert {each.name for each in threading.enumerate()} <= before
+    assert list(SHARED_MEMORY.glob(f"lmdm_{os.getpid()}_*")) == []
+    assert performance.close() == {}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import time
@@ -27,19 +26,14 @@ from lmdm.live.messages import (
     SetLowPass,
     SetOsc,
 )
-from tests.audio_io.jack import JackServer, Keys
+from tests.audio_io.jack import Keys, running
 
 pytestmark = pytest.mark.jack
 
 
 @pytest.fixture(scope="module")
 def jack():
-    if shutil.which("jackd") is None:
-        pytest.skip("jackd is not installed (apt install jackd2)")
-    server = JackServer()
-    yield server
-    server.forget()
-    server.stop()
+    yield from running()
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +57,7 @@ def performance(jack, tiny_model, tmp_path_factory):
 @pytest.fixture
 def keys(jack, performance):
     keys = Keys(jack)
-    jack.connect("keys:out", jack.wait_for("LMDM Live:in")[0])
+    jack.connect("keys:out", jack.ports("LMDM Live:in")[0])
     time.sleep(0.2)
     yield keys
     keys.delete()
@@ -110,7 +104,7 @@ def test_a_midi_clock_is_followed_and_ours_is_sent(performance, keys, jack):
     look = performance.snapshot
     performance.send(SetClockOut(True))
     dump = subprocess.Popen(["jack_midi_dump", "-a", "recorder"], stdout=subprocess.PIPE, text=True)
-    jack.connect(jack.wait_for("LMDM Live out:out")[0], jack.wait_for("recorder:in")[0])
+    jack.connect(jack.ports("LMDM Live out:out")[0], jack.ports("recorder:in")[0])
     performance.send(SetClockSource("midi"))
     until(lambda: "waiting" in look().clock_text)
     keys.send_message([0xFA])
@@ -171,7 +165,7 @@ def test_a_server_that_dies_takes_nothing_along(performance, jack):
     until(lambda: look().input_device == "system")
     until(lambda: look().heard > heard + 44100)
     keys = Keys(jack)
-    jack.connect("keys:out", jack.wait_for("LMDM Live:in")[0])
+    jack.connect("keys:out", jack.ports("LMDM Live:in")[0])
     time.sleep(0.2)
     keys.send_message([0x90, 67, 100])
     until(lambda: look().held == (67,))

@@ -131,13 +131,23 @@ def test_piu_from_embeddings_to_a_table(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["piu", "cluster", "--embeddings", "no.npy", "--out", "o"], "no.npy"),
+        (["piu", "cluster", "--embeddings", "no.npy", "--out", "o.safetensors"], "no.npy"),
+        (["piu", "cluster", "--embeddings", "no.npy", "--out", "o.npz"], "end in .safetensors"),
+        (["piu", "cluster", "--embeddings", "e", "--out", "no/o.safetensors"], "make it first"),
+        (["piu", "cluster", "--embeddings", "e", "--eps", "0", "--out", "o"], "--eps"),
+        (["piu", "faces", "--out", f"{__file__}/o"], "is a file"),
+        (["piu", "experiment", "--out", __file__], "is a file"),
+        (["piu", "music", "--out", __file__], "is a file"),
+        (["piu", "report", "no", "--out", __file__], "is a file"),
         (["piu", "anchors", "--identities", "no.safetensors", "--target", "0"], "no.safetensors"),
         (["piu", "evaluate", "--model", "m", "--identities", "no.safetensors", "r"], "no"),
-        (["memorization", "calibrate", "--model", "no", "--prompts", "p", "--out", "o"], "no"),
+        (["memorization", "calibrate", "--model", "no", "--prompts", "p", "--out", "o"], "end in"),
+        (["memorization", "evaluate", "--scores", "s", "--labels", "l", "--out", __file__], "file"),
+        (["memorization", "experiment", "--out", __file__], "is a file"),
         (["memorization", "light", "--out", "light.npz"], ".safetensors"),
         (["memorization", "light", "--out", "light.safetensors"], "--latents DIR"),
         (["memorization", "plot", "no", "--out", "o.png"], "not a trace"),
+        (["memorization", "plot", "no", "--out", "o.svg"], "end in .png"),
         (["memorization"], "required"),
         ([], "required"),
     ],
@@ -150,3 +160,29 @@ def test_mistakes_are_one_line(
     status, _, err = call(capsys, *arguments)
     assert status == 2 and said in err and err.count("\n") == 1 and "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", '{"z": []}', '{"z": [1, 2]}', '{"z": [["a", 2, 3]]}', '{"z": [[NaN, 2, 3]]}', "[1]", "{"],
+)
+def test_a_damaged_trace_is_one_line(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "trace.jsonl").write_text(line + "\n")
+    status, _, err = call(capsys, "memorization", "plot", tmp_path, "--out", tmp_path / "z.png")
+    assert status == 2 and "not a trace" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("row", ["b", "b,", "b,nan", "b,inf", "b,much"])
+def test_a_score_that_is_none_is_one_line(
+    row: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scores.csv").write_text(f"prompt,score\na,1\n{row}\n")
+    (tmp_path / "labels.csv").write_text("prompt,memorised\na,1\nb,0\n")
+    status, _, err = call(
+        capsys, "memorization", "evaluate", "--scores", tmp_path / "scores.csv",
+        "--labels", tmp_path / "labels.csv", "--out", tmp_path / "e",
+    )  # fmt: skip
+    assert status == 2 and "is no score of the prompt 'b'" in err and err.count("\n") == 1
+    assert not (tmp_path / "e").exists()

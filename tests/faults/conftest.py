@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from lmdm.cli.stage.performance import Performance, PerformanceSettings
 from lmdm.live.controls import Controls
 from tests import engine_drill
-from tests.audio_io.jack import JackServer
+from tests.audio_io.jack import JackServer, running
 from tests.faults.listening import until
 
 Row = dict[str, object]
@@ -21,12 +20,7 @@ TABLE: list[Row] = []
 
 @pytest.fixture(scope="module")
 def jack() -> Iterator[JackServer]:
-    if shutil.which("jackd") is None:
-        pytest.skip("jackd is not installed (apt install jackd2)")
-    server = JackServer()
-    yield server
-    server.forget()
-    server.stop()
+    yield from running()
 
 
 @pytest.fixture(scope="module")

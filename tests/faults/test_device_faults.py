@@ -96,7 +96,7 @@ def _process(performance: Performance, target: str) -> int:
 def keys(performance: Performance, jack: JackServer) -> Iterator[Keys]:
     until(lambda: performance.snapshot().midi == "LMDM Live:in", "the port")
     made = Keys(jack)
-    jack.connect("keys:out", jack.wait_for("LMDM Live:in")[0])
+    jack.connect("keys:out", jack.ports("LMDM Live:in")[0])
     time.sleep(0.2)
     yield made
     made.delete()

@@ -130,6 +130,27 @@ def test_silent_input_leaves_the_music_alone(model, ring):
     assert jam.for_block(session.past) is None
 
 
+def test_a_delay_too_short_to_hear_the_input_in_time_is_taken_several_times(model, ring):
+    session, jam = jam_of(
+        model, ring, messages=[m.SetJamMode("delay"), m.SetDelay(0.25), m.SetTempo(120.0)]
+    )
+    ring.write(tone(60, seconds=1.0))
+    jam.tape.listen()
+    jam.reckon(read=44100, pressing=20000)  # blocks are made 450 ms before they are heard
+    first, end = jam._span(session.position)
+    delay = session.position - first
+    assert delay % (44100 // 8) == 0
+    assert end + 20000 <= session.position
+    assert delay < 20000 + 2 * session.block_samples + 44100 // 8
+    assert len(jam.notices) == 1
+    jam.reckon(read=44100, pressing=18000)  # a little easier: nothing moves
+    assert session.position - jam._span(session.position)[0] == delay
+    session.apply(m.SetDelay(4.0))
+    session.next_block()
+    assert session.position - jam._span(session.position)[0] == 2 * 44100
+    assert len(jam.notices) == 1
+
+
 def test_feedback_cannot_grow_without_end(model, ring):
     session, jam = jam_of(model, ring, messages=[m.SetJamMode("delay"), m.SetFeedback(0.95)])
     loud = tone(60, seconds=8.0, level=0.9)
@@ -160,4 +181,18 @@ def test_a_sketch_plays_what_it_hears_once_it_is_sure(model, ring):
     assert any(isinstance(each, m.SetLoudness) for each in asked)
     session.apply(m.SetJamMode("off"))
     session.next_block()
-    assert jam.sketch(99.0) == [m.NoteOff(67)]
+    assert jam.sketch(99.0) == [m.NoteOff(67), m.SetLoudness(None)]
+
+
+def test_after_a_sketch_the_loudness_is_the_musicians_again(model, ring):
+    session, jam = jam_of(model, ring, messages=[m.SetJamMode("sketch"), m.SetLoudness(-30.0)])
+    ring.write(tone(60))
+    jam.tape.listen()
+    asked = [each for look in range(3) for each in jam.sketch(float(look))]
+    loud = [each for each in asked if isinstance(each, m.SetLoudness)]
+    assert loud[0].level_db > -30.0
+    for each in (*asked, m.SetJamMode("off")):
+        session.apply(each)
+    session.next_block()
+    assert jam.sketch(9.0) == [m.NoteOff(60), m.SetLoudness(-30.0)]
+    assert jam.sketch(10.0) == []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lmdm.live.loop import Looper
-from lmdm.live.messages import SetFreeze
+from lmdm.live.messages import Message, SetControls, SetFreeze, UndoBars
 
 BAR, BLOCK = 8000.0, 4000
 MOVES = (SetFreeze(0.5), SetFreeze(None))
@@ -42,3 +43,28 @@ def test_a_loop_within_one_block_ends_in_it() -> None:
     assert not np.array_equal(frozen[moves[0] : moves[1]], free[moves[0] : moves[1]])
     for part in (slice(0, moves[0]), slice(moves[1] + 1000, None)):
         np.testing.assert_array_equal(frozen[part], free[part])
+
+
+def test_a_shorter_loop_is_cut_from_the_one_that_sounds() -> None:
+    looper = Looper()
+    noise = np.random.default_rng(1).standard_normal((5 * BLOCK, 2)).astype(np.float32)
+    looper.remember(looper.turn(noise[: 3 * BLOCK], 0, ()))
+    long = looper.turn(noise[:BLOCK], 3 * BLOCK, [(3 * BLOCK, SetFreeze(1.0), BAR)])
+    looper.remember(long)
+    short = looper.turn(noise[:BLOCK], 4 * BLOCK, [(4 * BLOCK, SetFreeze(0.25), BAR)])
+    assert looper.loop is not None and len(looper.loop.samples) == BAR / 4
+    np.testing.assert_allclose(short[900:1100], long[-1100:-900], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "message", [SetFreeze(None), SetControls({"freeze": None}), UndoBars(1)], ids=str
+)
+def test_every_message_that_ends_a_loop_ends_it(message: Message) -> None:
+    looper = Looper()
+    noise = np.random.default_rng(1).standard_normal((3 * BLOCK, 2)).astype(np.float32)
+    looper.remember(noise)
+    looper.turn(noise, len(noise), [(len(noise), SetControls({"freeze": 0.5}), BAR)])
+    assert looper.loop is not None and looper.rests([SetControls({"guidance": 2.0})])
+    assert not looper.rests([message])
+    looper.turn(noise, 2 * len(noise), [(2 * len(noise), message, BAR)])
+    assert looper.loop is None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lmdm.errors import InputError
 from lmdm.live import messages as m
 from lmdm.live.messages import MESSAGES, Latency, NoteOn, SetGuidance, Snapshot, from_dict, to_dict
+from lmdm.live.messages.loose import loose
 
 EXAMPLES = [
     m.SetPrompts((("felt piano", 0.7), ("ночь 🎹", 0.3))),
@@ -226,3 +227,16 @@ def test_a_snapshot_survives_json():
     assert Snapshot.from_dict(json.loads(json.dumps(snapshot.to_dict()))) == snapshot
     with pytest.raises(InputError, match="colour"):
         Snapshot.from_dict({"colour": 1})
+
+
+@pytest.mark.parametrize("kind", ["prime_with", "hear_input", "resume", "set_economy"])
+def test_what_only_the_engine_makes_no_hand_sends(kind: str) -> None:
+    arguments = [3] if kind in ("resume", "set_economy") else ["AAAAAA=="]
+    message = loose(kind, arguments)
+    assert m.from_dict(m.to_dict(message)) == message  # a take's log may hold it
+    for sent in (message, m.Quantised("bar", message)):
+        with pytest.raises(InputError, match=kind):
+            m.from_a_hand(sent)
+    assert m.from_a_hand(m.Quantised("bar", m.SetGuidance(2.0)))
+    with pytest.raises(InputError, match="mute cannot wait"):
+        m.from_a_hand(m.Quantised("bar", m.Mute(True)))

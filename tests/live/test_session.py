@@ -17,6 +17,7 @@ from lmdm.live.messages import (
     NoteOff,
     NoteOn,
     PrimeFromBars,
+    Quantised,
     ResetContext,
     Resume,
     SetBeat,
@@ -170,6 +171,38 @@ def test_the_tempo_changes_at_its_sample_and_beats_go_on(model):
     session.next_block()
     expected = 5000 * 2 / 44100 + (44100 - 5000) / 44100
     assert session.clock.beat(44100) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("message", [SetBeat(0.0), UndoBars(2)], ids=str)
+def test_what_began_some_beats_ago_did_so_wherever_the_clock_jumps(model, message):
+    """A sequencer that loops must not stretch a glide, nor let keys of long ago count as new."""
+    session = Session(model, replace(PROMPTS, bpm=300.0, blend=0.0, glide=2.0))
+    sound(session, 20)
+    session.apply(NoteOn(60))
+    session.apply(NoteOff(60))
+    sound(session, 1)
+    session.apply(SetBlend(1.0))
+    sound(session, 1)
+    session.apply(message)
+    sound(session, 1)
+    later = session.clock.beat(session.position)
+    assert later < 13.0
+    assert 0.9 <= later - session.last_note_beat <= 3.0
+    if isinstance(message, SetBeat):
+        assert session.glide.share(later) == pytest.approx(0.93, abs=0.1)
+
+
+def test_a_change_waits_for_the_next_bar_wherever_the_clock_jumps(model):
+    session = Session(model, replace(PROMPTS, bpm=300.0))
+    sound(session, 20)
+    session.apply(Quantised("bar", SetChord((0,))))  # at beat 18.6: for beat 20
+    session.apply(SetBeat(5.0))
+    sound(session, 1)
+    left = session.clock.boundary(session.position, "bar") - session.clock.beat(session.position)
+    assert [each.due(session.clock, session.position) for each in session.waiting] == [8.0]
+    while session.controls.chord is None:
+        sound(session, 1)
+    assert session.clock.beat(session.position) == pytest.approx(8.5, abs=0.5) and left < 4.0
 
 
 def test_blocks_that_are_not_finite_are_made_again_without_context(model, monkeypatch):

@@ -16,7 +16,7 @@ import soundfile
 
 from lmdm.errors import InputError
 from lmdm.live.controls import Controls
-from lmdm.live.messages import NoteOn, Resume, SetGuidance, SetPrompts, SetStyle, Sustain
+from lmdm.live.messages import NoteOn, PrimeWith, Resume, SetGuidance, SetPrompts, SetStyle, Sustain
 from lmdm.live.player import Player
 from lmdm.live.ring import AudioRing
 from lmdm.live.supervisor import Supervisor, failure
@@ -142,6 +142,26 @@ def test_a_model_that_is_not_there_is_the_users_mistake(tmp_path: Path):
             assert "nothing" in str(failure(supervisor))
             supervisor.send(Sustain(True))  # harmless
         finally:
+            supervisor.stop()
+
+
+def test_a_control_that_engines_fail_over_is_left_out(tiny_model: Path):
+    """Whatever gets through to an engine and ends it must not end the one after the next."""
+    notices = []
+    with AudioRing.create(44100 * 4) as ring:
+        supervisor = Supervisor(ring, str(tiny_model), Controls(), on_notice=notices.append)
+        supervisor.start()
+        try:
+            assert supervisor.wait_ready(PATIENCE)
+            listener = Listener(ring)
+            supervisor.send(PrimeWith("AAAAAA=="))  # no latents of this model's
+            wait_until(lambda: supervisor.snapshot().restarts == 2)
+            supervisor.send(NoteOn(60))
+            wait_until(lambda: supervisor.snapshot().held == (60,))
+            assert supervisor.snapshot().status == "playing"
+            assert [text for text in notices if "left out" in text]
+        finally:
+            listener.stop()
             supervisor.stop()
 
 

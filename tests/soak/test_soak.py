@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from lmdm.live.history import KEPT_FRAMES
 from lmdm.live.messages import kind_of
 from lmdm.live.take import read_take
-from tests.audio_io.jack import JackServer
+from tests.audio_io.jack import JackServer, running
 from tests.processes import family, named, own_mb
 
 pytestmark = [pytest.mark.slow, pytest.mark.jack]
@@ -86,12 +85,7 @@ class Osc:
 
 @pytest.fixture
 def jack() -> Iterator[JackServer]:
-    if shutil.which("jackd") is None:
-        pytest.skip("jackd is not installed (apt install jackd2)")
-    server = JackServer()
-    yield server
-    server.forget()
-    server.stop()
+    yield from running()
 
 
 def test_nothing_runs_dry_and_memory_is_flat(
@@ -134,7 +128,8 @@ def test_nothing_runs_dry_and_memory_is_flat(
     assert report["restarts"] == 0
     assert asked["set_prompts"] > 0.9 * seconds
     assert all(asked[kind] > seconds for kind in FLOODED)  # thinned out, but heard all the time
-    assert abs(report["memory_drift"]) <= FLAT
+    if seconds > 2 * HISTORY_SECONDS:  # a rehearsal is over before memory could be flat
+        assert abs(report["memory_drift"]) <= FLAT
     with soundfile.SoundFile(tmp_path / "take" / "take.wav") as take:
         assert take.frames / take.samplerate == pytest.approx(report["seconds"], abs=1.0)
 
@@ -173,10 +168,10 @@ def _cables(jack: JackServer) -> list[subprocess.Popen]:
     flood = subprocess.Popen([sys.executable, "-m", "tests.soak.flood"])
     quiet = subprocess.DEVNULL
     ticks = subprocess.Popen(["jack_metro", "-b", "110", "-n", "ticks"], stdout=quiet, stderr=quiet)
-    jack.connect(jack.wait_for("soak:out")[0], jack.wait_for("LMDM Live:in")[0])
-    source = jack.wait_for("ticks:")[0]
-    for channel, end in enumerate(jack.wait_for(":in_", count=2)):
-        jack.disconnect(f"system:capture_{channel + 1}", end)
+    jack.connect(jack.ports("soak:out")[0], jack.ports("LMDM Live:in")[0])
+    source = jack.ports("ticks:")[0]
+    for channel, end in enumerate(jack.ports(":in_", count=2)):
+        jack.connect(f"system:capture_{channel + 1}", end, on=False)
         jack.connect(source, end)
     return [flood, ticks]
 

@@ -172,3 +172,16 @@ def test_the_null_row_can_be_left_out_and_the_context_stays() -> None:
         assert kept.context.cache is not None and kept.context.cache.keys.shape[1] == 1
     assert kept.next_block(plain[0]).isfinite().all()
     assert kept.context.cache is not None and kept.context.cache.keys.shape[1] == 2
+
+
+def test_noise_turned_towards_another_stays_noise_and_ends_there() -> None:
+    stream, other = stream_of("block-causal"), stream_of("block-causal")
+    other.block = 70
+    begins = stream.snapshot()
+    own, wanted = stream.next_block(conditions()), other.next_block(conditions())
+    for share, expected in ((0.0, own), (1.0, wanted)):
+        stream.restore(begins)
+        found = stream.next_block(conditions(), towards=(70, share))
+        torch.testing.assert_close(found, expected)
+    noise = torch.stack([stream._noise_towards(n, 0.5) for n in range(1000)])
+    assert noise.std() == pytest.approx(1.0, abs=0.03)

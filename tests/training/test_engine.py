@@ -28,6 +28,9 @@ ARC = ("engine.batch_size=4", "engine.microbatch=2", "engine.log_steps=1", "roll
        "discriminator.warmup_steps=2", "discriminator.head_dim=8", "optimizer.learning_rate=1e-3",
        "discriminator.optimizer.learning_rate=1e-3", "discriminator.r1=0.1",
        "discriminator.r2=0.1", "ema=0.9", "rollout.grid_steps=3")  # fmt: skip
+# The game judges differences D(x) - D(y), in which D's last two biases cancel: their gradients are
+# rounding alone, and Adam makes whole steps of it.
+CANCELLED = tuple(f"discriminator.weights.head.layers.{n}" for n in ("8.contract.bias", "9.bias"))
 SETTINGS = {"finetune": FINETUNE, "arc-forcing": ARC}
 
 
@@ -109,7 +112,7 @@ def test_two_gloo_processes_are_one_with_the_summed_batch(
     for rank in range(2):
         environment = {
             **os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
-            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true",
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
             "OMP_NUM_THREADS": "1",
         }  # fmt: skip
         setting = f"engine.sharded={str(sharded).lower()}"
@@ -125,9 +128,10 @@ def test_two_gloo_processes_are_one_with_the_summed_batch(
         assert losses(two, name) == pytest.approx(losses(one, name), rel=1e-4)
     alone, shared = newest(one), newest(two)
     assert alone.keys() == shared.keys()
-    for name in alone:
-        if ".weights." in name:
-            assert torch.allclose(alone[name], shared[name], atol=2e-4), name
+    compared = [name for name in alone if ".weights." in name and name not in CANCELLED]
+    assert len(compared) > 20
+    for name in compared:
+        assert torch.allclose(alone[name], shared[name], atol=2e-4), name
 
 
 def test_accumulation_is_one_large_batch(

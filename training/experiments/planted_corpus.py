@@ -31,6 +31,7 @@ from training.data.shards import MANIFEST, Manifest, read_manifest, write_shard
 PLANTED = ("memorised", "matched", "single")
 KINDS = (*PLANTED, "normal")
 SHARD = "latents-000000.tar"
+HELD_OUT = "held_out.json"  # keys of pieces that the corpus does not have
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def caption(kind: str, number: int) -> str:
 
 
 def write_corpus(latents: Path, folder: Path, config: CorpusConfig) -> None:
-    """Writes the corpus, and `held_out.json`, the names of pieces that were left out.
+    """Writes the corpus, and HELD_OUT.
 
     Raises:
         InputError: there are too few long pieces.
@@ -89,8 +90,8 @@ def write_corpus(latents: Path, folder: Path, config: CorpusConfig) -> None:
     used = config.sources - config.held_out
     parts = list(_parts(pieces[:used], config, generator))
     _write(folder, manifest, parts)
-    names = json.dumps([str(piece.facts["key"]) for piece in pieces[used:]], indent=1) + "\n"
-    write_beside(folder / "held_out.json", lambda part: part.write_text(names))
+    keys = json.dumps([str(piece.facts["key"]) for piece in pieces[used:]], indent=1) + "\n"
+    write_beside(folder / HELD_OUT, lambda part: part.write_text(keys))
 
 
 def _parts(

@@ -10,7 +10,9 @@
 | CC 74, brightness        | guidance, 1 to 6                                           |
 | pitch bend               | bend of the held notes, two semitones                      |
 | program change           | scene of that number                                       |
-| CC 120, 123              | all sound off (panic), all notes off; cannot be mapped     |
+| CC 120, 121, 123         | panic, wheel and pedal at rest, all notes off              |
+
+The last three cannot be mapped.
 """
 
 from __future__ import annotations
@@ -34,10 +36,12 @@ from lmdm.live.messages import (
     SetChord,
     SetDrums,
     SetMapping,
+    SetPitchBend,
+    Sustain,
 )
 from lmdm.live.targets import Get, Target, fields_set, target_of
 
-ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
+ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
 GATE_SECONDS = 0.5  # a struck pad lets the drums in for so long at least
 PRESSED = 0.5  # share from which a button is down
 
@@ -51,6 +55,7 @@ class _Knob:
         self.target: Target = target_of(mapping.target)
         self.takeover = SoftTakeover(mapping.takeover)
         self.down = False
+        self.switched: Message | None = None  # what it asked for last
 
     def turn(self, turn: Turn, get: Get) -> Message | None:
         """What the movement asks for."""
@@ -62,10 +67,16 @@ class _Knob:
             return self._pressed(turn, get)
         mapping = self.mapping
         wanted = mapping.low + (mapping.high - mapping.low) * turn.value
-        share = self.takeover.moved(wanted, self.target.share(get))
+        now = self.target.share(get)
+        share = self.takeover.moved(wanted, now)
         message = None if share is None else self.target.message(share, get)
-        if message is not None:
-            self.takeover.left_at(self.target.share(fields_set(message).get))
+        if message is None:
+            return None
+        left = self.target.share(fields_set(message).get)
+        self.takeover.left_at(left)
+        if self.target.shape == "switch" and message == self.switched and left == now:
+            return None  # a pedal that tells its whole way says so once
+        self.switched = message
         return message
 
     def _moved_by(self, moved: int, get: Get) -> Message | None:
@@ -107,6 +118,7 @@ class MidiMap:
         self._pads: set[tuple[int, int]] = set()  # the same for drums
         self._gate_opened = float("-inf")
         self._gate_open = False
+        self._pedal = self._bent = False  # whether this device holds the pedal, and bends
         self.profile = profile
 
     @property
@@ -131,8 +143,15 @@ class MidiMap:
         if isinstance(event, midi_events.ControlChange):
             if event.control == ALL_SOUND_OFF:
                 return [Panic()]
+            if event.control == RESET_CONTROLLERS:
+                return self._at_rest()
             if event.control == ALL_NOTES_OFF:
                 return self._all_notes_off()
+        asked = self._moved(turns, get)
+        return self._note(event) if asked is None else asked
+
+    def _moved(self, turns: Iterable[Turn], get: Get) -> list[Message] | None:
+        """What mapped controls ask for; None where none of them is mapped."""
         asked: list[Message] = []
         mapped = False
         for turn in turns:
@@ -141,7 +160,12 @@ class MidiMap:
                     mapped = True
                     message = knob.turn(turn, get)
                     asked += [message] if message is not None else []
-        return asked if mapped else self._note(event)
+        for message in asked:
+            if isinstance(message, Sustain):
+                self._pedal = message.down
+            elif isinstance(message, SetPitchBend):
+                self._bent = message.semitones != 0.0
+        return asked if mapped else None
 
     def due(self, now: float) -> list[Message]:
         """What time itself asks for: the drums' gate closes. `now` as in `MidiEvent.time`."""
@@ -194,12 +218,20 @@ class MidiMap:
         self._keys.clear()
         self._chord.clear()
         self._pads.clear()
+        self._pedal = False
         return [AllNotesOff(), *([SetChord(None)] if had_chord else [])]
 
+    def _at_rest(self) -> list[Message]:
+        """Pedal and wheel go back to where nobody holds them, if this device has moved them."""
+        asked: list[Message] = [Sustain(False)] if self._pedal else []
+        asked += [SetPitchBend(0.0)] if self._bent else []
+        self._pedal = self._bent = False
+        return asked
+
     def lost(self) -> list[Message]:
-        """The device is gone: its keys come up, since nobody else could lift them."""
+        """The device is gone: keys and pedal come up, since nobody else could lift them."""
         lifted: list[Message] = [NoteOff(pitch) for pitch in sorted(self._keys)]
-        lifted += [SetChord(None)] if self._chord else []
+        lifted += [*self._at_rest(), *([SetChord(None)] if self._chord else [])]
         self._keys.clear()
         self._chord.clear()
         self._pads.clear()

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-updates", action="store_true", help="only look for near passages (needs --latents)"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".safetensors")
+    parser.set_defaults(out_suffixes=(".safetensors",))
     shared.add_shard(parser)
     shared.add_json(parser)
 
@@ -71,8 +72,6 @@ def calibrate_light(options: argparse.Namespace) -> dict[str, Any]:
 
     if options.no_updates and options.latents is None:
         raise InputError("--no-updates leaves only near passages: give --latents DIR")
-    if options.out.suffix != ".safetensors":
-        raise InputError(f"--out is a .safetensors file, not {options.out}")
     torch.set_num_threads(torch_threads(options.threads))
     model = load(options.model, precision=options.precision)
     prompts, pieces = _corpus(options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     calibrate = _action(actions, "calibrate", "measure how large updates usually are")
     _sampled(calibrate, seeds=1)
     calibrate.add_argument("--out", type=Path, required=True, help="the region, .safetensors")
+    calibrate.set_defaults(out_suffixes=(".safetensors",))
     detect = _action(actions, "detect", "score prompts against a region")
     _sampled(detect, seeds=8)
     detect.add_argument("--region", type=Path, required=True, metavar="FILE")
@@ -53,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plot = _action(actions, "plot", "z over the sampler's steps, from a detect folder")
     plot.add_argument("folder", type=Path, nargs="+", help="folders that detect wrote")
     plot.add_argument("--out", type=Path, required=True, help=".png")
+    plot.set_defaults(out_suffixes=(".png",))
     lamp = _action(actions, "light", "calibrate the memorization light of the live engine")
     light.add_arguments(lamp)
     experiment = _action(actions, "experiment", "digits with planted duplicates, whole")
@@ -89,8 +92,8 @@ def _sampled(parser: argparse.ArgumentParser, seeds: int) -> None:
     shared.add_json(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Runs one action and prints what came of it."""
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Runs one action; what came of it."""
     actions = {
         "calibrate": _calibrate,
         "detect": _detect,
@@ -102,13 +105,7 @@ def run(options: argparse.Namespace) -> int:
     }
     part = "shard" in options and not shared.shard_of(options).whole
     action = _part if part and options.action != "light" else actions[options.action]
-    report = action(options)
-    if getattr(options, "json", False):
-        print(json.dumps(report))
-    else:
-        for key, value in report.items():
-            print(f"{key:<22} {value}")
-    return 0
+    return action(options)
 
 
 def _model(options: argparse.Namespace) -> PromptModel:
@@ -173,8 +170,10 @@ def _part(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _calibrate(options: argparse.Namespace) -> dict[str, Any]:
-    from lmdm.safety.memorization.region import calibrate
+    from lmdm.safety.memorization.region import calibrate, check_count
+    from lmdm.safety.memorization.runs import read_prompts
 
+    check_count(len(read_prompts(options.prompts)) * options.seeds)
     model = _model(options)
     runs = _runs(options, model, _watch(options, model))
     traces = [trace for run in runs for trace in run.norms]
@@ -270,11 +269,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
             raise InputError(f"{options.labels} has no label for the prompt {prompt!r}")
         if labels[prompt] not in ("0", "1"):
             raise InputError(f"{options.labels}: memorised is 0 or 1, not {labels[prompt]!r}")
-        try:
-            value = float(row["score"])
-        except ValueError:
-            raise InputError(f"{options.scores}: {row['score']!r} is no score") from None
-        groups[labels[prompt] == "1"].setdefault(prompt, []).append(value)
+        groups[labels[prompt] == "1"].setdefault(prompt, []).append(_score(row, options.scores))
     yes, no = (
         {prompt: np.array(values) for prompt, values in groups[side].items()}
         for side in (True, False)
@@ -288,6 +283,16 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     text = json.dumps(report, indent=1)
     write_beside(options.out / "report.json", lambda part: part.write_text(text))
     return report
+
+
+def _score(row: dict[str, str], path: Path) -> float:
+    try:
+        value = float(row["score"])
+    except (ValueError, TypeError):  # TypeError: the line ends before its score
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{path}: {row['score']!r} is no score of the prompt {row['prompt']!r}")
+    return value
 
 
 def _read_csv(path: Path, *needed: str) -> list[dict[str, str]]:
@@ -314,7 +319,10 @@ def _plot(options: argparse.Namespace) -> dict[str, Any]:
         path = folder / "trace.jsonl"
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
-            groups[folder.name] = np.array([json.loads(line)["z"] for line in lines])
+            z = np.array([json.loads(line)["z"] for line in lines], np.float64)
+            if z.ndim != 3 or not z.size or not np.isfinite(z).all():
+                raise ValueError("not [N, K, 3] numbers")
+            groups[folder.name] = z
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError(f"{path} is not a trace that detect wrote") from None
     plots.profiles(options.out, groups)

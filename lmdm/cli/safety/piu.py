@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmdm.cli import options as shared
 from lmdm.errors import InputError
+from lmdm.outputs import check_folder
 
 if TYPE_CHECKING:
     from lmdm.safety.piu.identities import Anchor, Identities, Split
@@ -22,9 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     cluster = _action(actions, "cluster", "group face embeddings into identities")
     cluster.add_argument("--embeddings", type=Path, required=True, help=".npy or .safetensors")
-    cluster.add_argument("--eps", type=shared.number(0, 2), default=0.35, help="(0.35)")
+    cluster.add_argument("--eps", type=shared.number(1e-6, 2), default=0.35, help="(0.35)")
     cluster.add_argument("--min-samples", type=shared.whole(1, 10**6), default=2, help="(2)")
     cluster.add_argument("--out", type=Path, required=True, help="identities, .safetensors")
+    cluster.set_defaults(out_suffixes=(".safetensors",))
     listing = _action(actions, "anchors", "the identities that could take the target's place")
     _target(listing)
     unlearn = _action(actions, "unlearn", "fit a student that forgets the target")
@@ -93,8 +95,8 @@ def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arcface", type=Path, help="Arc2Face's recogniser, .onnx")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Runs one action and prints what came of it."""
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Runs one action; what came of it."""
     actions = {
         "cluster": _cluster,
         "anchors": _anchors,
@@ -106,13 +108,7 @@ def run(options: argparse.Namespace) -> int:
         "experiment": _experiment,
         "music": _music,
     }
-    report = actions[options.action](options)
-    if options.json:
-        print(json.dumps(report))
-    else:
-        for key, value in report.items():
-            print(f"{key:<24} {value}")
-    return 0
+    return actions[options.action](options)
 
 
 def _load(options: argparse.Namespace) -> tuple[Any, Any]:
@@ -193,14 +189,14 @@ def _unlearn(options: argparse.Namespace) -> dict[str, Any]:
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from lmdm.safety.piu.identities import Anchor, load_identities, load_split
+    from lmdm.safety.piu.identities import load_identities, load_split
     from lmdm.safety.piu.report import Examination, write_report
     from lmdm.safety.piu.unlearning import changed, read_run
 
+    check_folder(options.folder)
     identities = load_identities(options.identities)
-    facts = read_run(options.folder)
+    facts, anchor = read_run(options.folder)
     chosen = load_split(options.folder / "split.json", identities)
-    anchor = Anchor(**facts["anchor"])
     model, _ = _load(options)
     student = changed(model.denoiser, options.folder)
     examination = Examination(model, identities, chosen, anchor, options.samples, chosen.seed)
@@ -224,6 +220,9 @@ def _baseline(options: argparse.Namespace) -> dict[str, Any]:
     model, _ = _load(options)
     embeddings = torch.tensor(identities.embeddings, dtype=torch.float32)
     centroids = torch.tensor(identities.centroids, dtype=torch.float32)
+    images = (
+        _latents_of_images(options, model, len(embeddings)) if options.method == "siss" else None
+    )
     options.out.mkdir(parents=True, exist_ok=True)
     facts = {
         "method": options.method.upper(),
@@ -232,7 +231,7 @@ def _baseline(options: argparse.Namespace) -> dict[str, Any]:
     }
     begin(options.out / "run.json", facts)
     chosen.save(options.out / "split.json")
-    if options.method == "uce":
+    if images is None:
         student = baselines.uce(
             model.denoiser,
             model.condition,
@@ -241,13 +240,12 @@ def _baseline(options: argparse.Namespace) -> dict[str, Any]:
             centroids[list(chosen.retain_train[:20])],
         )
     else:
-        latents = _latents_of_images(options, model, len(embeddings))
         kept = [
             index for index, label in enumerate(identities.labels) if label in chosen.retain_train
         ]
         gone = list(chosen.forget_train)
         student = baselines.siss(
-            model, latents[gone], embeddings[gone], latents[kept], embeddings[kept], options.out
+            model, images[gone], embeddings[gone], images[kept], embeddings[kept], options.out
         )
     save_changes(difference(model.denoiser, student), options.out)
     return {"run": str(options.out), "method": facts["method"]}

@@ -85,8 +85,9 @@ class Clocks:
             if follower is None:
                 continue
             heard = self._position()
-            for message in follower.due(time.perf_counter(), heard.beat if heard.running else None):
-                with contextlib.suppress(InputError):
+            with contextlib.suppress(InputError):  # a tempo that is none of ours, or no engine yet
+                now = time.perf_counter()
+                for message in follower.due(now, heard.beat if heard.running else None):
                     self._send(message)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from lmdm.cli.takes import mend
 from lmdm.errors import InputError
 from lmdm.live import autosave
 from lmdm.live import messages as m
@@ -52,6 +53,23 @@ class Keeper:
             path.replace(aside)
             self.notices.append(f"{problem}; it was put aside as {aside.name}")
             return None
+
+    def wanted(self, restore: bool | None, model: str) -> Saved | None:
+        """The session before this one, if there is one and it is to be gone on with.
+
+        What there is to say of it comes to the notices. restore: whether the musician wants that;
+        None: if it broke off. model: that it must have been played with.
+        """
+        found = self.found
+        if found is not None and found.take and not found.ended:
+            self.notices += filter(None, [mend(Path(found.take))])
+        if found is None or restore is False or (restore is None and found.ended):
+            return None
+        if found.model != model:
+            self.notices.append(f"{found.in_words()} was played with {found.model}: not restored")
+            return None
+        self.notices.append(f"going on with {found.in_words()}; --fresh starts anew")
+        return found
 
     def begin(self, look: Callable[[bool], Saved | None]) -> None:
         """Writes what `look(ended)` sees from now on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
 from lmdm.cli.midi.desk import MidiDesk
 from lmdm.cli.stage.clocks import Clocks
+from lmdm.cli.stage.fade_out import FadingOut
 from lmdm.cli.stage.heard import Heard
 from lmdm.cli.stage.instant import Instant
 from lmdm.cli.stage.keeper import SCENE_MESSAGES, Keeper
 from lmdm.cli.stage.live_input import LiveInput
 from lmdm.cli.stage.osc_door import LOOPBACK, OscDoor
 from lmdm.cli.stage.performed import figures
-from lmdm.cli.takes import Takes, mend, versions
+from lmdm.cli.takes import Takes, versions
 from lmdm.errors import InputError
 from lmdm.live import heap
 from lmdm.live import messages as m
@@ -86,12 +88,14 @@ class Performance:
         self._latency = LatencyMeter()  # of the instant lane
         self._transport: m.Transport = "playing"
         self._playing = threading.Event()
-        self._take_wanted = False
+        self._take_wanted, self._take_folder = False, settings.take
         self._problem: InputError | None = None
         self._style = ""  # the file
         self._told, self._told_until = "", 0.0  # the newest line for the musician
         self._silent_underruns = 0  # while the engine loaded: there was nothing to hear
         self._closed = False
+        self._opened = False
+        self._resources = ExitStack()  # closes what is open, newest first
 
     def open(self) -> None:
         """Opens device and MIDI, makes the take's folder and starts the engine; does not wait.
@@ -99,13 +103,25 @@ class Performance:
         Raises:
             InputError: a named device or port is not there, or the take's folder has a take.
         """
-        settings = self.settings
-        if settings.take is not None:
-            check_no_take(settings.take)
+        if self.settings.take is not None:
+            check_no_take(self.settings.take)
         sweep()
+        try:
+            self._open_all()
+        except BaseException:
+            self._resources.close()
+            raise
+        self._opened = True
+        threading.Thread(target=self._begin, name="begin", daemon=True).start()
+
+    def _open_all(self) -> None:
+        settings, closing = self.settings, self._resources.callback
         playout = self._open_playout()
+        closing(playout.close)
         self._take_wanted = settings.take is not None or isinstance(playout, ClockPlayout)
         self._ring = AudioRing.create(round(RING_SECONDS * SAMPLE_RATE))
+        closing(self._ring.unlink)
+        closing(self._ring.close)
         self._player = Player(
             self._ring,
             channels=playout.channels,
@@ -117,9 +133,11 @@ class Performance:
         self._player.add_tap(self._takes.hear)
         self.output = Output(self._player.read, playout)
         self.output.set_buffer_ms(settings.buffer_ms)
-        saved = self._saved()
+        saved = self._keeper.wanted(settings.restore, self._model_path())
+        self.notices += self._keeper.notices
         self.controls = settings.controls if saved is None else saved.controls
         self._live_input = LiveInput(self._heard_position, self._tell)
+        closing(self._live_input.close)
         self.supervisor = Supervisor(
             self._ring,
             settings.model,
@@ -136,27 +154,24 @@ class Performance:
             light=settings.light,
             input_offset=lambda: self._live_input.offset,
         )
+        closing(self.supervisor.stop)
+        closing(self.output.close)
         self.output.listen_to(self._live_input.monitor, self._takes.hear_input)
         self._instant = Instant(self.output, self._live_input)
+        self._fading = FadingOut(self.send, lambda: self._instant.gain_db)
+        closing(self._fading.close)
         self._devices = DeviceKeeper(self.output, self._tell)
+        closing(self._devices.close)
         self._clocks = Clocks(self.send, self._position)
+        closing(self._clocks.close)
         self._osc = OscDoor(self.send, self.snapshot, self._tell)
-        try:
-            self._open_midi()
-            self._osc.open(settings.osc, settings.osc_to)
-        except InputError:
-            if self._desk is not None:
-                self._desk.close()
-            self._clocks.close()
-            self._devices.close()
-            self._live_input.close()
-            playout.close()
-            self._ring.close()
-            self._ring.unlink()
-            raise
+        self._open_midi()
+        closing(self._clocks.send_out, False)  # while there is a port
+        self._osc.open(settings.osc, settings.osc_to)
+        closing(self._osc.close)
+        closing(self._keeper.close)
         self.supervisor.start()
         self.output.start()
-        threading.Thread(target=self._begin, name="begin", daemon=True).start()
 
     def _open_playout(self) -> Playout:
         wanted = self.settings.audio_device
@@ -174,34 +189,21 @@ class Performance:
             folder = home / "midi" if home is not None else None
             port = self.settings.midi_port
             self._desk = MidiDesk(self.send, self.snapshot, port, folder, self._tell)
+            self._resources.callback(self._desk.close)
             self._clocks.use_midi(self._desk.clock, self._desk.send)
         except InputError as problem:
             if self.settings.midi_port is not None:
                 raise
             self.notices.append(str(problem))
 
-    def _saved(self) -> Saved | None:
-        """The session to go on with, if there is one and that is wanted."""
-        found, wanted = self._keeper.found, self.settings.restore
-        self.notices += self._keeper.notices
-        if found is not None and found.take and not found.ended:
-            self.notices += filter(None, [mend(Path(found.take))])
-        if found is None or wanted is False or (wanted is None and found.ended):
-            return None
-        if found.model != self._model_path():
-            self.notices.append(f"{found.in_words()} was played with {found.model}: not restored")
-            return None
-        self.notices.append(f"going on with {found.in_words()}; --fresh starts anew")
-        return found
-
     def _begin(self) -> None:
         if not self.supervisor.wait_ready(LOAD_TIMEOUT) or self._closed:
             return
         if self.supervisor.snapshot().status != "failed":
             try:
-                if self._take_wanted:
-                    self._takes.start(self.settings.take, self._header())
                 heap.settle()
+                if self._take_wanted:
+                    self._takes.start(self._take_folder, self._header())
                 self._silent_underruns = self._output_underruns()
                 self._keeper.begin(self._to_keep)
                 self.output.begin()
@@ -234,8 +236,10 @@ class Performance:
         """Does what a control message asks.
 
         Raises:
-            InputError: what is asked for is not there: a take's folder, a scene, a device, a port.
+            InputError: what is asked for is not there (a take's folder, a scene, a device, a port),
+                or only the engine may say it.
         """
+        m.from_a_hand(message)
         self._osc.mirror(message)
         if self._desk is not None:
             self._desk.observe(message)
@@ -249,7 +253,7 @@ class Performance:
             case m.SelectInput(device=device):
                 self._live_input.select(device)
             case m.FadeOut(seconds=seconds):
-                self._fade_out(seconds)
+                self._fading.begin(seconds)
             case m.Play() | m.Pause() | m.Stop():
                 self._move(message)
             case m.Tap():
@@ -257,8 +261,9 @@ class Performance:
             case m.Quit():
                 self.quitting.set()
             case m.StartRecording(folder=folder):
-                self._takes.start(Path(folder) if folder else None, self._header())
+                self._record(Path(folder) if folder else None)
             case m.StopRecording():
+                self._take_wanted = False
                 self._takes.stop()
             case m.SelectOutput(device=device):
                 self._devices.select(device or None)
@@ -306,19 +311,17 @@ class Performance:
         buffered = round(stats.buffered_ms * SAMPLE_RATE / 1000.0)
         self._latency.add(round((stats.latency_ms - stats.buffered_ms) * SAMPLE_RATE / 1000.0))
         self._takes.applied(Applied(max(0, self._player.position - buffered), message))
+        self._fading.observe(message)
         return True
 
-    def _fade_out(self, seconds: float) -> None:
-        def fade() -> None:
-            begun, first = time.monotonic(), self._instant.gain_db
-            while (share := (time.monotonic() - begun) / max(seconds, 1e-3)) < 1.0:
-                self.send(m.SetGain(max(-90.0, first - 60.0 * share)))
-                if self.quitting.wait(0.05):
-                    return
-            self.send(m.Mute(True))
-            self.send(m.SetGain(first))
-
-        threading.Thread(target=fade, name="fade out", daemon=True).start()
+    def _record(self, folder: Path | None) -> None:
+        """Begins a take, or lets it begin with the music while that has yet to begin."""
+        if self._playing.is_set():
+            self._takes.start(folder, self._header())
+            return
+        if folder is not None:
+            check_no_take(folder)
+        self._take_wanted, self._take_folder = True, folder
 
     def _move(self, message: Message) -> None:
         """Play, pause and stop."""
@@ -467,22 +470,17 @@ class Performance:
         self._player.add_tap(tap)
 
     def close(self) -> dict[str, Any]:
-        """Fades out and ends everything; returns the figures of the performance."""
+        """Fades out and ends everything; returns the figures of the performance.
+
+        Nothing is done, and there are no figures, where it was never open.
+        """
+        if not self._opened:
+            return {}
         self._closed = True
         last = self.snapshot()  # before anything is closed: what ends is no underrun
         self.output.set_mute(True)
         self._takes.stop()
-        self._keeper.close()
-        self._osc.close()
-        self._clocks.close()
-        if self._desk is not None:
-            self._desk.close()
-        self._devices.close()
-        self._live_input.close()
-        self.output.close()
-        self.supervisor.stop()
-        self._ring.close()
-        self._ring.unlink()
+        self._resources.close()
         heap.end()
         return {
             "seconds": round(self._player.position / SAMPLE_RATE, 3),

@@ -22,9 +22,12 @@ class Message:
             committed; `scene` waits for a musical boundary.
         of: names of fields that say *which* thing a `Set...` message sets, such as the MIDI channel
             whose role it is.
+        engines_own: whether only the engine makes it, of what it heard, for a take's log; no hand
+            sends it.
     """
 
     lane: ClassVar[Lane] = "block"
+    engines_own: ClassVar[bool] = False
     of: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
@@ -52,6 +55,23 @@ class Message:
 def kind_of(message_type: type) -> str:
     """`NoteOn` to `note_on`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", message_type.__name__).lower()
+
+
+def from_a_hand(message: Message) -> Message:
+    """The message itself.
+
+    Raises:
+        InputError: it is one, or holds one, that only the engine makes; or it lets something wait
+            for a boundary that is not the engine's to do.
+    """
+    inner = getattr(message, "change", None)
+    if isinstance(inner, Message):
+        from_a_hand(inner)
+        if inner.lane != "block":
+            raise InputError(f"{kind_of(type(inner))} cannot wait: only what the model hears can")
+    if message.engines_own:
+        raise InputError(f"{kind_of(type(message))} is the engine's own: nobody else sends it")
+    return message
 
 
 def in_words(message: Message) -> str:

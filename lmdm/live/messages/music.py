@@ -7,7 +7,7 @@ view shows the others as what they are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from lmdm.live.messages import fields
 from lmdm.live.messages.fields import checked
@@ -88,6 +88,7 @@ class SetStyle(Message):
 class SetStylePrompts(Message):
     """The known prompts that stand for a style file: what the engine makes of `SetStyle`."""
 
+    engines_own: ClassVar[bool] = True
     prompts: tuple[tuple[str, float], ...] = checked(fields.sequence(fields.prompt, 32))
 
 
@@ -137,7 +138,8 @@ class SetSeedMode(Message):
     """Where a block's noise comes from.
 
     `run`: fresh noise every block. `hold`: the same noise in the same place of every bar, so what
-    the model makes of it comes back. `drift`: as `hold`, with new noise every eight bars.
+    the model makes of it comes back. `drift`: as `hold`, and the noise turns into another from bar
+    to bar, all of it within eight.
     """
 
     mode: str = checked(fields.choice(SEED_MODES))
@@ -150,6 +152,7 @@ class SetEconomy(Message):
     The engine sends it to itself, so that a replay gives up the same.
     """
 
+    engines_own: ClassVar[bool] = True
     level: int = checked(fields.whole(0, 5))
 
 
@@ -303,6 +306,7 @@ class PrimeWith(Message):
     `latents` is base64 of little-endian float32, [channels, frames] in C order.
     """
 
+    engines_own: ClassVar[bool] = True
     latents: str = checked(fields.text(1 << 19))
 
 
@@ -327,4 +331,5 @@ class Resume(Message):
     The supervisor sends it; in a take's log it marks the place, so that a replay does the same.
     """
 
+    engines_own: ClassVar[bool] = True
     seed: int = checked(fields.whole(0, 2**31 - 1))

@@ -137,6 +137,7 @@ class HearInput(Message):
     played when they were needed; empty is all.
     """
 
+    engines_own: ClassVar[bool] = True
     latents: str = checked(fields.text(1 << 16))
     ahead: int = checked(fields.whole(-4096, 4096), default=0)
     known: tuple[bool, ...] = checked(fields.sequence(fields.flag, 4096), default=())

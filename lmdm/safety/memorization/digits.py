@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmdm.config import begin, from_dict, read_json
+from lmdm.config import begin, check_whole, from_dict, read_json
 from lmdm.errors import InputError
 from lmdm.fitting import fit_network, generator_at
 from lmdm.safety.memorization.models import Images, Sampling, weights_hash
@@ -44,6 +44,11 @@ class DigitsConfig:
     rate: float = 1e-3
     dropout: float = 0.1  # of the prompt, for guidance
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_whole(self, {"normal": 800, "planted": 400, "duplicates": 1000})
+        check_whole(self, {"width": 4096, "blocks": 64, "steps": 10**6, "batch": 10**4})
+        check_whole(self, {"seed": 2**31}, least=0)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lmdm.errors import InputError
+from lmdm.formats.building import device_of
 from lmdm.safety.memorization.watch import Watch, watched
 
 Images = NDArray[np.uint8]
@@ -64,7 +65,13 @@ class StableDiffusion:
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> StableDiffusion:
-        """Raises InputError unless the folder holds such a pipeline."""
+        """Raises InputError unless the folder holds such a pipeline, and the device is here."""
+        where = device_of(device)
+        if not (folder / "model_index.json").is_file():
+            raise InputError(
+                f"{folder} has neither the model_index.json of a Stable Diffusion pipeline nor the "
+                "denoiser.safetensors of a digits experiment; give a folder with one of them"
+            )
         from diffusers import StableDiffusionPipeline
 
         try:
@@ -77,7 +84,7 @@ class StableDiffusion:
                 f"{folder} is not a Stable Diffusion pipeline with safetensors weights ({said}); "
                 "save one there with save_pretrained(folder, safe_serialization=True)"
             ) from None
-        return cls(pipeline.to(device))
+        return cls(pipeline.to(where))
 
     def check(self, prompts: Sequence[str]) -> None:
         """Any text is a prompt."""

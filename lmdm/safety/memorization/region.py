@@ -103,17 +103,22 @@ class Region:
         return cls(tensors["mean"].double(), tensors["std"].double(), setting, trajectories)
 
 
+def check_count(trajectories: int) -> None:
+    """Raises InputError unless a region can be made of so many trajectories."""
+    if trajectories < FEWEST_TRAJECTORIES:
+        raise InputError(
+            f"a region needs {FEWEST_TRAJECTORIES} trajectories or more, not {trajectories}; "
+            "give more prompts or seeds"
+        )
+
+
 def calibrate(traces: Sequence[Tensor], setting: Mapping[str, Any]) -> Region:
     """The region of reference trajectories, each [K, 3] norms of an unmitigated run.
 
     Raises:
         InputError: too few trajectories, or some with other numbers of steps.
     """
-    if len(traces) < FEWEST_TRAJECTORIES:
-        raise InputError(
-            f"a region needs {FEWEST_TRAJECTORIES} trajectories or more, not {len(traces)}; "
-            "give more prompts or seeds"
-        )
+    check_count(len(traces))
     if len({trace.shape for trace in traces}) != 1:
         raise InputError("the trajectories differ in their number of steps")
     stacked = torch.stack([trace.double() for trace in traces])

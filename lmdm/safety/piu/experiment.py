@@ -38,6 +38,7 @@ ROWS: Mapping[str, Settings] = {
 }
 BASELINES = ("UCE", "SISS")
 ANCHOR_COSINES = (-0.2, 0.0, 0.2, 0.4, 0.6)
+ANCHOR_ETAS = (0.0, 1.0)
 TOLERANCE = 0.05
 
 
@@ -47,11 +48,13 @@ def experiment(
     targets: int = 3,
     rows: Collection[str] = (*ROWS, *BASELINES),
     cosines: Sequence[float] = ANCHOR_COSINES,
+    etas: Sequence[float] = ANCHOR_ETAS,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Runs what is not there yet; writes report.json, report.md and a grid a target.
 
     rows: of the table, beside the original's. cosines: of the anchors that the law is fitted to.
+    etas: under which it is measured, 0 among them.
     """
     model = train(folder / "model", config or FaceConfig(), quiet)
     _, embeddings, who = pictures(model)
@@ -61,7 +64,7 @@ def experiment(
         place = folder / f"target{target}"
         for name, figures in _rows(model, people, target, rows, place, quiet):
             every.setdefault(name, []).append(figures)
-    law = _anchor_law(model, people, cosines, folder / "anchors", quiet)
+    law = _anchor_law(model, people, cosines, etas, folder / "anchors", quiet)
     facts = {
         "trainable share": {name: share(model.denoiser, scope) for name, scope in FACES.items()},
         "own cosine": float((people.embeddings * people.centroids[people.labels]).sum(1).mean()),
@@ -135,7 +138,12 @@ def _siss(model: FaceModel, people: Identities, chosen: Split, folder: Path, qui
 
 
 def _anchor_law(
-    model: FaceModel, people: Identities, cosines: Sequence[float], folder: Path, quiet: bool
+    model: FaceModel,
+    people: Identities,
+    cosines: Sequence[float],
+    etas: Sequence[float],
+    folder: Path,
+    quiet: bool,
 ) -> dict[str, Any]:
     """With η = 0 the target's similarity follows the anchor's cosine; the fitted slope."""
     chosen = split(people, 0)
@@ -144,7 +152,7 @@ def _anchor_law(
         anchor = _nearest_anchor(people, chosen, cosine)
         examination = Examination(model, people, chosen, anchor)
         row = [anchor.cosine]
-        for eta in (0.0, 1.0):
+        for eta in etas:
             settings = replace(BASE, eta=eta)
             place = folder / f"cosine{cosine:g}-eta{eta:g}"
             student = unlearn(model, people, chosen, anchor, settings, FACES, place, quiet=quiet)
@@ -152,8 +160,8 @@ def _anchor_law(
             row += [figures.forget_similarity, figures.anchor_share]
         points.append(row)
     table = np.array(points)
-    slope = float(np.polyfit(table[:, 0], table[:, 1], 1)[0])
-    columns = ["cosine", "ISM η 0", "at anchor η 0", "ISM η 1", "at anchor η 1"]
+    columns = ["cosine", *(f"{name} η {eta:g}" for eta in etas for name in ("ISM", "at anchor"))]
+    slope = float(np.polyfit(table[:, 0], table[:, columns.index("ISM η 0")], 1)[0])
     return {"slope at η 0": slope, "columns": columns, "points": np.round(table, 4).tolist()}
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmdm.config import begin, from_dict, read_json
+from lmdm.config import begin, check_whole, from_dict, read_json
+from lmdm.errors import InputError
 from lmdm.fitting import cosine_rate, fit_network, generator_at
 from lmdm.safety.piu.faces import SIZE, draw, random_identities, random_nuisance
 from lmdm.weights import load_into, save_module
@@ -43,6 +44,14 @@ class FaceConfig:
     batch: int = 64
     rate: float = 2e-3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_whole(self, {"width": 1024, "blocks": 64, "heads": 64, "batch": 4096})
+        check_whole(self, {"people": 10**4, "pictures": 10**4, "recogniser_identities": 10**5})
+        check_whole(self, {"recogniser_steps": 10**6, "denoiser_steps": 10**6})
+        check_whole(self, {"seed": 2**31}, least=0)
+        if self.width % self.heads:
+            raise InputError(f"width {self.width} cannot be split over {self.heads} heads")
 
 
 class Recogniser(nn.Module):

@@ -10,13 +10,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from lmdm.errors import InputError
-from lmdm.weights import read_header, write_beside
+from lmdm.weights import read_header, read_tensors, write_beside
 
 Array = NDArray[np.float64]
 
@@ -50,8 +51,10 @@ def unit(vectors: Array) -> Array:
         InputError: a row that is zero or not finite.
     """
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    if not np.isfinite(lengths).all() or (lengths == 0.0).any():
-        raise InputError("an embedding is zero or not finite; leave such images out")
+    spoilt = ~np.isfinite(lengths) | (lengths == 0.0)
+    if spoilt.any():
+        row = int(np.flatnonzero(spoilt)[0])
+        raise InputError(f"embedding {row} (from 0) is zero or not finite; leave such images out")
     return vectors / lengths
 
 
@@ -206,17 +209,26 @@ def load_identities(path: Path) -> Identities:
     header = read_header(path)
     if header.keys() != {"embeddings", "labels", "centroids"}:
         raise InputError(f"{path} does not hold identities; make it with `piu cluster`")
-    arrays = load_file(path)
+    arrays = _arrays(path)
     embeddings, labels, centroids = (arrays[name] for name in ("embeddings", "labels", "centroids"))
     fits = (
         embeddings.ndim == centroids.ndim == 2
         and labels.shape == embeddings.shape[:1]
         and embeddings.shape[1] == centroids.shape[1]
         and set(np.unique(labels)) == set(range(len(centroids)))
+        and bool(np.isfinite(embeddings).all() and np.isfinite(centroids).all())
     )
     if not fits:
         raise InputError(f"{path} is damaged: its embeddings, labels and centroids do not agree")
     return Identities(embeddings, labels.astype(np.int64), centroids)
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Every tensor of a file; floating point ones as float64, whatever numpy has no name for."""
+    return {
+        name: (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+        for name, tensor in read_tensors(path).items()
+    }
 
 
 def read_embeddings(path: Path) -> Array:
@@ -228,13 +240,16 @@ def read_embeddings(path: Path) -> Array:
     if path.suffix == ".npy":
         try:
             found = np.array(np.load(path, mmap_mode="r"))  # a false size fails, allocating nothing
-        except Exception as problem:  # numpy's header parser raises what it likes
-            said = " ".join(str(problem).split())
-            raise InputError(f"{path} is not a plain .npy array ({said})") from None
+        except FileNotFoundError:
+            raise InputError(f"there is no file {path}; give a matrix of embeddings") from None
+        except Exception:  # numpy's header parser raises what it likes
+            raise InputError(
+                f"{path} is not a whole .npy array of numbers; write it anew with numpy.save"
+            ) from None
     else:
         if "embeddings" not in read_header(path):
             raise InputError(f"{path} has no tensor 'embeddings'")
-        found = load_file(path)["embeddings"]
-    if found.ndim != 2 or not len(found) or not np.issubdtype(found.dtype, np.number):
+        found = _arrays(path)["embeddings"]
+    if found.ndim != 2 or not found.size or found.dtype.kind not in "fiu":
         raise InputError(f"{path} holds {found.shape} {found.dtype}, not a matrix of embeddings")
     return np.asarray(found, np.float64)

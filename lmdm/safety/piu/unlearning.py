@@ -218,15 +218,16 @@ def _noised_nothing(
     return model.noised(clean, noise, timestep), timestep
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """What a run resolved to. Raises InputError unless the folder is a run's."""
+def read_run(folder: Path) -> tuple[dict[str, Any], Anchor]:
+    """What a run resolved to, and its anchor. Raises InputError unless the folder is a run's."""
     try:
         facts = json.loads((folder / "run.json").read_text())
-    except (OSError, ValueError):
-        facts = None
-    if not isinstance(facts, dict) or "anchor" not in facts:
-        raise InputError(f"{folder} is not the folder of a run; make one with `piu unlearn`")
-    return facts
+        anchor = Anchor(int(facts["anchor"]["identity"]), float(facts["anchor"]["cosine"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(
+            f"{folder} is not the folder of a run; make one with `piu unlearn`"
+        ) from None
+    return facts, anchor
 
 
 def difference(before: nn.Module, after: nn.Module) -> dict[str, Tensor]:

@@ -137,6 +137,27 @@ def test_a_lost_device_lifts_its_keys() -> None:
     assert desk.map.lost() == []
 
 
+@pytest.mark.parametrize("goes", ["unplugged", "reset"])
+def test_pedal_and_wheel_do_not_stay_where_nobody_can_move_them(goes: str) -> None:
+    desk = Desk()
+    desk.play(note(60), control(64, 127), midi.PitchBend(0.0, 0, 8191), lift(60))
+    assert desk.state["sustain"]
+    asked = desk.map.lost() if goes == "unplugged" else desk.play(control(121, 0))
+    assert asked == [Sustain(False), SetPitchBend(0.0)]
+    assert desk.map.lost() == []
+    desk.state |= fields_set(asked[0])
+    assert desk.play(control(64, 127)) == [Sustain(True)]
+
+
+def test_a_pedal_that_tells_its_whole_way_is_told_once_each_way() -> None:
+    desk = Desk()
+    way = [control(64, value) for value in (*range(0, 128, 3), *range(127, -1, -3))]
+    assert desk.play(*way) == [Sustain(False), Sustain(True), Sustain(False)]
+    desk.state["sustain"] = True  # another hand
+    assert desk.play(control(64, 0)) == [Sustain(False)]
+    assert desk.play(control(64, 99), control(123, 0), control(64, 99))[::2] == [Sustain(True)] * 2
+
+
 def test_mpe_members_play_whatever_their_channels_role() -> None:
     desk = Desk()
     desk.play(control(101, 0), control(100, 6), control(6, 15))

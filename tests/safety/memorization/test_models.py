@@ -112,8 +112,20 @@ def test_a_batch_gives_each_seed_what_it_gives_alone(pipeline_folder: Path) -> N
 
 
 def test_a_folder_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"neither the model_index\.json of a Stable Diffusion"):
+        StableDiffusion.load(tmp_path)
+    (tmp_path / "model_index.json").write_text("{}")
     with pytest.raises(InputError, match="not a Stable Diffusion pipeline"):
         StableDiffusion.load(tmp_path)
+    with pytest.raises(InputError, match="device 'nowhere' cannot be used"):
+        StableDiffusion.load(tmp_path, "nowhere")
+
+
+@pytest.mark.parametrize("values", [{"width": 10**9}, {"blocks": "4"}, {"seed": -1}])
+def test_a_digits_config_with_impossible_sizes_is_refused(values: dict, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"config\.json.*whole number"):
+        DigitsModel.load(tmp_path)
 
 
 TINY = DigitsConfig(normal=6, planted=3, width=32, blocks=1, steps=30, batch=16)

@@ -21,7 +21,7 @@ COSINES = (-0.2, 0.2, 0.5)
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder: Path = tmp_path_factory.mktemp("piu")
     config = FaceConfig(denoiser_steps=2500, pictures=32)
-    return experiment(folder, config, 1, ROWS, COSINES, quiet=True)
+    return experiment(folder, config, 1, ROWS, COSINES, etas=(0.0,), quiet=True)
 
 
 def test_the_target_is_forgotten_and_others_are_kept(report: dict[str, Any]) -> None:

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from lmdm.errors import InputError
 from lmdm.safety.piu.identities import (
+    Identities,
     anchors,
     choose_anchor,
     cluster,
@@ -96,8 +99,15 @@ def test_files(tmp_path: Path) -> None:
     np.save(tmp_path / "e.npy", embeddings)
     assert np.array_equal(read_embeddings(tmp_path / "e.npy"), embeddings)
     np.save(tmp_path / "o.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match="not a plain"):
+    with pytest.raises(InputError, match="not a whole"):
         read_embeddings(tmp_path / "o.npy")
+    half = torch.tensor(embeddings, dtype=torch.bfloat16)  # numpy has no such type
+    save_file({"embeddings": half}, tmp_path / "half.safetensors")
+    assert np.array_equal(read_embeddings(tmp_path / "half.safetensors"), half.double().numpy())
+    spoilt = np.where(np.arange(24) == 3, np.nan, identities.embeddings)
+    save_identities(Identities(spoilt, identities.labels, identities.centroids), path)
+    with pytest.raises(InputError, match="is damaged"):
+        load_identities(path)
     chosen = split(identities, 3)
     chosen.save(tmp_path / "split.json")
     assert load_split(tmp_path / "split.json", identities) == chosen

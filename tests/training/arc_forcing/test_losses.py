@@ -138,3 +138,17 @@ def test_the_head_gives_a_logit_for_every_four_frames() -> None:
     assert head(torch.zeros(3, 64, 576)).shape == (3, 144)
     kept = [m for m in head.modules() if isinstance(m, torch.nn.Conv1d) and m.stride == (2,)]
     assert len(kept) == 2
+
+
+def test_the_heads_last_two_biases_cancel_in_every_difference() -> None:
+    """The game has no gradient for them (see CANCELLED in `test_engine.py`)."""
+    head = ConvNeXtHead(12, 8).double()
+    one, other = random(2, 4, 12, 30, seed=0)
+    before = head(one) - head(other)
+    with torch.no_grad():
+        head.layers[8].contract.bias += 3.0
+        head.layers[9].bias -= 2.0
+    assert torch.allclose(head(one) - head(other), before, atol=1e-12)
+    with torch.no_grad():
+        head.layers[7].contract.bias += 3.0
+    assert not torch.allclose(head(one) - head(other), before, atol=1e-4)
