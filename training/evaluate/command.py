@@ -137,8 +137,8 @@ def evaluate(plan: Plan) -> dict[str, Any]:
         pieces, split = held_out(plan.source, plan.pieces, shortest)
         found |= {"pieces": [piece.name for piece in pieces], "split": split}
         found |= {"seconds": plan.seconds, "window_seconds": plan.window, "seeds": plan.seeds}
-        found |= judges.names()
-    begin(plan.out, found)
+        found |= judges.names() | {"guidance_parallel": Controls.guidance_parallel}
+    found = begin(plan.out, found)
     if "rollouts" in parts:
         assert plan.source is not None
         bench = Rollouts(
@@ -183,8 +183,9 @@ def _measures(
     return found
 
 
-def begin(out: Path, facts: dict[str, Any]) -> None:
-    """Figures that are there already must be of the same models, music and judges.
+def begin(out: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts, with what is known of figures that are there already: these must be of the same
+    models, music and judges.
 
     A model after ARC-Forcing, or music, may be added later.
 
@@ -193,8 +194,12 @@ def begin(out: Path, facts: dict[str, Any]) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "question.json"
-    known = read_json(path) if path.exists() else {}
+    known: dict[str, Any] = {}
+    if path.exists():  # one that does not say it is older than projected guidance
+        known = {"guidance_parallel": 1.0} | read_json(path)
     for name, value in known.items():
         if value and facts.get(name) and facts[name] != value:
             raise InputError(f"{out} holds figures of other {name}; give another --out")
-    write_json(path, known | {name: value for name, value in facts.items() if value})
+    known |= {name: value for name, value in facts.items() if value}
+    write_json(path, known)
+    return facts | known

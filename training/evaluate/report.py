@@ -17,8 +17,9 @@ TABLES = (
     )),
     ("Sound, last window less first (level: less the real piece's)", (
         ("level_db_mean", "level dB"), ("level_db_drift", "level drift dB"),
-        ("level_db_drift_size", "its size dB"), ("centroid_hz_drift", "centroid Hz"),
-        ("treble_db_drift", "treble dB"), ("crest_db_drift", "crest dB"),
+        ("level_db_drift_size", "its size dB"), ("loudness_db_drift", "own loudness dB"),
+        ("centroid_hz_drift", "centroid Hz"), ("treble_db_drift", "treble dB"),
+        ("crest_db_drift", "crest dB"),
         ("width_drift", "width"), ("seam_flux_ratio", "seam"),
     )),
     ("What was asked, as F1", (
@@ -60,6 +61,8 @@ def markdown(report: dict[str, Any]) -> str:
             f"Embedding: {report['embedding']}. Notes: {report['note_judge']}. "
             f"Beats: {report['beat_judge']}. Chords: {report['chord_judge']}. "
             f"Prompts: {report['prompt_judge']}.",
+            "",
+            f"Guidance keeps {report['guidance_parallel']:g} of its part along the sound.",
             "",
         ]
         for title, columns in TABLES:

@@ -66,7 +66,7 @@ REFERENCE_FRAMES = 50_000  # at most, evenly taken from all training latents
 
 
 def rows(forced: Sequence[str]) -> list[Variant]:
-    """Ping-pong without guidance, before and after; before as the instrument plays; many steps.
+    """Ping-pong without guidance, before and after; before with plain guidance; many steps.
 
     forced: the streams that were ARC-Forced. In this order, so that an experiment that is cut short
     has answered most.

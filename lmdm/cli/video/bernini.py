@@ -24,7 +24,7 @@ TASKS = ("t2v", "v2v", "r2v", "rv2v")
 STAGES = {
     "train-vit": ("stage 0: the visual encoder, on the attributes of scenes", 600),
     "train-planner": ("stage 1: masked iterative planning with a flow head", 1600),
-    "train-renderer": ("stage 2: rendering with the true embeddings as the plan", 2400),
+    "train-renderer": ("stage 2: rendering with the true embeddings as the plan", 4800),
     "cotrain": ("stage 3: planner and renderer together, shortly", 500),
 }
 

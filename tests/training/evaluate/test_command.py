@@ -67,6 +67,9 @@ def test_a_report_of_every_row_that_is_taken_up_again(
     same = report["rows"][cold.replace("before", "after")]  # the same model plays the same
     assert same | {"real_time_factor": 0} == report["rows"][cold] | {"real_time_factor": 0}
     assert main([*begun, "--count", "1"]) == 2  # other music: another folder
+    known = command.begin(out, {"before": report["before"], "after": None})
+    assert (known["pieces"], known["after"]) == (report["pieces"], report["after"])
+    assert "Guidance keeps 0.2 of" in (out / "report.md").read_text()
 
 
 def test_unless_told_otherwise_the_model_plays_as_the_instrument_does() -> None:
