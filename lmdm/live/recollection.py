@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -109,9 +109,7 @@ class Recollection:
         """A block was made; the keys and values of that before are kept."""
         clock, sizes, place, middle = now.clock, now.sizes, now.place, now.middle
         recalls = now.controls.recall > 0.0
-        if self._last is not None and place.bar < self._last.bar:  # the musician went back
-            self._memory = self._memory.until(place.bar)
-        elif recalls and self._last is not None:
+        if recalls and self._last is not None:
             block = stream.to_remember()
             if block is not None:
                 self._memory = self._memory.after(self._last, block)
@@ -126,6 +124,20 @@ class Recollection:
         """The bar at which the section that is played at a place began."""
         new = self._last is None or self._last.section != place.section
         return place.bar if new else self._since
+
+    def moved(self, bars: int) -> None:
+        """The clock jumps by so many bars: what was played so long ago stays so long ago.
+
+        A sequencer that loops comes back to bars whose first statements are kept.
+        """
+        if bars:
+            self._memory, self._since = self._memory.moved(bars), self._since + bars
+            if self._last is not None:
+                self._last = replace(self._last, bar=self._last.bar + bars)
+
+    def taken_back(self, frame: int) -> None:
+        """The musician went back: what was stated from a frame of the stream on is no memory."""
+        self._memory = self._memory.until(frame)
 
     def forget(self) -> None:
         """Begins anew."""

@@ -101,7 +101,7 @@ class Session(Sizes):
         self._source: Tensor | None = None  # what the next block makes anew (generative delay)
         self._accompaniment = Accompaniment(model)
         self._looper = Looper()
-        self._recollection = Recollection()
+        self.recollection = Recollection()
         self._pending: list[Applied] = []
         self.waiting: list[Waiting] = []
         self.watch: Watch | None = None  # sees the passes of blocks that begin from noise alone
@@ -199,7 +199,7 @@ class Session(Sizes):
             self.leveller = self.leveller.after(pcm, *self._asked)
             pcm = self._looper.turn(pcm, self.emitted, map(self._change, applied))
             self.history.add(latents, local, self._bars_begun())
-            self._recollection.keep(self._moment(), self.stream)
+            self.recollection.keep(self._moment(), self.stream)
         block = Block(
             pcm, latents.float().cpu().numpy(), self.emitted, tuple(applied), waited, remarks
         )
@@ -265,7 +265,7 @@ class Session(Sizes):
             parallel=controls.guidance_parallel,
             guided=self.economy.guided,
         )
-        recalled = self._recollection.for_block(self._moment())
+        recalled = self.recollection.for_block(self._moment())
         source, strength = self._source, max(LEAST_TRANSFORM, controls.transform)
         if source is None:
             source, strength = recalled.source, recalled.strength
@@ -399,7 +399,7 @@ class Session(Sizes):
         self.decoder.reset()
         self.controls = replace(self.controls, freeze=None)
         self.history.forget_bars()
-        self._recollection.forget()
+        self.recollection.forget()
         latents, _ = self.history.before(self.history.frames, self.context_frames)
         if latents.shape[1]:
             self.stream.prime(latents, None)
@@ -424,8 +424,8 @@ class Session(Sizes):
             "beat": self.clock.beat(self.position),
             "pending": [[each.sample, m.to_dict(each.message)] for each in self._pending],
             "waiting": [each.to_dict() for each in self.waiting],
-            "recalled": list(self._recollection.bars),
-            "remembered": self._recollection.remembered,
+            "recalled": list(self.recollection.bars),
+            "remembered": self.recollection.remembered,
         }
 
     def _set_state(self, state: Mapping[str, Any]) -> None:
@@ -450,7 +450,7 @@ class Session(Sizes):
             self.state(),
             self.history.snapshot(),
             self._looper.snapshot(),
-            self._recollection.snapshot(),
+            self.recollection.snapshot(),
         )
 
     def restore(self, snapshot: SessionSnapshot) -> None:
@@ -460,7 +460,7 @@ class Session(Sizes):
         self.decoder.restore(snapshot.decoder)
         self.history.restore(snapshot.history)
         self._looper.restore(snapshot.looper)
-        self._recollection.restore(snapshot.recollection)
+        self.recollection.restore(snapshot.recollection)
         self._source = None
         self._accompaniment.forget()
 

@@ -102,6 +102,7 @@ def _jump(session: Session, clock: MusicalClock, sample: int) -> None:
     session.clock = clock
     session.glide = session.glide.moved(beats)
     session.last_note_beat += beats
+    session.recollection.moved(round(beats / clock.beats_per_bar))
 
 
 def _undo(session: Session, sample: int, bars: int) -> None:
@@ -115,8 +116,10 @@ def _undo(session: Session, sample: int, bars: int) -> None:
         session.stream.prime(latents, local)
     kept = {name: getattr(session.controls, name) for name in MOMENTARY}
     session.controls = replace(bar.controls, **kept)
-    _jump(session, session.clock.with_both(bar.controls.bpm, bar.beat, sample), sample)
+    session.last_note_beat += bar.beat - session.clock.beat(sample)
+    session.clock = session.clock.with_both(bar.controls.bpm, bar.beat, sample)
     session.glide = Glide()
+    session.recollection.taken_back(bar.frame)
 
 
 def by_frame(

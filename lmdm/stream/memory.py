@@ -82,9 +82,16 @@ class Memory:
             self, bars={**self.bars, key: replace(stated, blocks=(*stated.blocks, block))}
         )
 
-    def until(self, bar: int) -> Memory:
-        """Without what was stated from a bar on."""
-        return replace(self, bars={key: each for key, each in self.bars.items() if each.bar < bar})
+    def until(self, frame: int) -> Memory:
+        """Without what was stated from a frame of the stream on, give or take one."""
+        kept = {key: each for key, each in self.bars.items() if each.begins < frame - 1.0}
+        return replace(self, bars=kept)
+
+    def moved(self, bars: int) -> Memory:
+        """The same statements, where the numbers of the piece's bars are counted anew."""
+        return replace(
+            self, bars={key: replace(each, bar=each.bar + bars) for key, each in self.bars.items()}
+        )
 
     def nearest(self, place: Place, before: int) -> Statement | None:
         """The bar most like a place, among those of its section before a bar.

@@ -109,7 +109,7 @@ def test_the_bank_is_bounded():
 
 
 def test_what_was_taken_back_is_not_remembered():
-    memory = of_form("ABCD").until(2)
+    memory = of_form("ABCD").until(16)
     assert {each.bar for each in memory.bars.values()} == {0, 1}
 
 
@@ -183,3 +183,19 @@ def test_a_theme_returns_at_its_own_beat(model):
 def test_the_more_recall_the_nearer(model):
     near = [np.square(np.subtract(*returning(model, recall))).mean() for recall in (0.3, 0.6, 1.0)]
     assert near == sorted(near, reverse=True)
+
+
+def test_a_song_that_is_set_to_another_bar_keeps_its_memory_and_one_taken_back_does_not(model):
+    session = Session(model, FAST)
+    for section in "AB":
+        session.apply(m.SetSection(section))
+        played(session, 13)
+    kept = session.state()["remembered"]
+    session.apply(m.SetBeat(0.0))  # a sequencer loops
+    session.apply(m.SetSection("A"))
+    played(session, 4)
+    assert session.state()["remembered"] >= kept
+    assert len(session.state()["recalled"]) == 1
+    session.apply(m.UndoBars(4))
+    played(session, 1)
+    assert session.state()["remembered"] < kept
