@@ -13,7 +13,7 @@ from audio_io.devices import AudioDevice
 from audio_io.hosted import HostedDevice, list_devices
 from audio_io.output import Output
 from audio_io.playout import NO_DEVICE, DevicePlayout, Playout
-from lmdm.errors import InputError
+from lmdm.errors import GoingOn, InputError
 
 CAPACITY_MS = 1000.0  # of every device's ring: room for any buffer that can be asked for
 _POLL_SECONDS = 0.05
@@ -73,21 +73,26 @@ class DeviceKeeper:
     # --- our thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
+        going_on = GoingOn("audio devices", self._say)
         while not self._closing:
-            if self._selecting:
-                self._selecting = False
-                self._select(self._wanted)
-            if self._returned is not None:
-                self._use(self._returned)
-                self._returned = None
-            idle = self._awaited is None and not self._output.switching
-            if idle and self._output.stats().device_lost:
-                self._look_for(self._name)
-            if self._scanning:
-                self._scanning = False
-                self._look_around()
+            with going_on:
+                self._turn()
             self._wake.wait(_POLL_SECONDS)
             self._wake.clear()
+
+    def _turn(self) -> None:
+        if self._selecting:
+            self._selecting = False
+            self._select(self._wanted)
+        if self._returned is not None:
+            returned, self._returned = self._returned, None
+            self._use(returned)
+        idle = self._awaited is None and not self._output.switching
+        if idle and self._output.stats().device_lost:
+            self._look_for(self._name)
+        if self._scanning:
+            self._scanning = False
+            self._look_around()
 
     def _select(self, wanted: str | None) -> None:
         hosted = HostedDevice("output", wanted, buffer_ms=CAPACITY_MS)

@@ -22,6 +22,7 @@ from audio_io.device_ring import MOST_FRAMES, DeviceRing, State, Word
 from audio_io.devices import (
     Kind,
     choose_device,
+    name_jack_client,
     portaudio_devices,
     restart_portaudio,
     rtmixer_module,
@@ -54,6 +55,7 @@ class Request:
 def list_into(pipe: Connection) -> None:
     """Process: sends the devices there are, or why there are none, as JSON."""
     settle()
+    name_jack_client("list")
     try:
         said: dict[str, Any] = {"devices": [asdict(each) for each in portaudio_devices()]}
     except InputError as problem:
@@ -65,6 +67,7 @@ def list_into(pipe: Connection) -> None:
 def serve(pipe: Connection, request: Request) -> None:
     """Process: opens a device, says so as JSON, and serves it until told to stop or it is gone."""
     settle()
+    name_jack_client("out" if request.kind == "output" else "in")
     ring = DeviceRing(request.ring)
     try:
         device = _open(ring, request, pipe)

@@ -6,6 +6,8 @@ of the program asks `hosted.list_devices`.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal
@@ -14,6 +16,8 @@ from lmdm.errors import InputError
 
 Kind = Literal["input", "output"]
 NO_PORTAUDIO = "the PortAudio library is missing"
+OWN_NAME = "LMDM Live audio"  # with which our clients on a JACK server begin
+_kept: list[ctypes.c_char_p] = []  # PortAudio keeps a pointer to the name
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,16 @@ class AudioDevice:
     def channels(self, kind: Kind) -> int:
         """How many channels the device has in that direction."""
         return self.input_channels if kind == "input" else self.output_channels
+
+
+def name_jack_client(what: str) -> None:
+    """What this process is called on a JACK server; to be said before `sounddevice` is imported.
+
+    PortAudio's own name for every program is "PortAudio".
+    """
+    _kept.append(ctypes.c_char_p(f"{OWN_NAME} {what}".encode()))
+    with contextlib.suppress(OSError, AttributeError):  # only Linux' library knows JACK
+        ctypes.CDLL("libportaudio.so.2").PaJack_SetClientName(_kept[-1])
 
 
 def sounddevice_module() -> ModuleType:
@@ -59,7 +73,7 @@ def rtmixer_module() -> ModuleType:
 
 
 def portaudio_devices() -> list[AudioDevice]:
-    """All devices, as of when PortAudio was started in this process."""
+    """All devices but ourselves, as of when PortAudio was started in this process."""
     sounddevice = sounddevice_module()
     hosts = sounddevice.query_hostapis()
     default_host = hosts[sounddevice.default.hostapi] if hosts else None
@@ -77,6 +91,7 @@ def portaudio_devices() -> list[AudioDevice]:
             default_output=index == default_output,
         )
         for index, each in enumerate(sounddevice.query_devices())
+        if not each["name"].startswith(OWN_NAME)
     ]
 
 

@@ -11,19 +11,24 @@ that make no sense give one line and change nothing.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from audio_io.osc_messages import ROOT, arguments_of, message_of, names_file, state_of
-from lmdm.errors import InputError
+from lmdm.errors import GoingOn, InputError
 from lmdm.live.messages import Message, Snapshot
 
 LOOPBACK = "127.0.0.1"
 STATE_SECONDS = 0.1
 MOST_SUBSCRIBERS = 16
 _LARGEST_PACKET = 65535
+_WAIT_SECONDS = 0.2
+_PACE_SECONDS = 0.005  # what comes in so long is done together: of a flood the newest
+_MOST_PACKETS = 1000  # at once
 _LARGEST_STATE = 8000  # bytes of one value; a longer one is not sent
 
 Address = tuple[str, int]
@@ -56,7 +61,7 @@ class OscServer:
         except (OSError, OverflowError, UnicodeError) as problem:
             self._socket.close()
             raise InputError(f"OSC cannot listen at {host}:{port}: {problem}") from None
-        self._socket.settimeout(0.2)
+        self._socket.settimeout(_WAIT_SECONDS)
         self.host, self.port = self._socket.getsockname()
         self._subscribers: dict[Address, dict[str, list[Any]]] = {}  # -> what they know
         self._said = ""
@@ -73,6 +78,11 @@ class OscServer:
         """Where we listen and whom we tell."""
         told = ", ".join(f"{host}:{port}" for host, port in tuple(self._subscribers))
         return f"{self.host}:{self.port}" + (f", state to {told}" if told else "")
+
+    @property
+    def subscribers(self) -> tuple[Address, ...]:
+        """Whom the state is told."""
+        return tuple(self._subscribers)
 
     def reply_to(self, host: str, port: int) -> None:
         """Tells the state to an address from now on. Raises InputError if there is none such."""
@@ -103,23 +113,52 @@ class OscServer:
     # --- in -------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
+        going_on = GoingOn("OSC", self._say)
         while not self._closing.is_set():
+            with going_on:
+                asked = [each for packet in self._packets() for each in self._understood(*packet)]
+                for message, sender in newest(asked):
+                    with going_on:
+                        self._pass_on(message, sender)
+                if asked:
+                    time.sleep(_PACE_SECONDS)
+
+    def _pass_on(self, message: Message, sender: Address) -> None:
+        try:
+            self._send(message)
+        except InputError as problem:
+            self._problem(str(problem), sender)
+
+    def _packets(self) -> list[tuple[bytes, Address]]:
+        """Waits for a packet; that and what else has come by then."""
+        packets: list[tuple[bytes, Address]] = []
+        with contextlib.suppress(OSError):  # nothing, or a subscriber has gone (Windows says so)
+            packets.append(self._socket.recvfrom(_LARGEST_PACKET))
+            self._socket.setblocking(False)
+            while len(packets) < _MOST_PACKETS:
+                packets.append(self._socket.recvfrom(_LARGEST_PACKET))
+        self._socket.settimeout(_WAIT_SECONDS)
+        return packets
+
+    def _understood(self, data: bytes, sender: Address) -> list[tuple[Message, Address]]:
+        """The control messages of a packet; what makes no sense does not take the rest along."""
+        asked: list[tuple[Message, Address]] = []
+        try:
+            contents = _messages(data)
+        except InputError as problem:
+            self._problem(str(problem), sender)
+            return []
+        for address, arguments in contents:
             try:
-                data, sender = self._socket.recvfrom(_LARGEST_PACKET)
-            except OSError:  # nothing came, or a subscriber has gone (Windows tells us so here)
-                continue
-            try:
-                messages = _messages(data)
+                message = self._take(address, arguments, sender)
             except InputError as problem:
                 self._problem(str(problem), sender)
-                continue
-            for address, arguments in messages:  # one that fails does not take the rest along
-                try:
-                    self._take(address, arguments, sender)
-                except InputError as problem:
-                    self._problem(str(problem), sender)
+            else:
+                asked += [(message, sender)] if message is not None else []
+        return asked
 
-    def _take(self, address: str, arguments: list[Any], sender: Address) -> None:
+    def _take(self, address: str, arguments: list[Any], sender: Address) -> Message | None:
+        """The control message, unless it is for us."""
         if address == ROOT + "subscribe":
             port = arguments[0] if arguments else sender[1]
             self.reply_to(sender[0], int(port) if isinstance(port, (int, float)) else 0)
@@ -133,7 +172,8 @@ class OscServer:
             message = message_of(address, arguments)
             if sender[0] != LOOPBACK and names_file(message):
                 raise InputError(f"OSC: {address} names a file, which only this machine may do")
-            self._send(message)
+            return message
+        return None
 
     def _problem(self, text: str, sender: Address) -> None:
         """One line for the musician, not twice the same, and for who sent it."""
@@ -147,15 +187,20 @@ class OscServer:
     # --- out ------------------------------------------------------------------------------------
 
     def _tell(self) -> None:
+        going_on = GoingOn("OSC", self._say)
         while not self._closing.wait(STATE_SECONDS):
-            if not self._subscribers:
-                continue
-            state = state_of(self._look())
-            for address, known in tuple(self._subscribers.items()):
-                for name, values in state.items():
-                    if known.get(name) != values:
-                        known[name] = values
-                        self._post(address, name, values)
+            with going_on:
+                self._tell_changes()
+
+    def _tell_changes(self) -> None:
+        if not self._subscribers:
+            return
+        state = state_of(self._look())
+        for address, known in tuple(self._subscribers.items()):
+            for name, values in state.items():
+                if known.get(name) != values:
+                    known[name] = values
+                    self._post(address, name, values)
 
     def _post(self, address: Address, name: str, values: list[Any]) -> None:
         from pythonosc.osc_message_builder import BuildError, OscMessageBuilder
@@ -169,6 +214,25 @@ class OscServer:
             datagram = builder.build().dgram
             if len(datagram) <= _LARGEST_STATE:
                 self._socket.sendto(datagram, address)
+
+
+def newest(asked: list[tuple[Message, Address]]) -> list[tuple[Message, Address]]:
+    """Messages in order, but of a run that only sets values the last of each control.
+
+    >>> from lmdm.live.messages import NoteOn, SetGuidance, SetTempo, kind_of
+    >>> said = [SetGuidance(2.0), SetTempo(90.0), SetGuidance(3.0), NoteOn(60), SetGuidance(4.0)]
+    >>> [kind_of(type(message)) for message, _ in newest([(each, ("", 0)) for each in said])]
+    ['set_tempo', 'set_guidance', 'note_on', 'set_guidance']
+    """
+    kept: list[tuple[Message, Address]] = []
+    for sets, run in itertools.groupby(asked, lambda each: each[0].control is not None):
+        last: dict[object, tuple[Message, Address]] = {}
+        for index, each in enumerate(run):
+            control = each[0].control if sets else index
+            last.pop(control, None)
+            last[control] = each
+        kept += last.values()
+    return kept
 
 
 def _messages(data: bytes) -> list[tuple[str, list[Any]]]:

@@ -37,6 +37,7 @@ from audio_io.monitor import Live, Monitor, Tell
 from audio_io.playout import ClockPlayout, Playout
 from audio_io.priority import raise_thread_priority
 from audio_io.resampling import Resampler
+from lmdm.errors import GoingOn
 from lmdm.live.messages import Dropout
 
 Audio = NDArray[np.float32]
@@ -48,7 +49,6 @@ _SWITCH_INTERVAL = 0.0005  # lets the feeder in 0.5 ms after it wakes, whatever 
 _LEAST_SECONDS = 2 * _TICK_SECONDS  # of buffer beyond the device's: the feeder may sleep so long
 _GUARD_SECONDS = 0.002  # a gain change stays this far ahead of the device
 _PATIENCE = 0.5  # share of the buffer above low water that a dry source may use up
-
 
 MOST_DROPOUTS = 100
 SAME_SECONDS = 1.0  # a trouble that comes again within so long is the same one, told once
@@ -204,7 +204,7 @@ class Output:
 
         See `Monitor.take` for what the two are called with, in the feeder thread.
         """
-        self._live = None if live is None else (live, tell or _nobody)
+        self._live = None if live is None else (live, tell or (lambda *_: None))
 
     def _set(self, **changes: float | None) -> None:
         self._settings = replace(self._settings, **changes)  # type: ignore[arg-type]
@@ -293,24 +293,28 @@ class Output:
 
     def _run(self) -> None:
         raise_thread_priority()
+        going_on = GoingOn("the feeder", self._note)
         while not self._closing:
-            told = self._length.turn(time.monotonic(), counts=self._counts)
-            self._fit_buffer()
-            if told:
-                self._note(told)
-            if self._next_playout is not None:
-                self._replace(self._next_playout, lost=False)
-                self._next_playout = None
-            self._feed()
-            if not self._playout.alive:
-                spare = ClockPlayout(
-                    self._playout.rate, self._playout.capacity, self._playout.channels
-                )
-                self._replace(spare, lost=True)
+            with going_on:
+                self._turn()
             self._wake.wait(_TICK_SECONDS)
             self._wake.clear()
         self._disconnect()
         self._playout.close()
+
+    def _turn(self) -> None:
+        told = self._length.turn(time.monotonic(), counts=self._counts)
+        self._fit_buffer()
+        if told:
+            self._note(told)
+        if self._next_playout is not None:
+            self._replace(self._next_playout, lost=False)
+            self._next_playout = None
+        self._feed()
+        if not self._playout.alive:
+            playout = self._playout
+            spare = ClockPlayout(playout.rate, playout.capacity, playout.channels)
+            self._replace(spare, lost=True)
 
     def _feed(self) -> None:
         """One turn: what has been set, fill the playout, hand what was played to the taps."""
@@ -493,7 +497,3 @@ class Output:
         self._disconnect()
         self._connect(playout)
         self._conceal.fade_in_again()
-
-
-def _nobody(_pcm: Audio, _behind: int) -> None:
-    """Where nobody else hears the live input."""

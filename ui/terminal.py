@@ -27,6 +27,7 @@ from lmdm.errors import InputError
 from lmdm.live.messages import (
     BeginLearn,
     CancelLearn,
+    Job,
     Message,
     Mute,
     NoteOff,
@@ -100,6 +101,7 @@ class TerminalView:
         self._chosen: int | None = None  # the control that the arrows move
         self._typing: str | None = None  # the message that is being typed
         self._said, self._said_until = "", float("-inf")
+        self._done: set[Job] = set()  # jobs that have ended
 
     def __enter__(self) -> TerminalView:
         if self._keys is not None:
@@ -129,6 +131,10 @@ class TerminalView:
             del self._sounding[pitch]
             self._send(NoteOff(pitch))
         if snapshot is not None:
+            done = {job for job in snapshot.jobs if job.done}
+            for job in done - self._done:
+                self._say(job.text)
+            self._done = done
             self._show(snapshot, now)
 
     def _send(self, message: Message) -> None:

@@ -22,8 +22,10 @@ from lmdm.cli import options as shared
 from lmdm.live.controls import SETTERS, Controls
 
 if TYPE_CHECKING:
+    from lmdm.cli.desk import Desk
     from lmdm.cli.stage.performance import Performance
     from lmdm.live.messages import Message, Snapshot
+    from lmdm.live.player import Tap
     from ui.terminal import TerminalView
 
     AtTheKeys = Callable[
@@ -35,7 +37,8 @@ in the terminal:
   space mute, p panic, q quit, enter play and pause, r record, + - guidance, [ ] prompt blend,
   , . tempo, b tap, 1 to 9 scenes, n new scene, z c undo and redo, v loop the last bar;
   up and down choose any control, left and right move it, l learns a knob for it;
-  : types any message, a to k play notes, ? lists the keys
+  : types any message (render_take takes/a 8, load_preset Chamber, select_model NAME),
+  a to k play notes, ? lists the keys
 
 MIDI, until it is learnt otherwise:
   notes play, channel 10 lets the drums in, CC 1 prompt blend, CC 7 level, CC 64 pedal,
@@ -148,25 +151,32 @@ def run(options: argparse.Namespace) -> int:
             **({} if options.buffer is None else {"buffer_ms": options.buffer}),
         )
     )
+    hearers: list[Tap] = []  # of whichever performance plays
+    desk = _desk_around(performance, hearers)
+    terminated = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
     try:
         with _interrupts_wait():
             performance.open()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
         for message in _setup(options):
             performance.send(message)
         notices = [*([reason] if reason else []), *performance.notices]
         auto = _auto_player(controls.seed, options.auto_player)
+        _say_all(notices if window else [])
         if window:
-            performance = _play_in_window(performance, notices, options.seconds, auto)
+            _play_in_window(desk, hearers, options.seconds, auto)
         else:
-            _play_in_terminal(performance, notices, options.seconds, auto)
-        performance.check()
+            _play_in_terminal(desk, notices, options.seconds, auto)
+        desk.performance.check()
     except KeyboardInterrupt:
         pass  # the musician ends; what was played is kept
     finally:
-        report = performance.close()
+        desk.close()
+        report = desk.performance.close()
+        signal.signal(signal.SIGTERM, terminated)
     if options.json:
         print(json.dumps(report))
-    else:
+    elif report:
         _say(
             f"played {report['seconds']:.1f} s, {report['underruns']} underruns, "
             f"real-time factor {report['real_time_factor']:.2f}"
@@ -182,10 +192,11 @@ def _interrupts_wait() -> Iterator[None]:
     Processes that are started meanwhile never hear it: they end when this one does.
     """
     interrupted = threading.Event()
-    resource_tracker.ensure_running()  # whose start would let interrupts through again
     before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     masks = hasattr(signal, "pthread_sigmask")  # not on Windows
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
+    if masks:
+        resource_tracker.ensure_running()  # whose start would let interrupts through again
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
@@ -218,46 +229,53 @@ def _auto_player(seed: int, wanted: bool) -> AtTheKeys:
 
 
 def _play_in_window(
-    performance: Performance, notices: list[str], seconds: float | None, auto: AtTheKeys
-) -> Performance:
-    """Plays until the window closes; the performance that played last (models can be changed)."""
-    from platformdirs import user_data_path
-
-    from lmdm.cli.desk import Desk
-    from lmdm.cli.desk.presets import Presets
+    desk: Desk[Performance], hearers: list[Tap], seconds: float | None, auto: AtTheKeys
+) -> None:
+    """Plays until the window closes."""
     from ui import app
     from ui.hearing import Hearing
     from ui.preferences import usual_file
 
-    _say_all(notices)
     hearing = Hearing()
-    performance.add_listener(hearing.hear)
+    hearers.append(hearing.hear)
+    desk.performance.add_listener(hearing.hear)
+    with auto(desk.send, desk.snapshot):
+        app.run(
+            desk.send,
+            desk.snapshot,
+            sound=hearing.take,
+            seconds=seconds,
+            preferences=usual_file(),
+        )
 
-    playing = [performance]  # the one that plays, last
+
+def _desk_around(performance: Performance, hearers: list[Tap]) -> Desk[Performance]:
+    """A desk that can change the model. hearers: hear every performance that it opens."""
+    from platformdirs import user_data_path
+
+    from lmdm.cli.desk import Desk
+    from lmdm.cli.desk.presets import Presets
+
+    osc: tuple[tuple[str, int] | None, tuple[tuple[str, int], ...]] = (None, ())
 
     def reopen(model: str) -> Performance:
         """Another performance with another model, that goes on as this one stood."""
-        following = _with_model(playing[-1], model)
-        playing[-1].close()
+        nonlocal osc
+        following = _with_model(desk.performance, model)
+        following.front = desk
+        if desk.performance.opened:
+            osc = desk.performance.osc.addresses()
+        desk.performance.close()
         following.open()
-        following.add_listener(hearing.hear)
-        playing.append(following)
+        following.osc.open(*osc)
+        for hear in hearers:
+            following.add_listener(hear)
         return following
 
-    folder = user_data_path("lmdm") / "presets"
-    desk = Desk(performance, Presets(folder), Path("takes"), reopen)
-    try:
-        with auto(desk.send, desk.snapshot):
-            app.run(
-                desk.send,
-                desk.snapshot,
-                sound=hearing.take,
-                seconds=seconds,
-                preferences=usual_file(),
-            )
-    finally:
-        desk.close()
-    return playing[-1]
+    presets = Presets(user_data_path("lmdm") / "presets")
+    desk = Desk(performance, presets, Path("takes"), reopen)
+    performance.front = desk
+    return desk
 
 
 def _with_model(performance: Performance, model: str) -> Performance:
@@ -275,26 +293,31 @@ def _with_model(performance: Performance, model: str) -> Performance:
         controls=controls,
         take=None,
         restore=False,
+        osc=None,  # is taken over, with all that has changed
+        osc_to=None,
         light="",  # one that was named is for the model that was named with it
     )
     return Performance(settings)
 
 
 def _play_in_terminal(
-    performance: Performance, notices: list[str], seconds: float | None, auto: AtTheKeys
+    desk: Desk[Performance], notices: list[str], seconds: float | None, auto: AtTheKeys
 ) -> None:
+    """Plays until the musician or the time ends it."""
     from ui.terminal import TerminalView
 
-    view = TerminalView(performance.send, performance.snapshot)
-    with view, auto(performance.send, performance.snapshot):
-        _wait_playing(performance, view)
+    view = TerminalView(desk.send, desk.snapshot)
+    with view, auto(desk.send, desk.snapshot):
+        _wait_playing(desk.performance, view)
         _say_all(notices)
         end = None if seconds is None else time.monotonic() + seconds
-        while not performance.quitting.is_set() and (end is None or time.monotonic() < end):
+        while not desk.performance.quitting.is_set():
             view.refresh()
-            performance.check()
-            left = 0.05 if end is None else max(0.0, min(0.05, end - time.monotonic()))
-            performance.quitting.wait(left)
+            if not desk.opening:
+                desk.performance.check()
+            left = 0.05 if end is None else min(0.05, end - time.monotonic())
+            if left <= 0.0 or desk.performance.quitting.wait(left):
+                return
 
 
 def _wait_playing(performance: Performance, view: TerminalView) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lmdm.errors import GoingOn
 from lmdm.live.hold import JOIN_SAMPLES, Hold
 from lmdm.live.messages import Dropout
 from lmdm.live.ring import AudioRing
@@ -58,6 +59,7 @@ class Player:
         self._clock, self._patience = clock, patience
         self._hold = Hold(round(LOOP_SECONDS * SAMPLE_RATE))
         self._taps: tuple[Tap, ...] = ()
+        self._going_on = GoingOn("a listener", self._note)
         self._playing = False
         self._paused = False
         self._open = 1.0  # how far the fade of pausing is: 1 sounds, 0 is silence
@@ -115,14 +117,18 @@ class Player:
         if len(fresh) < count:
             if not self.holding:
                 self.starvations += 1
-                self.dropouts.append(Dropout(round(self.position / SAMPLE_RATE, 2), LOOPED))
+                self._note(LOOPED)
             self._on_hold(self.position, count)
         pcm = self._hold.next(count, fresh)
         for tap in self._taps:
-            tap(pcm, self.position)
+            with self._going_on:
+                tap(pcm, self.position)
         self.position += count
         pcm = self._faded(pcm)
         return pcm if self._channels == 2 else pcm.mean(axis=1, keepdims=True)
+
+    def _note(self, reason: str) -> None:
+        self.dropouts.append(Dropout(round(self.position / SAMPLE_RATE, 2), reason))
 
     def _faded(self, pcm: np.ndarray) -> np.ndarray:
         """The sound as the output gets it, with the fades of pausing."""

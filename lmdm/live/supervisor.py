@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from lmdm.errors import InputError
+from lmdm.errors import GoingOn, InputError
 from lmdm.live import engine_reports, waiting, wire
 from lmdm.live.autosave import Saved
 from lmdm.live.clock import SAMPLE_RATE, MusicalClock
@@ -258,18 +258,23 @@ class Supervisor:
         return EngineProcess(self._settings)
 
     def _watch(self) -> None:
+        going_on = GoingOn("the engine's keeper", self._on_notice)
         while not self._stopping and self._engine is not None:
-            engines = [each for each in (self._engine, self._standby.engine) if each is not None]
-            wait([each.pipe for each in engines], timeout=0.05)
-            for each in engines:
-                self._listen(each)
-            self._land()
-            self._ledger.settle()
-            with self._lock:
-                self._pump()
-                self._tell_offset()
-            self._check_standby()
-            self._check_engine()
+            with going_on:
+                self._turn(self._engine)
+
+    def _turn(self, playing: EngineProcess) -> None:
+        engines = [each for each in (playing, self._standby.engine) if each is not None]
+        wait([each.pipe for each in engines], timeout=0.05)
+        for each in engines:
+            self._listen(each)
+        self._land()
+        self._ledger.settle()
+        with self._lock:
+            self._pump()
+            self._tell_offset()
+        self._check_standby()
+        self._check_engine()
 
     def _listen(self, engine: EngineProcess) -> None:
         try:

@@ -29,14 +29,14 @@ def quantised(message: m.Message, controls: Controls) -> m.Message:
 
 def lasting(controls: list[Applied]) -> list[Applied]:
     """Controls in order, of those that only set a value of one kind at one place the last."""
-    return [
-        each
-        for index, each in enumerate(controls)
-        if not any(
-            later.sample == each.sample and later.message.supersedes(each.message)
-            for later in controls[index + 1 :]
-        )
-    ]
+    kept: list[Applied] = []
+    later: set[tuple[int, object]] = set()  # places and what is set there
+    for each in reversed(controls):
+        place = (each.sample, each.message.control)
+        if each.message.control is None or place not in later:
+            kept.append(each)
+        later.add(place)
+    return kept[::-1]
 
 
 def turn(session: Session, applied: Iterable[Applied]) -> None:

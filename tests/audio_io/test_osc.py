@@ -191,6 +191,22 @@ def test_a_bundle_is_done_but_for_what_makes_no_sense(stage: Stage) -> None:
     wait(lambda: stage.sent == [Mute(True)])
 
 
+def test_of_a_flood_the_newest_values_arrive_and_every_note(stage: Stage) -> None:
+    for number in range(3000):
+        stage.call("/lmdm/set_guidance", number / 1024)
+        if number % 300 == 0:
+            stage.call("/lmdm/note_on", 60, 1 + number // 300)
+        if number % 50 == 0:
+            time.sleep(0.02)  # a socket does not hold them all
+    wait(lambda: SetGuidance(2999 / 1024) in stage.sent)
+    assert [each for each in stage.sent if isinstance(each, NoteOn)] == [
+        NoteOn(60, 1 + number) for number in range(10)
+    ]
+    values = [each.scale for each in stage.sent if isinstance(each, SetGuidance)]
+    assert values == sorted(values)
+    assert len(values) < 1500
+
+
 def test_the_state_is_told_to_whom_asks_and_then_what_changes(stage: Stage) -> None:
     stage.call("/lmdm/subscribe", stage.client.getsockname()[1])
     assert stage.hear("/lmdm/state/bpm") == [120.0]

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from pythonosc.osc_message_builder import OscMessageBuilder
+from pythonosc.osc_packet import OscPacket
 
-from lmdm.cli.live import _interrupts_wait
+from lmdm.cli.live import _desk_around, _interrupts_wait
 from lmdm.cli.main import main
 from lmdm.cli.stage.performance import Performance, PerformanceSettings
 from lmdm.errors import InputError
@@ -209,6 +211,42 @@ def test_a_take_asked_for_while_the_model_loads_begins_with_the_music(tiny_model
     assert take == again
 
 
+def test_presets_and_takes_are_reached_by_osc_without_a_window(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    heard, told = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), {}
+    heard.bind(("127.0.0.1", 0))
+    heard.settimeout(PATIENCE)
+    settings = PerformanceSettings(str(tiny_model), Controls(), osc_to=heard.getsockname())
+    performance = Performance(settings)
+    desk = _desk_around(performance, [])
+
+    def state(name: str, wanted: str) -> None:
+        while wanted not in str(told.get(f"/lmdm/state/{name}")):
+            for each in OscPacket(heard.recv(65535)).messages:
+                told[each.message.address] = each.message.params
+
+    def call(address: str, *arguments: str) -> None:
+        builder = OscMessageBuilder(address)
+        for argument in arguments:
+            builder.add_arg(argument)
+        heard.sendto(builder.build().dgram, (host, int(port)))
+
+    performance.open()
+    try:
+        performance.wait_playing()
+        host, port = performance.snapshot().osc.split(",")[0].split(":")
+        call("/lmdm/load_preset", "Chamber")
+        state("scenes", "Theme")
+        call("/lmdm/save_preset", "evening")
+        wait_until(lambda: (tmp_path / "data/lmdm/presets/evening.toml").exists())
+        call("/lmdm/play_take", "nowhere")
+        state("jobs/0/text", "no recording in nowhere")
+    finally:
+        desk.close()
+        performance.close()
+        heard.close()
+
+
 def test_ctrl_c_waits_for_what_is_being_opened_and_its_processes_never_hear_it():
     ask = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
     opened = []
@@ -260,7 +298,8 @@ def test_bad_input_is_told_and_leaves_no_take(tiny_model, arguments, said, capsy
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_ends_cleanly_with_the_take_whole(tiny_model, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
+def test_ctrl_c_or_who_stops_us_ends_cleanly_with_the_take_whole(tiny_model, tmp_path, number):
     command = [sys.executable, "-m", "lmdm", "live", "--no-gui", "--json", "--take", "t"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(
@@ -270,7 +309,7 @@ def test_ctrl_c_ends_cleanly_with_the_take_whole(tiny_model, tmp_path):
     )  # fmt: skip
     wait_until(lambda: (tmp_path / "t" / "take.wav").exists())
     time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert json.loads(out.splitlines()[-1])["take"] == "t"

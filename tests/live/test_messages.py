@@ -197,6 +197,7 @@ def test_only_the_same_setting_is_superseded():
     assert not NoteOn(60).supersedes(NoteOn(60))
     assert m.SetChannelRole(1, "off").supersedes(m.SetChannelRole(1, "melody"))
     assert not m.SetChannelRole(2, "off").supersedes(m.SetChannelRole(1, "melody"))
+    assert not m.SetControls({"guidance": 2.0}).supersedes(m.SetControls({"density": 0.5}))
 
 
 def test_every_name_of_the_vocabulary_is_exported():

@@ -23,6 +23,7 @@ from lmdm.live.messages import (
     SetBeat,
     SetBlend,
     SetChord,
+    SetControls,
     SetDrums,
     SetGuidance,
     SetLoudness,
@@ -163,6 +164,14 @@ def test_a_flood_of_one_control_leaves_its_last_value(model):
     for step in range(1000):
         session.apply(SetBlend(step / 999))
     assert [each.message for each in session.next_block().applied] == [SetBlend(1.0)]
+
+
+def test_two_edits_taken_back_in_one_frame_are_both_taken_back(model):
+    session = Session(model, replace(PROMPTS, guidance=4.0, density=0.9))
+    session.apply(SetControls({"guidance": 2.0}))
+    session.apply(SetControls({"density": None}))
+    session.next_block()
+    assert (session.controls.guidance, session.controls.density) == (2.0, None)
 
 
 def test_the_tempo_changes_at_its_sample_and_beats_go_on(model):

@@ -75,10 +75,15 @@ class Desk(Generic[Instrument]):
     # --- what the panel calls -------------------------------------------------------------------
 
     def send(self, message: Message) -> None:
-        """Takes a message: the desk's own are queued, the rest goes to the performance."""
+        """Takes a message: the desk's own are queued, the rest goes to the performance.
+
+        Raises:
+            InputError: as the performance's `send`.
+        """
         if isinstance(message, DESK_MESSAGES):
             self._asked.put(message)
-            return
+            if not isinstance(message, m.LookAround):  # for devices and ports as well
+                return
         if isinstance(message, m.StartRecording) and message.folder:
             self._remember(Path(message.folder).parent)
         if not self._opening:
@@ -108,6 +113,11 @@ class Desk(Generic[Instrument]):
             progress = self.performance.snapshot().progress
         words = f"Loading {opening}"
         return replace(self._last, status="loading", text=words, model=opening, progress=progress)
+
+    @property
+    def opening(self) -> bool:
+        """Whether one performance is closed and the next is not open yet."""
+        return bool(self._opening)
 
     def close(self) -> None:
         """Ends jobs and listening."""

@@ -31,7 +31,7 @@ from lmdm.cli.midi.profile import (
     read_profile,
     write_profile,
 )
-from lmdm.errors import InputError
+from lmdm.errors import GoingOn, InputError
 from lmdm.live.messages import (
     BeginLearn,
     CancelLearn,
@@ -39,6 +39,7 @@ from lmdm.live.messages import (
     ForgetMapping,
     ImportMappings,
     Message,
+    NoteOff,
     SelectMidiInput,
     SelectMidiOutput,
     SetChannelRole,
@@ -192,37 +193,49 @@ class MidiDesk:
     # --- our thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
+        going_on = GoingOn("MIDI", self._say)
         while not self._closing.is_set():
-            messages: list[Message] = []
-            with contextlib.suppress(queue.Empty):
-                device, event = self._events.get(timeout=TICK_SECONDS)
-                while True:
+            with going_on:
+                self._turn(going_on)
+
+    def _turn(self, going_on: GoingOn) -> None:
+        messages: list[Message] = []
+        with contextlib.suppress(queue.Empty):
+            device, event = self._events.get(timeout=TICK_SECONDS)
+            while True:
+                with going_on:
                     messages += self._asked(device, event)
-                    device, event = self._events.get_nowait()
-            now = time.perf_counter()
-            for each in tuple(self._maps.values()):
-                messages += each.due(now)
-            self._learn((), now)
-            for message in messages:
+                device, event = self._events.get_nowait()
+        now = time.perf_counter()
+        for each in tuple(self._maps.values()):
+            messages += each.due(now)
+        self._learn((), now)
+        for message in messages:
+            with going_on:
                 self._pass(message, now)
-            self._flush(now)
-            if now - self._lit_at >= FEEDBACK_SECONDS:
-                self._lit_at = now
-                self._light()
-                self._tell_returned()
+        self._flush(now)
+        if now - self._lit_at >= FEEDBACK_SECONDS:
+            self._lit_at = now
+            self._light()
+            self._tell_returned()
 
     def _asked(self, device: str, event: MidiEvent | None) -> list[Message]:
         with self._lock:
             device_map = self._map(device)
             if event is None:
-                return self._lost(device, device_map)
+                return self._lifted(self._lost(device, device_map))
             turns = device_map.turns(event)
             if turns:
                 self._device = device
                 self._last_controller = _said([turn for turn in turns if turn.fine][-1])
                 if self._learn(turns, event.time):
                     return []
-            return device_map.messages(event, turns, self._known)
+            return self._lifted(device_map.messages(event, turns, self._known))
+
+    def _lifted(self, messages: list[Message]) -> list[Message]:
+        """The messages without the end of notes that another device still holds."""
+        held = {pitch for each in self._maps.values() for pitch in each.held}
+        return [each for each in messages if not (isinstance(each, NoteOff) and each.pitch in held)]
 
     def _lost(self, device: str, device_map: MidiMap) -> list[Message]:
         """The device is gone: nobody will lift the keys that it holds down."""
@@ -251,10 +264,10 @@ class MidiDesk:
 
     def _pass(self, message: Message, now: float) -> None:
         """Sends a message, or lets it wait if one of its kind has just been sent."""
-        if not type(message).__name__.startswith("Set"):
+        key = message.control
+        if key is None:
             self._deliver(message)
             return
-        key = (type(message), *(getattr(message, name) for name in message.of))
         self.observe(message)
         if now - self._passed.get(key, float("-inf")) < TICK_SECONDS:
             self._waiting[key] = message

@@ -167,6 +167,11 @@ class MidiMap:
                 self._bent = message.semitones != 0.0
         return asked if mapped else None
 
+    @property
+    def held(self) -> frozenset[int]:
+        """Pitches of the keys that are down."""
+        return frozenset(self._keys)
+
     def due(self, now: float) -> list[Message]:
         """What time itself asks for: the drums' gate closes. `now` as in `MidiEvent.time`."""
         if self._gate_open and not self._pads and now - self._gate_opened >= GATE_SECONDS:

@@ -11,7 +11,7 @@ from audio_io.clock_output import ClockOutput, Position
 from audio_io.link import LinkClock
 from audio_io.midi_events import MidiEvent
 from lmdm.cli.stage.clock_follower import Clock, ClockFollower
-from lmdm.errors import InputError
+from lmdm.errors import GoingOn, InputError
 from lmdm.live.messages import Message
 
 LOOK_SECONDS = 0.05
@@ -23,9 +23,14 @@ class Clocks:
     Threads: one of its own calls `send`; the rest may be called from any thread.
     """
 
-    def __init__(self, send: Callable[[Message], None], position: Callable[[], Position]) -> None:
-        """`position()`: of what is heard."""
-        self._send = send
+    def __init__(
+        self,
+        send: Callable[[Message], None],
+        position: Callable[[], Position],
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`position()`: of what is heard. say: gets one line for the musician."""
+        self._send, self._say = send, say
         self._position = position
         self._midi: Clock | None = None
         self._midi_out: Callable[[MidiEvent], None] | None = None
@@ -80,15 +85,18 @@ class Clocks:
         return follower.text(time.perf_counter()) if follower is not None else ""
 
     def _run(self) -> None:
+        going_on = GoingOn("the clock", self._say)
         while not self._closing.wait(LOOK_SECONDS):
-            follower = self._follower
-            if follower is None:
-                continue
+            with going_on, contextlib.suppress(InputError):  # of a tempo that is none of ours
+                self._follow()
+
+    def _follow(self) -> None:
+        follower = self._follower
+        if follower is not None:
             heard = self._position()
-            with contextlib.suppress(InputError):  # a tempo that is none of ours, or no engine yet
-                now = time.perf_counter()
-                for message in follower.due(now, heard.beat if heard.running else None):
-                    self._send(message)
+            now = time.perf_counter()
+            for message in follower.due(now, heard.beat if heard.running else None):
+                self._send(message)
 
     def close(self) -> None:
         """Ends both."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lmdm.cli.takes import mend
-from lmdm.errors import InputError
+from lmdm.errors import GoingOn, InputError
 from lmdm.live import autosave
 from lmdm.live import messages as m
 from lmdm.live.autosave import EVERY_SECONDS, Saved
@@ -79,8 +79,10 @@ class Keeper:
             self._thread.start()
 
     def _run(self) -> None:
+        going_on = GoingOn("keeping the session", self._say)
         while not self._closing.wait(EVERY_SECONDS):
-            self._write(ended=False)
+            with going_on:
+                self._write(ended=False)
 
     def _write(self, ended: bool) -> None:
         saved = self._look(ended)

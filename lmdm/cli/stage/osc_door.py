@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from audio_io.osc import LOOPBACK, OscServer
 from lmdm.live.messages import Message, Snapshot
@@ -27,19 +27,25 @@ class OscDoor:
         self._send, self._look, self._say = send, look, say
         self._server: OscServer | None = None
 
-    def open(self, listen: Address | None, reply: Address | None) -> None:
-        """Listens at an address (or no longer), and sends the state to another.
+    def open(self, listen: Address | None, replies: Iterable[Address] = ()) -> None:
+        """Listens at an address (or no longer), and sends the state to others.
 
         Raises:
             InputError: one of them is no address, or taken. OSC is closed then.
         """
         self.close()
-        if listen is None and reply is None:
+        told = tuple(replies)
+        if listen is None and not told:
             return
         host, port = listen or (LOOPBACK, 0)
         self._server = OscServer(self._send, self._look, port, host, self._say)
-        if reply is not None:
-            self._server.reply_to(*reply)
+        for address in told:
+            self._server.reply_to(*address)
+
+    def addresses(self) -> tuple[Address | None, tuple[Address, ...]]:
+        """Where we listen and whom we tell, as `open` takes them."""
+        server = self._server
+        return (None, ()) if server is None else ((server.host, server.port), server.subscribers)
 
     def mirror(self, message: Message) -> None:
         """Tells other programs of a control message."""

@@ -17,6 +17,7 @@ from audio_io.output import Output
 from audio_io.playout import ClockPlayout, Playout, open_playout
 from lmdm.cli.midi.desk import MidiDesk
 from lmdm.cli.stage.clocks import Clocks
+from lmdm.cli.stage.dropouts import Dropouts
 from lmdm.cli.stage.fade_out import FadingOut
 from lmdm.cli.stage.heard import Heard
 from lmdm.cli.stage.instant import Instant
@@ -92,9 +93,9 @@ class Performance:
         self._problem: InputError | None = None
         self._style = ""  # the file
         self._told, self._told_until = "", 0.0  # the newest line for the musician
-        self._silent_underruns = 0  # while the engine loaded: there was nothing to hear
         self._closed = False
-        self._opened = False
+        self.opened = False  # and not closed again
+        self.front: Any = self  # what OSC talks to: us, or the desk that is around us
         self._resources = ExitStack()  # closes what is open, newest first
 
     def open(self) -> None:
@@ -111,7 +112,7 @@ class Performance:
         except BaseException:
             self._resources.close()
             raise
-        self._opened = True
+        self.opened = True
         threading.Thread(target=self._begin, name="begin", daemon=True).start()
 
     def _open_all(self) -> None:
@@ -133,6 +134,7 @@ class Performance:
         self._player.add_tap(self._takes.hear)
         self.output = Output(self._player.read, playout)
         self.output.set_buffer_ms(settings.buffer_ms)
+        self._dropouts = Dropouts(self.output, self._player)
         saved = self._keeper.wanted(settings.restore, self._model_path())
         self.notices += self._keeper.notices
         self.controls = settings.controls if saved is None else saved.controls
@@ -162,13 +164,17 @@ class Performance:
         closing(self._fading.close)
         self._devices = DeviceKeeper(self.output, self._tell)
         closing(self._devices.close)
-        self._clocks = Clocks(self.send, self._position)
+        self._clocks = Clocks(self.send, self._position, self._tell)
         closing(self._clocks.close)
-        self._osc = OscDoor(self.send, self.snapshot, self._tell)
+        self.osc = OscDoor(
+            lambda message: self.front.send(message),
+            lambda: replace(self.front.snapshot(), takes=(), models=()),  # too long for a packet
+            self._tell,
+        )
         self._open_midi()
         closing(self._clocks.send_out, False)  # while there is a port
-        self._osc.open(settings.osc, settings.osc_to)
-        closing(self._osc.close)
+        self.osc.open(settings.osc, [settings.osc_to] if settings.osc_to else [])
+        closing(self.osc.close)
         closing(self._keeper.close)
         self.supervisor.start()
         self.output.start()
@@ -204,9 +210,8 @@ class Performance:
                 heap.settle()
                 if self._take_wanted:
                     self._takes.start(self._take_folder, self._header())
-                self._silent_underruns = self._output_underruns()
                 self._keeper.begin(self._to_keep)
-                self.output.begin()
+                self._dropouts.begin()
                 self._player.begin()
             except InputError as problem:  # the disk refuses the take
                 self._problem = problem
@@ -240,7 +245,7 @@ class Performance:
                 or only the engine may say it.
         """
         m.from_a_hand(message)
-        self._osc.mirror(message)
+        self.osc.mirror(message)
         if self._desk is not None:
             self._desk.observe(message)
             if self._desk.handle(message):
@@ -270,8 +275,8 @@ class Performance:
             case m.SetBuffer(milliseconds=milliseconds):
                 self.output.set_buffer_ms(milliseconds)
             case m.SetOsc(port=port, reply_host=host, reply_port=reply_port):
-                reply = (host, reply_port) if host else None
-                self._osc.open((LOOPBACK, port) if port else None, reply)
+                replies = [(host, reply_port)] if host else []
+                self.osc.open((LOOPBACK, port) if port else None, replies)
             case m.LookAround():
                 self._devices.scan()
             case m.SetClockSource(source=source):
@@ -430,8 +435,8 @@ class Performance:
             horizon_ms=round(base.horizon_ms + stats.latency_ms, 1),
             latency={**base.latency, "instant": self._latency.summary()},
             device_ms=round(stats.latency_ms, 1),
-            underruns=self._output_underruns() - self._silent_underruns + self._player.starvations,
-            underrun_history=self._dropouts(),
+            underruns=self._dropouts.count,
+            underrun_history=self._dropouts.history,
             restored=self.supervisor.restored,
             limiter_db=-stats.gain_reduction_db,
             level_db=stereo_decibels(self._meter.rms),
@@ -451,19 +456,11 @@ class Performance:
             buffer_ms=stats.buffer_ms,
             outputs=tuple(d.name for d in self._devices.devices if d.output_channels > 0),
             inputs=tuple(d.name for d in self._devices.devices if d.input_channels > 0),
-            osc=self._osc.text,
+            osc=self.osc.text,
             **self._instant.fields(),
             **self._live_input.fields(),
             **(self._desk.fields() if self._desk is not None else {}),
         )
-
-    def _output_underruns(self) -> int:
-        stats = self.output.stats()
-        return stats.underruns + stats.starvations
-
-    def _dropouts(self) -> tuple[m.Dropout, ...]:
-        both = (*tuple(self.output.dropouts), *tuple(self._player.dropouts))
-        return tuple(sorted(both, key=lambda each: each.seconds))
 
     def add_listener(self, tap: Any) -> None:
         """Lets `tap(pcm, position)` hear the stream, in the output thread."""
@@ -472,11 +469,11 @@ class Performance:
     def close(self) -> dict[str, Any]:
         """Fades out and ends everything; returns the figures of the performance.
 
-        Nothing is done, and there are no figures, where it was never open.
+        Nothing is done, and there are no figures, where it is not open.
         """
-        if not self._opened:
+        if not self.opened:
             return {}
-        self._closed = True
+        self.opened, self._closed = False, True
         last = self.snapshot()  # before anything is closed: what ends is no underrun
         self.output.set_mute(True)
         self._takes.stop()

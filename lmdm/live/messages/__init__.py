@@ -175,7 +175,7 @@ from lmdm.live.messages.transport import (
     UndoChange,
 )
 
-MESSAGES: dict[str, type[Message]] = kinds()
+MESSAGES = kinds()
 
 __all__ = [
     "BLEND_MODES",

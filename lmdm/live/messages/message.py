@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar
 
 from lmdm.errors import InputError
@@ -38,6 +39,20 @@ class Message:
                 raise InputError(f"{kind_of(type(self))}: {each.name}: {problem}") from None
             object.__setattr__(self, each.name, value)
 
+    @property
+    def control(self) -> tuple[object, ...] | None:
+        """What it gives another value, of which only the newest counts; None: each message counts.
+
+        >>> from lmdm.live.messages import NoteOn, SetChannelRole, SetGuidance
+        >>> SetGuidance(2.0).control == SetGuidance(1.0).control, NoteOn(60).control
+        (True, None)
+        >>> SetChannelRole(1, "off").control == SetChannelRole(2, "off").control
+        False
+        """
+        if not type(self).__name__.startswith("Set"):
+            return None
+        return type(self), *(getattr(self, name) for name in self.of)
+
     def supersedes(self, earlier: Message) -> bool:
         """Whether an earlier message at the same place means nothing once this one is there.
 
@@ -45,16 +60,17 @@ class Message:
         >>> SetGuidance(2.0).supersedes(SetGuidance(1.0)), NoteOn(60).supersedes(NoteOn(60))
         (True, False)
         """
-        return (
-            type(self) is type(earlier)
-            and type(self).__name__.startswith("Set")
-            and all(getattr(self, name) == getattr(earlier, name) for name in self.of)
-        )
+        return self.control is not None and self.control == earlier.control
 
 
 def kind_of(message_type: type) -> str:
     """`NoteOn` to `note_on`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", message_type.__name__).lower()
+    return _snake_case(message_type.__name__)
+
+
+@cache
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def from_a_hand(message: Message) -> Message:
@@ -97,8 +113,9 @@ def _words(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def kinds() -> dict[str, type[Message]]:
-    """Kind -> class of every message there is."""
+@cache
+def kinds() -> Mapping[str, type[Message]]:
+    """Kind -> class of every message there is; for when all their modules are imported."""
     return {kind_of(each): each for each in Message.__subclasses__()}
 
 

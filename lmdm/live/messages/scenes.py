@@ -22,6 +22,11 @@ class SetControls(Message):
     settings: Mapping[str, Any] = checked(fields.settings)
     scene: str = checked(fields.text(80), default="")
 
+    @property
+    def control(self) -> None:
+        """It sets what it names, so one after another does not make up for it."""
+        return
+
 
 @dataclass(frozen=True)
 class StoreScene(Message):

@@ -116,8 +116,8 @@ def test_a_preset_is_saved_found_loaded_and_forgotten(desk, tmp_path):
     (own,) = [preset for preset in desk.snapshot().presets if preset.own]
     assert (own.scenes, own.words) == (("verse",), "felt piano")
     desk.send(m.LoadPreset(own.name))
-    until(lambda: len(desk.performance.sent) == 2)
-    assert desk.performance.sent[1] == m.LoadScenes(str(file))
+    until(lambda: len(desk.performance.sent) == 3)
+    assert desk.performance.sent[1:] == [m.LookAround(), m.LoadScenes(str(file))]  # for devices too
     desk.send(m.DeletePreset(own.name))
     until(lambda: not any(preset.own for preset in desk.snapshot().presets))
 

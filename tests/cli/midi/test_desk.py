@@ -55,9 +55,12 @@ class Stage:
         self.sent, self.snapshot = [], Snapshot(density=0.5)
         self.store = ProfileStore(folder)
         self.said = []
+        self.faulty = False
         self.desk = MidiDesk(self.take, lambda: self.snapshot, folder=folder, say=self.said.append)
 
     def take(self, message):
+        if self.faulty:
+            raise RuntimeError("no such thing")
         if isinstance(message, RecallSceneNumber):
             raise InputError("there is no scene 9")
         self.sent.append((message, time.perf_counter()))
@@ -163,6 +166,17 @@ def test_a_lost_device_lifts_its_keys(stage):
     stage.wait(lambda: NoteOff(60) in stage.messages())
 
 
+def test_a_note_that_two_devices_hold_ends_with_the_second(stage):
+    lift = midi.NoteOff(0.0, 0, 60)
+    stage.play(note(60))
+    stage.play(note(60), device="other")
+    stage.play(lift, note(62))
+    stage.wait(lambda: NoteOn(62, 90) in stage.messages())
+    assert NoteOff(60) not in stage.messages()
+    stage.play(lift, device="other")
+    stage.wait(lambda: NoteOff(60) in stage.messages())
+
+
 def test_export_import_forget(stage, tmp_path):
     stage.desk.handle(SetMapping("cc:1:20", "set_density"))
     stage.desk.handle(ExportMappings(str(tmp_path / "out.toml")))
@@ -201,6 +215,16 @@ def test_mistakes_are_told_and_harm_nothing(stage):
     stage.wait(lambda: stage.sent)
     assert stage.said == ["there is no scene 9"]
     assert not stage.desk.handle(SetDensity(0.5))
+
+
+def test_a_fault_of_the_program_does_not_end_midi(stage):
+    stage.faulty = True
+    stage.play(note(60))
+    stage.wait(lambda: stage.said)
+    stage.faulty = False
+    stage.play(note(64))
+    stage.wait(lambda: NoteOn(64, 90) in stage.messages())
+    assert "fault of the program" in stage.said[0]
 
 
 def test_one_clock_is_followed_at_a_time(stage):
