@@ -93,7 +93,7 @@ def write_ogg(path: Path, sound: Array) -> None:
 
     def write(part: Path) -> None:
         with soundfile.SoundFile(
-            part, "w", SAMPLE_RATE, 2, format="OGG", subtype="VORBIS", compression_level=0.5
+            part, "w", SAMPLE_RATE, 2, format="OGG", subtype="VORBIS", compression_level=0.8
         ) as file:
             for first in range(0, len(sound), OGG_BLOCK):
                 file.write(sound[first : first + OGG_BLOCK])
