@@ -173,3 +173,22 @@ def test_refusals_are_one_sentence(models, more, says, capsys):
     error = capsys.readouterr().err
     assert error.startswith("lmdm: ") and error.count("\n") == 1 and says in error
     assert not Path("v.gif").exists()
+
+
+@pytest.mark.slow
+def test_every_claim_holds_of_a_toy_trained_here():
+    """Dossier §7 after the three stages apart, the last cut short: some twenty minutes."""
+    for stage, steps in (("vit", 600), ("planner", 1600), ("renderer", 1400)):
+        train = (f"train-{stage}", "--out", "models", "--steps", str(steps), "--quiet")
+        assert bernini(*train) == 0
+    evaluate = ("evaluate", "--models", "models", "--report", "claims.json", "--quiet")
+    assert bernini(*evaluate) == 0
+    claims = json.loads(Path("claims.json").read_text())["claims"]
+    assert [name for name, each in claims.items() if each.get("falsified")] == []
+    accuracy = claims["planner_accuracy"]["rows"]
+    assert min(accuracy["r2v"]["mean"], accuracy["rv2v"]["mean"]) > 0.9  # the relational tasks
+    means = {name: row["mean"] for name, row in claims["plan_carries_meaning"]["rows"].items()}
+    assert means["plan"] > max(means["text only"], means["shuffled plans"]) + 0.15
+    dial = [share for _, share in sorted(claims["target_dial"]["adherence"].items())]
+    assert dial == sorted(dial)
+    assert claims["plan_is_read"]["rows"]["with its plan"]["t = 1"] < 0.4
