@@ -105,10 +105,8 @@ class Jam:
         self._heard: tuple[int, ...] = ()  # pitches of the look before
         self._level: float | None = None
         self._loudness: float | None = None  # the musician's, before a sketch set another
-        self._delay, self._times = (
-            0,
-            1,
-        )  # the delay asked for, in samples, and how often it is taken
+        self._delay = 0  # asked for, in samples
+        self._times = 1  # how often it is taken
         self.notices: list[str] = []  # to tell the musician
         self._sketched_at = float("-inf")
         self._late = 0  # frames before a block's beginning up to which the input is known in time
