@@ -129,7 +129,6 @@ class Input:
         if self._awaited is not None:
             self._awaited.cancel()
         self._device.close()
-        self._resampler.close()
 
     # --- capture thread -------------------------------------------------------------------------
 
@@ -138,7 +137,6 @@ class Input:
         while not self._closing.wait(_TICK_SECONDS):
             if self._returned is not None:
                 self._device.close()
-                self._resampler.close()
                 self._connect(self._returned)
                 self._returned, self._lost = None, False
             if self._lost:

@@ -77,10 +77,6 @@ class Monitor:
         late = max(0, first - place)
         return place + late, frames[late : max(0, end - place)]
 
-    def close(self) -> None:
-        """Nothing more will come."""
-        self._resampler.close()
-
     def _keep_up(self, first: int) -> None:
         """Forgets a place that has become impossible."""
         if self._next is None:

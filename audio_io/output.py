@@ -155,10 +155,6 @@ class Output:
         )
         self._chunks: deque[_Chunk] = deque()
 
-    def _disconnect(self) -> None:
-        self._resampler.close()
-        self._monitor.close()
-
     def _fit_buffer(self) -> None:
         """How many frames are kept ready, and below which number missing ones are made up."""
         playout = self._playout
@@ -279,7 +275,6 @@ class Output:
     def close(self) -> None:
         """Fades out, stops feeding and closes the device."""
         if self._thread is None:
-            self._disconnect()
             return
         self.set_mute(True)
         time.sleep(0.03 + 2 * self._playout.period / self._playout.rate)
@@ -299,7 +294,6 @@ class Output:
                 self._turn()
             self._wake.wait(_TICK_SECONDS)
             self._wake.clear()
-        self._disconnect()
         self._playout.close()
 
     def _turn(self) -> None:
@@ -494,6 +488,5 @@ class Output:
         self._past_blocks += old.blocks
         self._past_seconds += old.written / old.rate
         self._device_lost = lost
-        self._disconnect()
         self._connect(playout)
         self._conceal.fade_in_again()

@@ -53,10 +53,3 @@ class Resampler:
         self._taken += len(pcm)
         self._given += len(converted)
         return converted
-
-    def close(self) -> None:
-        """Lets go of soxr's stream, whoever still holds us.
-
-        One that is alive when the interpreter ends is complained of on the terminal.
-        """
-        self._stream = None
