@@ -98,11 +98,17 @@ def _event(session: Session, each: Applied) -> None:
 
 def _jump(session: Session, clock: MusicalClock, sample: int) -> None:
     """The clock is set to another beat; what was begun some beats ago was begun as long ago."""
+    beats = _set_clock(session, clock, sample)
+    session.glide = session.glide.moved(beats)
+    session.recollection.moved(round(beats / clock.beats_per_bar))
+
+
+def _set_clock(session: Session, clock: MusicalClock, sample: int) -> float:
+    """Sets it, and keeps the newest note as long ago as it was; the beats that it jumps."""
     beats = clock.beat(sample) - session.clock.beat(sample)
     session.clock = clock
-    session.glide = session.glide.moved(beats)
     session.last_note_beat += beats
-    session.recollection.moved(round(beats / clock.beats_per_bar))
+    return beats
 
 
 def _undo(session: Session, sample: int, bars: int) -> None:
@@ -116,8 +122,7 @@ def _undo(session: Session, sample: int, bars: int) -> None:
         session.stream.prime(latents, local)
     kept = {name: getattr(session.controls, name) for name in MOMENTARY}
     session.controls = replace(bar.controls, **kept)
-    session.last_note_beat += bar.beat - session.clock.beat(sample)
-    session.clock = session.clock.with_both(bar.controls.bpm, bar.beat, sample)
+    _set_clock(session, session.clock.with_both(bar.controls.bpm, bar.beat, sample), sample)
     session.glide = Glide()
     session.recollection.taken_back(bar.frame)
 

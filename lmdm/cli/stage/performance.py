@@ -93,7 +93,6 @@ class Performance:
         self._problem: InputError | None = None
         self._style = ""  # the file
         self._told, self._told_until = "", 0.0  # the newest line for the musician
-        self._closed = False
         self.opened = False  # and not closed again
         self.front: Any = self  # what OSC talks to: us, or the desk that is around us
         self._resources = ExitStack()  # closes what is open, newest first
@@ -203,7 +202,7 @@ class Performance:
             self.notices.append(str(problem))
 
     def _begin(self) -> None:
-        if not self.supervisor.wait_ready(LOAD_TIMEOUT) or self._closed:
+        if not self.supervisor.wait_ready(LOAD_TIMEOUT) or not self.opened:
             return
         if self.supervisor.snapshot().status != "failed":
             try:
@@ -473,7 +472,7 @@ class Performance:
         """
         if not self.opened:
             return {}
-        self.opened, self._closed = False, True
+        self.opened = False
         last = self.snapshot()  # before anything is closed: what ends is no underrun
         self.output.set_mute(True)
         self._takes.stop()
