@@ -135,7 +135,7 @@ class ChancePage(QWidget):
             stage,
             "Noise",
             "Run: always new. Hold: the same in every bar, so that ideas come back. "
-            "Drift: as hold, and new every eight bars.",
+            "Drift: as hold, and another within eight bars.",
             m.SetSeedMode,
             "seed_mode",
             (("Run", "run"), ("Hold", "hold"), ("Drift", "drift")),
